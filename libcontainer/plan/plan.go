@@ -1,0 +1,306 @@
+// Package plan is the data half of the contract between the parent and the
+// init stage: everything init has to do, already decided. Option strings have
+// become flags, names have become numbers, hook state has become bytes.
+//
+// The types are flat and hold no behaviour but the codec. The package knows
+// neither config.json (package spec compiles it into a Plan) nor the kernel
+// (packages initproc and rootfs carry a Plan out).
+package plan
+
+// Kind says which of the two init stages a plan is for.
+type Kind uint8
+
+const (
+	// Create builds a container and waits on the exec fifo.
+	Create Kind = iota
+	// Exec starts one more process in a running container.
+	Exec
+)
+
+// Plan is all that an init stage is told.
+type Plan struct {
+	Kind Kind
+	// ID is the container's ID, for the name of the session keyring.
+	ID      string
+	Rootfs  Rootfs
+	Mounts  []Mount
+	Devices []Device
+	// DevLinks are the symbolic links below /dev that the spec demands
+	// (config-linux.md, "Default Devices" and "Dev symbolic links").
+	DevLinks []Symlink
+	// MaskedPaths and ReadonlyPaths are absolute paths in the container.
+	MaskedPaths   []string
+	ReadonlyPaths []string
+	// MountLabel is the SELinux context= of masks and devices, or "".
+	MountLabel string
+	Hostname   string
+	Domainname string
+	Sysctls    []Sysctl
+	// CreateContainer and StartContainer hooks run in the container's
+	// namespaces, the first before the pivot, the second after start.
+	CreateContainer []Hook
+	StartContainer  []Hook
+	Process         Process
+}
+
+// PivotMode is how init makes the container's root its own.
+type PivotMode uint8
+
+const (
+	// PivotRoot uses pivot_root(2): the default.
+	PivotRoot PivotMode = iota
+	// MoveRoot moves the root mount over / and chroots (--no-pivot), for
+	// hosts whose root is a ramfs.
+	MoveRoot
+	// ChrootOnly is for a container without a mount namespace of its own.
+	ChrootOnly
+)
+
+// Access is whether something may be written.
+type Access uint8
+
+const (
+	// ReadWrite allows writing.
+	ReadWrite Access = iota
+	// ReadOnly does not.
+	ReadOnly
+)
+
+// Rootfs is the container's root filesystem.
+type Rootfs struct {
+	// Path is absolute, on the host, with symbolic links resolved.
+	Path   string
+	Pivot  PivotMode
+	Access Access
+	// HostPropagation is the MS_* set for the inherited tree before anything is
+	// mounted (MS_REC included); never MS_SHARED.
+	HostPropagation uint64
+	// Propagation is the MS_* of linux.rootfsPropagation, set on / at the
+	// end, or 0 to leave it.
+	Propagation uint64
+	// DefaultDevices says whether init populates /dev at all: not when the
+	// configuration binds a host directory over it.
+	DefaultDevices DevPolicy
+}
+
+// DevPolicy is what becomes of /dev.
+type DevPolicy uint8
+
+const (
+	// PopulateDev makes Plan.Devices and Plan.DevLinks.
+	PopulateDev DevPolicy = iota
+	// KeepDev leaves /dev as the mounts made it.
+	KeepDev
+)
+
+// MountKind is the way a mount comes into being.
+type MountKind uint8
+
+const (
+	// NewFilesystem makes a superblock: fsopen, fsconfig, fsmount.
+	NewFilesystem MountKind = iota
+	// Bind clones a mount of the host: open_tree.
+	Bind
+	// Reconfigure changes the mount that is already at Target ("remount").
+	Reconfigure
+	// Link makes a symbolic link to Source at Target: cgroup v1's co-mounted
+	// controllers.
+	Link
+)
+
+// MountFlags are the yes-or-no parts of a Mount.
+type MountFlags uint32
+
+const (
+	// Recursive clones the whole tree below a bind source ("rbind").
+	Recursive MountFlags = 1 << iota
+	// Supplied means that the parent opened the source and sends its
+	// descriptor, in the order of Plan.Mounts.
+	Supplied
+	// CopyUp copies what the image has at Target into the new tmpfs.
+	CopyUp
+	// TargetNoFollow refuses a symbolic link as the last component of Target.
+	TargetNoFollow
+	// SourceNoFollow binds a symbolic link itself ("src-nofollow").
+	SourceNoFollow
+	// CopySymlink recreates a source that is a symbolic link instead of
+	// mounting it.
+	CopySymlink
+	// SourceIsFile means that a missing Target is created as a file. Init
+	// takes it from the descriptor when the source is Supplied.
+	SourceIsFile
+	// FallbackBind lets a sysfs or mqueue that the user namespace may not
+	// mount become a recursive bind of the host's /sys or /dev/mqueue.
+	FallbackBind
+)
+
+// Mount is one step of building the mount tree.
+type Mount struct {
+	// Name is where the user wrote it: "mounts[3]".
+	Name string
+	Kind MountKind
+	// Source is the bind source (absolute, on the host), the device of a new
+	// filesystem, or the content of a Link.
+	Source string
+	// Target is absolute in the container; not to be trusted.
+	Target string
+	// Type is the filesystem type, of NewFilesystem and Reconfigure.
+	Type  string
+	Flags MountFlags
+	// Options go to fsconfig(2), in order.
+	Options []FSOption
+	// Set and Clear are MOUNT_ATTR_* of the mount itself; RecSet and RecClear
+	// of the mount and all below it (mount_setattr(2)). Clear holds
+	// MOUNT_ATTR__ATIME whenever Set changes the atime mode.
+	Set, Clear       uint64
+	RecSet, RecClear uint64
+	// Propagation are MS_SHARED, MS_PRIVATE, MS_SLAVE, MS_UNBINDABLE, each
+	// with or without MS_REC, applied in order.
+	Propagation []uint64
+}
+
+// FSOption is one fsconfig(2) parameter; a flag when Value is empty and
+// IsFlag is set.
+type FSOption struct {
+	Key, Value string
+	IsFlag     bool
+}
+
+// Device is a node below the container's /dev (or elsewhere).
+type Device struct {
+	// Path is absolute in the container; not to be trusted.
+	Path string
+	// Mode is the file type (S_IFCHR, S_IFBLK, S_IFIFO) and the permissions.
+	Mode         uint32
+	Major, Minor uint32
+	UID, GID     uint32
+	// Source is how the node is made.
+	Source DeviceSource
+}
+
+// DeviceSource is how a device node comes into being.
+type DeviceSource uint8
+
+const (
+	// Mknod makes the node.
+	Mknod DeviceSource = iota
+	// BindHost binds the host's node of the same path: in a user namespace
+	// mknod(2) is not permitted.
+	BindHost
+)
+
+// Symlink is a symbolic link at Path whose content is Target.
+type Symlink struct {
+	Path, Target string
+}
+
+// Sysctl is a kernel parameter; Key has dots.
+type Sysctl struct {
+	Key, Value string
+}
+
+// Hook is one OCI hook with the state it reads on stdin.
+type Hook struct {
+	// Name is where the user wrote it: "hooks.createContainer[0]".
+	Name string
+	Path string
+	Args []string
+	Env  []string
+	// TimeoutSeconds is 0 for none.
+	TimeoutSeconds uint32
+	State          []byte
+}
+
+// SeccompPoint is when init loads the filter.
+type SeccompPoint uint8
+
+const (
+	// SeccompNone is for a process without a filter.
+	SeccompNone SeccompPoint = iota
+	// SeccompEarly loads it while init still has CAP_SYS_ADMIN, which
+	// seccomp(2) demands without no_new_privs.
+	SeccompEarly
+	// SeccompLate loads it as the last thing before execve(2).
+	SeccompLate
+)
+
+// Keyring says what becomes of the session keyring.
+type Keyring uint8
+
+const (
+	// NewKeyring joins a new session keyring named after the container.
+	NewKeyring Keyring = iota
+	// KeepKeyring stays in the caller's (--no-new-keyring).
+	KeepKeyring
+)
+
+// Groups says what becomes of the supplementary groups.
+type Groups uint8
+
+const (
+	// SetGroups applies exactly Process.AdditionalGIDs.
+	SetGroups Groups = iota
+	// KeepGroups leaves them, where the user namespace denies setgroups(2).
+	KeepGroups
+)
+
+// Process is what is executed, and as whom.
+type Process struct {
+	Args []string
+	Env  []string
+	Cwd  string
+
+	UID, GID       uint32
+	Groups         Groups
+	AdditionalGIDs []uint32
+	// Umask is -1 to leave the default of 0022.
+	Umask int32
+
+	Capabilities Capabilities
+	NoNewPrivs   bool
+
+	Seccomp SeccompPoint
+	// SeccompFlags are SECCOMP_FILTER_FLAG_*; with NEW_LISTENER init sends
+	// the listener to the parent.
+	SeccompFlags uint32
+
+	Keyring      Keyring
+	KeyringLabel string
+
+	// SELinuxLabel and AppArmorProfile take effect at execve(2).
+	SELinuxLabel    string
+	AppArmorProfile string
+
+	// Scheduler is a struct sched_attr for sched_setattr(2), or empty.
+	Scheduler []byte
+	// IOPriority is the argument of ioprio_set(2), or -1.
+	IOPriority int32
+	// Personality is the argument of personality(2), or -1.
+	Personality int64
+	// Affinity is a CPU mask for sched_setaffinity(2), little endian words, or empty.
+	Affinity []byte
+	// MemoryPolicy is linux.memoryPolicy.
+	MemoryPolicy MemoryPolicy
+
+	Terminal Terminal
+	// PreserveFDs is how many descriptors from 3 on stay open for the process.
+	PreserveFDs uint32
+}
+
+// Capabilities are the five sets of capabilities(7) as bit masks.
+type Capabilities struct {
+	Bounding, Effective, Inheritable, Permitted, Ambient uint64
+}
+
+// MemoryPolicy is the argument of set_mempolicy(2); Mode is -1 for none.
+type MemoryPolicy struct {
+	Mode  int32
+	Nodes []byte
+}
+
+// Terminal asks for a pseudo-terminal.
+type Terminal struct {
+	Wanted bool
+	// Rows and Columns are 0 to leave the kernel's default.
+	Rows, Columns uint16
+}

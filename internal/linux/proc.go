@@ -1,0 +1,87 @@
+// Package linux holds what hull needs of the kernel and golang.org/x/sys/unix
+// does not offer: a system call, a file's format, a policy for EINTR. It
+// resolves no path that a container controls; that is package inroot.
+package linux
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// pfForkNoExec is PF_FORKNOEXEC of include/linux/sched.h: forked, and not yet
+// executed anything.
+const pfForkNoExec = 0x40
+
+// Process is what /proc/PID/stat says of a process (proc_pid_stat(5)).
+type Process struct {
+	// State is the letter of field 3: R, S, D, Z, X, ….
+	State byte
+	// StartTime is field 22, in clock ticks since boot. Together with the
+	// pid it names a process for good.
+	StartTime uint64
+	flags     uint64
+}
+
+// Alive reports whether the process is there and not a zombie.
+func (p Process) Alive() bool { return p.State != 'Z' && p.State != 'X' }
+
+// Executed reports whether the process has called execve(2) since it was
+// forked.
+func (p Process) Executed() bool { return p.flags&pfForkNoExec == 0 }
+
+// ErrNoProcess says that there is no process of the pid.
+var ErrNoProcess = errors.New("no such process")
+
+// Stat reads the process of pid; the error is ErrNoProcess if there is none.
+func Stat(pid int) (Process, error) {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) {
+		return Process{}, ErrNoProcess
+	}
+	if err != nil {
+		return Process{}, err
+	}
+	return parseStat(b)
+}
+
+// parseStat relies on nothing before the last parenthesis: the name of the
+// command is the process's own to choose.
+func parseStat(b []byte) (Process, error) {
+	end := bytes.LastIndexByte(b, ')')
+	if end < 0 {
+		return Process{}, errors.New("malformed /proc/PID/stat")
+	}
+	// fields[0] is field 3 of the manual.
+	fields := bytes.Fields(b[end+1:])
+	const state, flags, startTime = 3 - 3, 9 - 3, 22 - 3
+	if len(fields) <= startTime || len(fields[state]) != 1 {
+		return Process{}, errors.New("malformed /proc/PID/stat")
+	}
+	p := Process{State: fields[state][0]}
+	var err error
+	if p.flags, err = strconv.ParseUint(string(fields[flags]), 10, 64); err != nil {
+		return Process{}, err
+	}
+	p.StartTime, err = strconv.ParseUint(string(fields[startTime]), 10, 64)
+	return p, err
+}
+
+// InnerPID returns the pid that the process has in its own pid namespace: the
+// last number of NSpid in /proc/PID/status (proc_pid_status(5)).
+func InnerPID(pid int) (int, error) {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	if err != nil {
+		return 0, err
+	}
+	_, rest, found := bytes.Cut(b, []byte("\nNSpid:"))
+	line, _, _ := bytes.Cut(rest, []byte("\n"))
+	fields := bytes.Fields(line)
+	if !found || len(fields) == 0 {
+		return 0, errors.New("no NSpid in /proc/PID/status")
+	}
+	return strconv.Atoi(string(fields[len(fields)-1]))
+}

@@ -1,0 +1,66 @@
+package linux
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"testing"
+)
+
+func TestAProcessIsToldByStat(t *testing.T) {
+	p, err := Stat(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !p.Alive() || p.StartTime == 0 || !p.Executed() {
+		t.Errorf("got %+v", p)
+	}
+}
+
+func TestAZombieIsNotAlive(t *testing.T) {
+	cmd := exec.Command("/bin/true")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	// The end of its output says that it has exited, or is about to.
+	if _, err := out.Read(make([]byte, 1)); err == nil {
+		t.Fatal("output from true")
+	}
+	for range 1000000 {
+		if p, err := Stat(cmd.Process.Pid); err == nil && !p.Alive() {
+			if err := cmd.Wait(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := Stat(cmd.Process.Pid); !errors.Is(err, ErrNoProcess) {
+				t.Errorf("after wait: %v", err)
+			}
+			return
+		}
+	}
+	t.Error("an exited process counts as alive")
+}
+
+func TestACommandNameCannotForgeStat(t *testing.T) {
+	p, err := parseStat([]byte("12 (a) Z 1 (b) S 1 2 3 4 5 64 7 8 9 10 11 12 13 14 15 16 17 18 777 0 0\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.State != 'S' || p.Executed() || p.StartTime != 777 {
+		t.Errorf("got %+v", p)
+	}
+	for _, s := range []string{"", "12", "12 (x)", "12 (x) S 1"} {
+		if _, err := parseStat([]byte(s)); err == nil {
+			t.Errorf("%q was accepted", s)
+		}
+	}
+}
+
+func TestTheInnerPIDOfOurselvesIsOurPID(t *testing.T) {
+	if pid, err := InnerPID(os.Getpid()); err != nil || pid != os.Getpid() {
+		t.Errorf("got %d, %v", pid, err)
+	}
+}

@@ -1,0 +1,132 @@
+// Package hook runs one OCI hook: config.md, "POSIX-platform Hooks".
+//
+// It decides neither when a hook runs nor what its failure means, and it looks
+// nothing up: path, arguments, environment and state come in the plan. The
+// hook's environment is exactly what the configuration gives it.
+package hook
+
+import (
+	"errors"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"hull/internal/fault"
+	"hull/libcontainer/plan"
+)
+
+// outputLimit is how much of a failed hook's last output goes into the error,
+// in bytes.
+const outputLimit = 1024
+
+// Run executes h with its state on stdin and the working directory dir, and
+// waits for it. Whatever the hook prints is shown only if it fails. A hook that
+// outlives its timeout is killed with its process group, and that is an error.
+func Run(h *plan.Hook, dir string) error {
+	stdin, err := memfd(h.State)
+	if err != nil {
+		return fault.New("run hook", describe(h), err)
+	}
+	defer unix.Close(stdin)
+	output, err := memfd(nil)
+	if err != nil {
+		return fault.New("run hook", describe(h), err)
+	}
+	defer unix.Close(output)
+
+	pidfd := -1
+	pid, err := syscall.ForkExec(h.Path, arguments(h), &syscall.ProcAttr{
+		Dir:   dir,
+		Env:   h.Env,
+		Files: []uintptr{uintptr(stdin), uintptr(output), uintptr(output)},
+		Sys:   &syscall.SysProcAttr{Setpgid: true, PidFD: &pidfd},
+	})
+	if err != nil {
+		return fault.New("run hook", describe(h), err)
+	}
+	defer unix.Close(pidfd)
+	return wait(h, pid, pidfd, output)
+}
+
+func describe(h *plan.Hook) string { return h.Name + " (" + h.Path + ")" }
+
+func arguments(h *plan.Hook) []string {
+	if len(h.Args) == 0 {
+		return []string{h.Path}
+	}
+	return h.Args
+}
+
+// memfd returns a file in memory that holds b and is read from its start. Files
+// instead of pipes: neither a hook that does not read its state nor a child
+// that a hook leaves behind can block us.
+func memfd(b []byte) (int, error) {
+	fd, err := unix.MemfdCreate("hull-hook", unix.MFD_CLOEXEC)
+	if err != nil {
+		return -1, err
+	}
+	if _, err := unix.Pwrite(fd, b, 0); err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+func wait(h *plan.Hook, pid, pidfd, output int) error {
+	expired, err := await(pidfd, time.Duration(h.TimeoutSeconds)*time.Second)
+	if err != nil || expired {
+		_ = unix.Kill(-pid, unix.SIGKILL)
+	}
+	var status unix.WaitStatus
+	for {
+		if _, err := unix.Wait4(pid, &status, 0, nil); !errors.Is(err, unix.EINTR) {
+			break
+		}
+	}
+	switch {
+	case err != nil:
+		return fault.New("wait for hook", describe(h), err)
+	case expired:
+		return withOutput(fault.Newf("run hook", describe(h), "killed after its timeout of %d s", h.TimeoutSeconds), output)
+	case status.Signaled():
+		return withOutput(fault.Newf("run hook", describe(h), "killed by %s", unix.SignalName(status.Signal())), output)
+	case status.ExitStatus() != 0:
+		return withOutput(fault.Newf("run hook", describe(h), "exit status %d", status.ExitStatus()), output)
+	}
+	return nil
+}
+
+// await waits for the process behind pidfd to exit; a limit of 0 is none.
+func await(pidfd int, limit time.Duration) (expired bool, err error) {
+	deadline := time.Now().Add(limit)
+	for {
+		timeout := -1
+		if limit > 0 {
+			timeout = max(0, int(time.Until(deadline).Milliseconds()))
+		}
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, timeout)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		return err == nil && n == 0, err
+	}
+}
+
+// withOutput adds the end of what the hook printed as the hint.
+func withOutput(e *fault.Error, output int) error {
+	var st unix.Stat_t
+	if unix.Fstat(output, &st) != nil || st.Size == 0 {
+		return e
+	}
+	b := make([]byte, outputLimit)
+	n, err := unix.Pread(output, b, max(0, st.Size-outputLimit))
+	if err != nil || n <= 0 {
+		return e
+	}
+	if text := strings.TrimSpace(string(b[:n])); text != "" {
+		e.Hint = "it said: " + strings.Join(strings.Fields(text), " ")
+	}
+	return e
+}

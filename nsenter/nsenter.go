@@ -1,0 +1,289 @@
+// Package nsenter makes a process in the container's namespaces before the Go
+// runtime starts there: setns(2) of a user, mount, pid or time namespace, and
+// everything that has to stay single-threaded, is impossible afterwards.
+//
+// The constructor in nsexec.c does the work in a copy of this executable that
+// Launch starts; bootstrap.h is all that crosses. The resulting init process
+// is a direct child of the caller and enters Go with the link on a fixed
+// descriptor; package initproc takes over from there.
+//
+// The package knows nothing of containers: not what the process is for, nor
+// what is said on the link after the bootstrap.
+package nsenter
+
+/*
+#cgo CFLAGS: -std=gnu11 -Wall -Wextra -O2
+#include "bootstrap.h"
+*/
+import "C"
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"hull/internal/fault"
+)
+
+// LinkFD is the descriptor on which an init process finds its end of the link.
+const LinkFD = C.HULL_LINK_FD
+
+// FirstPreservedFD is where an init process finds the first of the descriptors
+// that its program shall inherit; the program finds it one lower, at 3.
+const FirstPreservedFD = LinkFD + 1
+
+// IsStage reports whether this process is an init process that the
+// constructor has put into its namespaces.
+func IsStage() bool { return C.hull_is_stage() != 0 }
+
+// Join is a namespace to enter.
+type Join struct {
+	// Name is how the user named it, for errors: "linux.namespaces[1]
+	// (network at /run/netns/x)".
+	Name string
+	// Type is a CLONE_NEW* flag, or several if File is a pidfd (setns(2),
+	// Linux 5.8).
+	Type uint64
+	// File is a namespace file or a pidfd.
+	File *os.File
+}
+
+// Cgroup says how the process comes into its control groups.
+type Cgroup struct {
+	// Into is a cgroup v2 directory for CLONE_INTO_CGROUP, or nil.
+	Into *os.File
+	// Tasks are `tasks` files of cgroup v1, open for writing.
+	Tasks []*os.File
+}
+
+// Namespaces is where the init process shall live.
+type Namespaces struct {
+	// Join are existing namespaces to enter.
+	Join []Join
+	// New are CLONE_NEW* flags of the namespaces to make.
+	New uint64
+	// UIDMappings and GIDMappings are of a new user namespace.
+	UIDMappings, GIDMappings []IDMapping
+	// ClockOffsets are of a new time namespace.
+	ClockOffsets []ClockOffset
+	Cgroup       Cgroup
+}
+
+// Stage is a started copy of this executable that waits for its bootstrap.
+type Stage struct {
+	link int
+	pid  int
+}
+
+// Launch starts exe as a stage with the given stdio and preserved descriptors.
+// The caller must end with either Enter or Abort.
+func Launch(exe *Executable, stdio [3]uintptr, preserved []uintptr) (*Stage, error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, fault.New("make the link to init", "", err)
+	}
+	defer unix.Close(pair[1])
+	files := append([]uintptr{stdio[0], stdio[1], stdio[2], uintptr(pair[1])}, preserved...)
+	argv := []string{C.HULL_INIT_ARGV0, C.HULL_INIT_ARGV1}
+	pid, err := syscall.ForkExec(exe.path(), argv, &syscall.ProcAttr{
+		Env:   stageEnv(),
+		Files: files,
+	})
+	if err != nil {
+		unix.Close(pair[0])
+		return nil, fault.New("start the init stage", "", err)
+	}
+	return &Stage{link: pair[0], pid: pid}, nil
+}
+
+// stageEnv is the whole environment of the init stage: what the user wants for
+// the program travels in the plan. One P is all that init needs.
+func stageEnv() []string { return []string{"GOMAXPROCS=1"} }
+
+// Enter sends the stage into its namespaces and returns the pid of the init
+// process, which is a child of the caller, and the caller's end of the link.
+// The stage itself is gone when Enter returns.
+func (s *Stage) Enter(ns *Namespaces) (pid, link int, err error) {
+	pid, err = s.enter(ns)
+	if err != nil {
+		s.Abort()
+		if pid > 0 {
+			reap(pid)
+		}
+		return 0, -1, err
+	}
+	reap(s.pid)
+	return pid, s.link, nil
+}
+
+// Abort ends the stage and closes the link; an init process that is already
+// there sees the end of the link and exits.
+func (s *Stage) Abort() {
+	unix.Close(s.link)
+	// The process is our unreaped child: its pid cannot be another's.
+	_ = unix.Kill(s.pid, unix.SIGKILL)
+	reap(s.pid)
+}
+
+func (s *Stage) enter(ns *Namespaces) (int, error) {
+	if err := s.sendBootstrap(ns); err != nil {
+		return 0, err
+	}
+	pid := 0
+	for pid == 0 {
+		r, err := s.report()
+		if err != nil {
+			return 0, err
+		}
+		switch r.kind {
+		case C.HULL_WANT_MAPS:
+			if err := s.writeMaps(ns); err != nil {
+				return 0, err
+			}
+		case C.HULL_BORN:
+			pid = int(r.pid)
+		case C.HULL_FAILED:
+			return 0, failure(&r, ns)
+		default:
+			return 0, fault.Newf("start init", "", "unexpected report 0x%x", uint8(r.kind))
+		}
+	}
+	return pid, nil
+}
+
+// mappedFlags are the namespaces that the parent has to set up from outside.
+const mappedFlags = unix.CLONE_NEWUSER | unix.CLONE_NEWTIME
+
+func (s *Stage) sendBootstrap(ns *Namespaces) error {
+	b := C.struct_hull_bootstrap{
+		magic:  C.HULL_MAGIC,
+		size:   C.sizeof_struct_hull_bootstrap,
+		mapped: C.uint64_t(ns.New & mappedFlags),
+		late:   C.uint64_t(ns.New & unix.CLONE_NEWCGROUP),
+		cloned: C.uint64_t(ns.New &^ (mappedFlags | unix.CLONE_NEWCGROUP)),
+		joins:  C.uint32_t(len(ns.Join)),
+		tasks:  C.uint32_t(len(ns.Cgroup.Tasks)),
+	}
+	if len(ns.Join) > C.HULL_MAX_JOINS || len(ns.Cgroup.Tasks) > C.HULL_MAX_TASKS {
+		return fault.New("start init", "", errors.New("too many namespaces or cgroup hierarchies"))
+	}
+	fds := make([]int, 0, C.HULL_MAX_FDS)
+	for i, j := range ns.Join {
+		b.join[i] = C.uint64_t(j.Type)
+		fds = append(fds, int(j.File.Fd()))
+	}
+	if ns.Cgroup.Into != nil {
+		b.has_cgroup = 1
+		fds = append(fds, int(ns.Cgroup.Into.Fd()))
+	}
+	for _, t := range ns.Cgroup.Tasks {
+		fds = append(fds, int(t.Fd()))
+	}
+	var rights []byte
+	if len(fds) > 0 {
+		rights = unix.UnixRights(fds...)
+	}
+	if err := unix.Sendmsg(s.link, unsafe.Slice((*byte)(unsafe.Pointer(&b)), unsafe.Sizeof(b)), rights, nil, unix.MSG_NOSIGNAL); err != nil {
+		return fault.New("send the bootstrap to init", "", err)
+	}
+	return nil
+}
+
+func (s *Stage) report() (r C.struct_hull_report, err error) {
+	buf := unsafe.Slice((*byte)(unsafe.Pointer(&r)), unsafe.Sizeof(r))
+	for {
+		n, _, err := unix.Recvfrom(s.link, buf, 0)
+		switch {
+		case err == unix.EINTR: //nolint:errorlint // an errno straight from the kernel
+			continue
+		case err != nil:
+			return r, fault.New("hear from init", "", err)
+		case n == 0:
+			return r, fault.New("start init", "", errors.New("the process died before it reached its namespaces"))
+		case n != len(buf) || r.magic != C.HULL_MAGIC:
+			return r, fault.New("start init", "", errors.New("malformed report"))
+		}
+		return r, nil
+	}
+}
+
+// IsFailure reports whether a datagram of the link is the failure report of a
+// process that has not yet entered Go, and translates it.
+func IsFailure(b []byte, ns *Namespaces) (error, bool) { //nolint:revive // the error is the result
+	var r C.struct_hull_report
+	if len(b) != int(unsafe.Sizeof(r)) || b[0] != C.HULL_FAILED {
+		return nil, false
+	}
+	copy(unsafe.Slice((*byte)(unsafe.Pointer(&r)), unsafe.Sizeof(r)), b)
+	return failure(&r, ns), true
+}
+
+// failure puts the C stage's report into words.
+func failure(r *C.struct_hull_report, ns *Namespaces) error {
+	cause := syscall.Errno(r.error)
+	index := int(r.index)
+	switch r.step {
+	case C.HULL_STEP_BOOTSTRAP:
+		return fault.New("receive the bootstrap in", "init", cause)
+	case C.HULL_STEP_JOIN:
+		return joinFailure(ns, index, cause)
+	case C.HULL_STEP_UNSHARE_MAPPED:
+		return newNamespaceFailure(ns.New&mappedFlags, cause)
+	case C.HULL_STEP_BECOME_ROOT:
+		return fault.New("become root of", "the user namespace", cause)
+	case C.HULL_STEP_CLONE:
+		return newNamespaceFailure(ns.New&^(mappedFlags|unix.CLONE_NEWCGROUP), cause)
+	case C.HULL_STEP_JOIN_CGROUP:
+		object := "cgroup"
+		if index < len(ns.Cgroup.Tasks) {
+			object = ns.Cgroup.Tasks[index].Name()
+		}
+		return fault.New("join", object, cause)
+	case C.HULL_STEP_UNSHARE_CGROUP:
+		return newNamespaceFailure(unix.CLONE_NEWCGROUP, cause)
+	}
+	return fault.New("start init", fmt.Sprint("step ", r.step), cause)
+}
+
+func joinFailure(ns *Namespaces, index int, cause syscall.Errno) error {
+	object := "namespace"
+	if index < len(ns.Join) {
+		object = ns.Join[index].Name
+	}
+	err := fault.New("join", object, cause)
+	switch cause {
+	case syscall.EINVAL:
+		err.Hint = "the file is not a namespace of this type, or is the one that hull is already in"
+	case syscall.EPERM:
+		err.Hint = "joining takes CAP_SYS_ADMIN in the user namespace that owns it"
+	}
+	return err
+}
+
+func newNamespaceFailure(flags uint64, cause syscall.Errno) error {
+	err := fault.New("make", Names(flags)+" namespace", cause)
+	switch cause {
+	case syscall.ENOSPC:
+		err.Hint = "a limit in /proc/sys/user/max_*_namespaces is reached"
+	case syscall.EPERM:
+		err.Hint = "unprivileged users need a user namespace in linux.namespaces"
+	case syscall.EAGAIN:
+		err.Hint = "the pids limit of this cgroup or RLIMIT_NPROC is reached"
+	case syscall.EINVAL:
+		err.Hint = "the kernel lacks one of these namespaces"
+	}
+	return err
+}
+
+// reap waits for a child that is exiting.
+func reap(pid int) {
+	for {
+		if _, err := unix.Wait4(pid, nil, 0, nil); err != unix.EINTR { //nolint:errorlint // an errno straight from the kernel
+			return
+		}
+	}
+}

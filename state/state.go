@@ -1,0 +1,323 @@
+// Package state is the directory of a container: its record, its lock, the
+// fifos of start, the snapshot of its configuration and its compiled filter.
+//
+// What is here is small and replaced as a whole. The status of a container is
+// not: it is derived from the kernel. The package gives the contents of the
+// record no meaning.
+package state
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"hull/internal/fault"
+	"hull/libcontainer/plan"
+)
+
+// Errors that callers tell apart. Engines match on the words: containerd's
+// shim and Podman on "does not exist".
+var (
+	ErrNotExist = errors.New("container does not exist")
+	ErrExist    = errors.New("container with given ID already exists")
+)
+
+// Record is what has to be known of a container without reading its
+// configuration. It is written before the first side effect of creation, so
+// that whatever is left of a container can be found and removed.
+type Record struct {
+	OCIVersion  string            `json:"ociVersion"`
+	ID          string            `json:"id"`
+	Bundle      string            `json:"bundle"`
+	Rootfs      string            `json:"rootfs"`
+	Annotations map[string]string `json:"annotations,omitempty"`
+	Created     time.Time         `json:"created"`
+	Owner       int               `json:"owner"`
+	// PID and StartTime name the init process; both are 0 until it is ready.
+	PID       int    `json:"pid"`
+	StartTime uint64 `json:"startTime"`
+	// Namespaces are the CLONE_NEW* flags of those that differ from hull's.
+	Namespaces uint64 `json:"namespaces"`
+	// HasProcess says that there is a program to start.
+	HasProcess bool `json:"hasProcess"`
+	// Cgroup is the record of package cgroup.
+	Cgroup json.RawMessage `json:"cgroup,omitempty"`
+	// SeccompFlags are those of the filter in the directory, if there is one.
+	SeccompFlags uint32 `json:"seccompFlags,omitempty"`
+	// Poststart and Poststop are the hooks that run after create.
+	Poststart []plan.Hook `json:"poststart,omitempty"`
+	Poststop  []plan.Hook `json:"poststop,omitempty"`
+}
+
+// The files of a container's directory.
+const (
+	recordFile = "record.json"
+	configFile = "config.json"
+	filterFile = "filter.bpf"
+	gateFifo   = "exec.fifo"
+	resultFifo = "exec.result"
+)
+
+// Dir is an open container directory. It is not safe for concurrent use.
+type Dir struct {
+	path string
+	fd   int
+}
+
+// idMax bounds an ID: it becomes one path component (NAME_MAX is 255) and part
+// of systemd's unit names.
+const idMax = 200
+
+// ValidateID reports why id cannot name a container: IDs become names of
+// directories and cgroups.
+func ValidateID(id string) error {
+	invalid := func(why string) error {
+		return fault.New("use container ID", quote(id), errors.New(why)).
+			WithHint("letters, digits and _ + - . are allowed, but neither . nor ..")
+	}
+	switch {
+	case id == "":
+		return fault.New("", "", errors.New("container id cannot be empty"))
+	case len(id) > idMax:
+		return invalid("longer than 200 characters")
+	case id == "." || id == "..":
+		return invalid("not a name")
+	}
+	for _, c := range []byte(id) {
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '_', c == '+', c == '-', c == '.':
+		default:
+			return invalid("invalid characters")
+		}
+	}
+	return nil
+}
+
+func quote(id string) string {
+	if len(id) > 64 {
+		id = id[:64] + "…"
+	}
+	return `"` + strings.ToValidUTF8(id, "?") + `"`
+}
+
+// Create makes the directory of a new container below root, and root itself if
+// need be, and locks it. The error is ErrExist if there is such a container.
+func Create(root, id string) (*Dir, error) {
+	if err := ValidateID(id); err != nil {
+		return nil, err
+	}
+	path := filepath.Join(root, id)
+	err := unix.Mkdir(path, 0o711)
+	if errors.Is(err, unix.ENOENT) {
+		if err := os.MkdirAll(root, 0o700); err != nil {
+			return nil, fault.New("make state directory", root, unwrapPath(err))
+		}
+		err = unix.Mkdir(path, 0o711)
+	}
+	if errors.Is(err, unix.EEXIST) {
+		return nil, fault.New("create", id, ErrExist)
+	}
+	if err != nil {
+		return nil, fault.New("make state directory", path, err)
+	}
+	d, err := open(path)
+	if err == nil {
+		err = d.Lock()
+	}
+	if err != nil {
+		_ = unix.Rmdir(path)
+		return nil, err
+	}
+	return d, nil
+}
+
+// Open opens the directory of a container; the error is ErrNotExist if there
+// is none.
+func Open(root, id string) (*Dir, error) {
+	if err := ValidateID(id); err != nil {
+		return nil, err
+	}
+	d, err := open(filepath.Join(root, id))
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
+		return nil, fault.New("load", id, ErrNotExist)
+	}
+	return d, err
+}
+
+func open(path string) (*Dir, error) {
+	fd, err := unix.Open(path, unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fault.New("open state directory", path, err)
+	}
+	return &Dir{path: path, fd: fd}, nil
+}
+
+// List returns the IDs of all containers below root, sorted.
+func List(root string) ([]string, error) {
+	entries, err := os.ReadDir(root)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fault.New("list", root, unwrapPath(err))
+	}
+	var ids []string
+	for _, e := range entries {
+		if e.IsDir() && e.Name()[0] != '.' && ValidateID(e.Name()) == nil {
+			ids = append(ids, e.Name())
+		}
+	}
+	return ids, nil
+}
+
+// Close releases the directory and its lock.
+func (d *Dir) Close() error { return unix.Close(d.fd) }
+
+// Lock waits for the exclusive lock; create, start and delete hold it.
+func (d *Dir) Lock() error {
+	for {
+		err := unix.Flock(d.fd, unix.LOCK_EX)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			return fault.New("lock", d.path, err)
+		}
+		return nil
+	}
+}
+
+// Locked reports whether another process holds the lock now.
+func (d *Dir) Locked() bool {
+	if err := unix.Flock(d.fd, unix.LOCK_SH|unix.LOCK_NB); err != nil {
+		return true
+	}
+	_ = unix.Flock(d.fd, unix.LOCK_UN)
+	return false
+}
+
+// Removed reports whether the directory was removed while it was open.
+func (d *Dir) Removed() bool {
+	var st unix.Stat_t
+	return unix.Fstat(d.fd, &st) == nil && st.Nlink == 0
+}
+
+// Save replaces the record.
+func (d *Dir) Save(r *Record) error {
+	b, err := json.Marshal(r)
+	if err != nil {
+		return fault.New("encode", d.path+"/"+recordFile, err)
+	}
+	return d.replace(recordFile, b)
+}
+
+// Load reads the record. The error is ErrNotExist while there is none: creation
+// was cut off before it had any effect.
+func (d *Dir) Load() (*Record, error) {
+	b, err := d.read(recordFile)
+	if err != nil {
+		return nil, err
+	}
+	r := new(Record)
+	if err := json.Unmarshal(b, r); err != nil {
+		return nil, fault.New("decode", d.path+"/"+recordFile, err)
+	}
+	return r, nil
+}
+
+// SaveConfig keeps the configuration as it was at creation.
+func (d *Dir) SaveConfig(b []byte) error { return d.write(configFile, b) }
+
+// LoadConfig reads what SaveConfig kept.
+func (d *Dir) LoadConfig() ([]byte, error) { return d.read(configFile) }
+
+// SaveFilter keeps the compiled seccomp filter for exec.
+func (d *Dir) SaveFilter(b []byte) error { return d.write(filterFile, b) }
+
+// LoadFilter reads what SaveFilter kept; nil if nothing was.
+func (d *Dir) LoadFilter() ([]byte, error) {
+	b, err := d.read(filterFile)
+	if errors.Is(err, ErrNotExist) {
+		return nil, nil
+	}
+	return b, err
+}
+
+// Remove deletes the directory with all that is in it. It is not an error if
+// it is gone already.
+func (d *Dir) Remove() error {
+	if err := os.RemoveAll(d.path); err != nil {
+		return fault.New("remove state directory", d.path, unwrapPath(err))
+	}
+	return nil
+}
+
+// replace makes name hold b, whole or not at all.
+func (d *Dir) replace(name string, b []byte) error {
+	temporary := "." + name
+	if err := d.write(temporary, b); err != nil {
+		return err
+	}
+	if err := unix.Renameat(d.fd, temporary, d.fd, name); err != nil {
+		return fault.New("replace", d.path+"/"+name, err)
+	}
+	return nil
+}
+
+func (d *Dir) write(name string, b []byte) error {
+	fd, err := unix.Openat(d.fd, name, unix.O_WRONLY|unix.O_CREAT|unix.O_TRUNC|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return fault.New("write", d.path+"/"+name, err)
+	}
+	f := os.NewFile(uintptr(fd), name)
+	_, err = f.Write(b)
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return fault.New("write", d.path+"/"+name, unwrapPath(err))
+	}
+	return nil
+}
+
+func (d *Dir) read(name string) ([]byte, error) {
+	fd, err := unix.Openat(d.fd, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if errors.Is(err, unix.ENOENT) {
+		return nil, fault.New("read", d.path+"/"+name, ErrNotExist)
+	}
+	if err != nil {
+		return nil, fault.New("read", d.path+"/"+name, err)
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return nil, fault.New("read", d.path+"/"+name, err)
+	}
+	b := make([]byte, st.Size)
+	for off := 0; off < len(b); {
+		n, err := unix.Read(fd, b[off:])
+		if err != nil {
+			return nil, fault.New("read", d.path+"/"+name, err)
+		}
+		if n == 0 {
+			return b[:off], nil
+		}
+		off += n
+	}
+	return b, nil
+}
+
+// unwrapPath drops the path from an *fs.PathError: the fault names it.
+func unwrapPath(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
+}

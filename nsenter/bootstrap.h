@@ -76,4 +76,7 @@ struct hull_report {
 /* Whether this process is an init stage that the constructor has prepared. */
 int hull_is_stage(void);
 
+/* RLIMIT_NOFILE of a stage, before the Go runtime raises it. */
+void hull_file_limit(uint64_t *soft, uint64_t *hard);
+
 #endif

@@ -40,6 +40,14 @@ const FirstPreservedFD = LinkFD + 1
 // constructor has put into its namespaces.
 func IsStage() bool { return C.hull_is_stage() != 0 }
 
+// FileLimit returns RLIMIT_NOFILE as this init process inherited it; the Go
+// runtime raises the soft limit at its start.
+func FileLimit() (soft, hard uint64) {
+	var s, h C.uint64_t
+	C.hull_file_limit(&s, &h)
+	return uint64(s), uint64(h)
+}
+
 // Join is a namespace to enter.
 type Join struct {
 	// Name is how the user named it, for errors: "linux.namespaces[1]

@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -25,10 +26,17 @@
 #include "bootstrap.h"
 
 static int is_stage;
+static struct rlimit file_limit;
 
 int hull_is_stage(void)
 {
 	return is_stage;
+}
+
+void hull_file_limit(uint64_t *soft, uint64_t *hard)
+{
+	*soft = file_limit.rlim_cur;
+	*hard = file_limit.rlim_max;
 }
 
 static void report(enum hull_kind kind, enum hull_step step, unsigned int index, int error, int pid)
@@ -234,5 +242,6 @@ __attribute__((constructor)) static void nsexec(int argc, char **argv)
 		fail(HULL_STEP_UNSHARE_CGROUP, 0);
 	for (i = 0; i < count; i++)
 		close(fds[i]);
+	getrlimit(RLIMIT_NOFILE, &file_limit);
 	is_stage = 1;
 }

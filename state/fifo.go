@@ -9,17 +9,14 @@ import (
 )
 
 // Gate is what holds a created container back and tells how its start went:
-// two fifos. Init reads one byte from the first, and writes to the second a
-// byte before it executes the program, and a fault if something fails.
+// two fifos. Init reads one byte from the first, and writes to the second how
+// it fared (see link.Started).
 //
 // Init gets both open, and so needs no path of the host to wait on.
 type Gate struct {
 	// Wait is init's end of the gate, Result that of the outcome.
 	Wait, Result int
 }
-
-// Started is the byte that init writes right before execve(2).
-const Started = 1
 
 // MakeGate makes the fifos and opens init's ends.
 func (d *Dir) MakeGate() (Gate, error) {
@@ -54,8 +51,7 @@ func (d *Dir) HasGate() bool {
 var ErrInitGone = errors.New("the container's init process is gone")
 
 // Open lets init go and returns the descriptor of the outcome: it delivers
-// Started and then, if execve(2) failed, an encoded fault; end of file without
-// Started means that init died. The error is ErrInitGone if nobody waits.
+// what link.Started describes. The error is ErrInitGone if nobody waits.
 func (d *Dir) Open() (result int, err error) {
 	result, err = unix.Openat(d.fd, resultFifo, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {

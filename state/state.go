@@ -48,8 +48,6 @@ type Record struct {
 	HasProcess bool `json:"hasProcess"`
 	// Cgroup is the record of package cgroup.
 	Cgroup json.RawMessage `json:"cgroup,omitempty"`
-	// SeccompFlags are those of the filter in the directory, if there is one.
-	SeccompFlags uint32 `json:"seccompFlags,omitempty"`
 	// Poststart and Poststop are the hooks that run after create.
 	Poststart []plan.Hook `json:"poststart,omitempty"`
 	Poststop  []plan.Hook `json:"poststop,omitempty"`
@@ -192,6 +190,9 @@ func (d *Dir) Lock() error {
 		return nil
 	}
 }
+
+// Unlock releases the lock.
+func (d *Dir) Unlock() { _ = unix.Flock(d.fd, unix.LOCK_UN) }
 
 // Locked reports whether another process holds the lock now.
 func (d *Dir) Locked() bool {

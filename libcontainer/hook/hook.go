@@ -17,6 +17,19 @@ import (
 	"hull/libcontainer/plan"
 )
 
+// The operations of this package's errors.
+const (
+	opRun  = "run hook"
+	opWait = "wait for hook"
+)
+
+// Failed reports whether err is of a hook, on this side of the process boundary
+// or the other.
+func Failed(err error) bool {
+	var f *fault.Error
+	return errors.As(err, &f) && (f.Op == opRun || f.Op == opWait)
+}
+
 // outputLimit is how much of a failed hook's last output goes into the error,
 // in bytes.
 const outputLimit = 1024
@@ -27,12 +40,12 @@ const outputLimit = 1024
 func Run(h *plan.Hook, dir string) error {
 	stdin, err := memfd(h.State)
 	if err != nil {
-		return fault.New("run hook", describe(h), err)
+		return fault.New(opRun, describe(h), err)
 	}
 	defer unix.Close(stdin)
 	output, err := memfd(nil)
 	if err != nil {
-		return fault.New("run hook", describe(h), err)
+		return fault.New(opRun, describe(h), err)
 	}
 	defer unix.Close(output)
 
@@ -44,7 +57,7 @@ func Run(h *plan.Hook, dir string) error {
 		Sys:   &syscall.SysProcAttr{Setpgid: true, PidFD: &pidfd},
 	})
 	if err != nil {
-		return fault.New("run hook", describe(h), err)
+		return fault.New(opRun, describe(h), err)
 	}
 	defer unix.Close(pidfd)
 	return wait(h, pid, pidfd, output)
@@ -87,13 +100,13 @@ func wait(h *plan.Hook, pid, pidfd, output int) error {
 	}
 	switch {
 	case err != nil:
-		return fault.New("wait for hook", describe(h), err)
+		return fault.New(opWait, describe(h), err)
 	case expired:
-		return withOutput(fault.Newf("run hook", describe(h), "killed after its timeout of %d s", h.TimeoutSeconds), output)
+		return withOutput(fault.Newf(opRun, describe(h), "killed after its timeout of %d s", h.TimeoutSeconds), output)
 	case status.Signaled():
-		return withOutput(fault.Newf("run hook", describe(h), "killed by %s", unix.SignalName(status.Signal())), output)
+		return withOutput(fault.Newf(opRun, describe(h), "killed by %s", unix.SignalName(status.Signal())), output)
 	case status.ExitStatus() != 0:
-		return withOutput(fault.Newf("run hook", describe(h), "exit status %d", status.ExitStatus()), output)
+		return withOutput(fault.Newf(opRun, describe(h), "exit status %d", status.ExitStatus()), output)
 	}
 	return nil
 }

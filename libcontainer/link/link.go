@@ -34,7 +34,7 @@ const (
 	Console
 	// Ready says that init is about to take on the identity of the program.
 	Ready
-	// Finish answers Ready; its payload is the seccomp filter.
+	// Finish answers Ready; its payload is the seccomp filter (EncodeFilter).
 	Finish
 	// Listener carries the seccomp notification descriptor.
 	Listener
@@ -56,6 +56,11 @@ func (k Kind) String() string {
 	}
 	return "unknown"
 }
+
+// Started is the byte that init writes to the fifo of its result right before
+// execve(2). End of file after it means that the program runs, and anything
+// more is an encoded fault; end of file without it means that init was killed.
+const Started = 0
 
 // MaxFiles is how many descriptors one message can carry (SCM_MAX_FD of
 // unix(7) is 253).
@@ -80,7 +85,7 @@ func Script(p *plan.Plan) []Kind {
 		s = append(s, Console)
 	}
 	s = append(s, Ready, Finish)
-	if p.Process.SeccompFlags&unix.SECCOMP_FILTER_FLAG_NEW_LISTENER != 0 {
+	if p.Process.Notifies {
 		s = append(s, Listener, Taken)
 	}
 	return s
@@ -121,6 +126,17 @@ func (c *Conn) Close() error {
 	fd := c.fd
 	c.fd = -1
 	return unix.Close(fd)
+}
+
+// MoveTo moves this end to a descriptor of at least minimum.
+func (c *Conn) MoveTo(minimum int) error {
+	fd, err := unix.FcntlInt(uintptr(c.fd), unix.F_DUPFD_CLOEXEC, minimum)
+	if err != nil {
+		return fault.New("move", "the link", err)
+	}
+	unix.Close(c.fd)
+	c.fd = fd
+	return nil
 }
 
 // advance checks that k is next in the script.

@@ -43,7 +43,7 @@ func TestTheScriptFollowsFromThePlan(t *testing.T) {
 			[]link.Kind{link.Plan, link.Console, link.Ready, link.Finish},
 		},
 		{
-			"exec with a listener", plan.Plan{Kind: plan.Exec, Process: plan.Process{SeccompFlags: unix.SECCOMP_FILTER_FLAG_NEW_LISTENER}},
+			"exec with a listener", plan.Plan{Kind: plan.Exec, Process: plan.Process{Notifies: true}},
 			[]link.Kind{link.Plan, link.Ready, link.Finish, link.Listener, link.Taken},
 		},
 		{

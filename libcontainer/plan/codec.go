@@ -269,7 +269,7 @@ func (w *walker) process(p *Process) {
 	w.u64(&p.Capabilities.Ambient)
 	w.flag(&p.NoNewPrivs)
 	enum(w, &p.Seccomp, SeccompLate+1)
-	w.u32(&p.SeccompFlags)
+	w.flag(&p.Notifies)
 	enum(w, &p.Keyring, KeepKeyring+1)
 	w.str(&p.KeyringLabel)
 	w.str(&p.SELinuxLabel)

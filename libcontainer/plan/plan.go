@@ -260,9 +260,9 @@ type Process struct {
 	NoNewPrivs   bool
 
 	Seccomp SeccompPoint
-	// SeccompFlags are SECCOMP_FILTER_FLAG_*; with NEW_LISTENER init sends
-	// the listener to the parent.
-	SeccompFlags uint32
+	// Notifies says that loading the filter gives a listener, which init
+	// sends to the parent.
+	Notifies bool
 
 	Keyring      Keyring
 	KeyringLabel string

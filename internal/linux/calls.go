@@ -1,0 +1,81 @@
+package linux
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// LoadSeccompFilter installs program, an array of struct sock_filter, on the
+// calling thread (seccomp(2)). It returns the listener if flags ask for one,
+// else -1.
+func LoadSeccompFilter(program []byte, flags uint32) (listener int, err error) {
+	const size = int(unsafe.Sizeof(unix.SockFilter{}))
+	if len(program) < size || len(program)%size != 0 || len(program)/size > unix.BPF_MAXINSNS {
+		return -1, unix.EINVAL
+	}
+	fprog := unix.SockFprog{
+		Len:    uint16(len(program) / size),
+		Filter: (*unix.SockFilter)(unsafe.Pointer(&program[0])),
+	}
+	r, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, uintptr(flags), uintptr(unsafe.Pointer(&fprog)))
+	if errno != 0 {
+		return -1, errno
+	}
+	if flags&unix.SECCOMP_FILTER_FLAG_NEW_LISTENER == 0 {
+		return -1, nil
+	}
+	return int(r), nil
+}
+
+// Execve is execve(2) and nothing more: it neither waits for the Go runtime nor
+// touches limits, so that a seccomp filter that is already in force sees no
+// other call. It returns only if it failed.
+func Execve(path *byte, argv, envv []*byte) unix.Errno {
+	_, _, errno := unix.RawSyscall(unix.SYS_EXECVE, uintptr(unsafe.Pointer(path)),
+		uintptr(unsafe.Pointer(&argv[0])), uintptr(unsafe.Pointer(&envv[0])))
+	return errno
+}
+
+// SetScheduler is sched_setattr(2) of the calling thread; attr is a struct
+// sched_attr.
+func SetScheduler(attr []byte) error {
+	return check(unix.RawSyscall(unix.SYS_SCHED_SETATTR, 0, uintptr(unsafe.Pointer(&attr[0])), 0))
+}
+
+// SetIOPriority is ioprio_set(2) of the calling thread.
+func SetIOPriority(priority int) error {
+	const whoProcess = 1 // IOPRIO_WHO_PROCESS: a thread, in spite of its name
+	return check(unix.RawSyscall(unix.SYS_IOPRIO_SET, whoProcess, 0, uintptr(priority)))
+}
+
+// SetPersonality is personality(2) of the calling thread.
+func SetPersonality(persona uint) error {
+	return check(unix.RawSyscall(unix.SYS_PERSONALITY, uintptr(persona), 0, 0))
+}
+
+// SetAffinity is sched_setaffinity(2) of the process pid, 0 for the calling
+// thread; mask is a bit mask of CPUs in native words.
+func SetAffinity(pid int, mask []byte) error {
+	return check(unix.RawSyscall(unix.SYS_SCHED_SETAFFINITY, uintptr(pid), uintptr(len(mask)), uintptr(unsafe.Pointer(&mask[0]))))
+}
+
+// SetMemoryPolicy is set_mempolicy(2) of the calling thread; nodes is a bit
+// mask of NUMA nodes in native words, or empty.
+func SetMemoryPolicy(mode int, nodes []byte) error {
+	var first unsafe.Pointer
+	bits := 0
+	if len(nodes) > 0 {
+		first = unsafe.Pointer(&nodes[0])
+		// The kernel takes one bit less than it is told (set_mempolicy(2), BUGS).
+		bits = len(nodes)*8 + 1
+	}
+	return check(unix.RawSyscall(unix.SYS_SET_MEMPOLICY, uintptr(mode), uintptr(first), uintptr(bits)))
+}
+
+func check(_, _ uintptr, errno unix.Errno) error {
+	if errno != 0 {
+		return errno
+	}
+	return nil
+}

@@ -1,0 +1,211 @@
+package libcontainer
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"hull/internal/fault"
+	"hull/internal/linux"
+	"hull/libcontainer/hook"
+	"hull/libcontainer/link"
+	"hull/libcontainer/plan"
+	"hull/libcontainer/seccomp/profile"
+	"hull/spec"
+	"hull/state"
+)
+
+// drive tells init what to do, and does from outside what init cannot.
+func (n *creation) drive(d *drive, gate state.Gate) error {
+	filter := n.compileFilter()
+	if err := n.completePlan(d.pid); err != nil {
+		return err
+	}
+	if seccompOf(n.spec) != nil && profile.Notifies(seccompOf(n.spec)) {
+		n.plan.Process.Notifies = true
+	}
+	sources, release, err := openSources(d.pid, n.sources)
+	if err != nil {
+		return err
+	}
+	err = d.sendPlan([]int{gate.Wait, gate.Result}, sources)
+	release()
+	if err != nil {
+		return err
+	}
+	// Init starts the Go runtime and builds the mount tree from here on:
+	// what follows costs no time.
+	if err := n.whileInitMounts(); err != nil {
+		return err
+	}
+	err = d.converse(answers{
+		rootReady: func() error { return n.runtimeHooks(d.pid) },
+		console:   func(master *os.File) error { return takeConsole(d, n.options.ConsoleSocket, master) },
+		ready:     func() ([]byte, error) { return n.ready(d, filter) },
+		listener:  func(fd int) error { return n.container.sendListener(n.spec, specs.StateCreating, fd, d.pid) },
+	})
+	if err != nil {
+		return n.afterHooks(err)
+	}
+	return announce(d.pid, n.options.PidFile, n.options.PidfdSocket)
+}
+
+// afterHooks has the poststop hooks run once all else is undone, if a hook was
+// what failed (runtime.md, "Lifecycle", steps 3 to 5).
+func (n *creation) afterHooks(err error) error {
+	if hook.Failed(err) {
+		n.undo = append([]func(){n.container.runPoststop}, n.undo...)
+	}
+	return err
+}
+
+// completePlan adds what depends on the pid: what hooks read.
+func (n *creation) completePlan(pid int) error {
+	inner := pid
+	switch ns := spec.Namespace(n.spec, specs.PIDNamespace); {
+	case len(n.plan.CreateContainer)+len(n.plan.StartContainer) == 0:
+		return nil
+	case ns != nil && ns.Path == "":
+		inner = 1
+	case ns != nil:
+		var err error
+		if inner, err = linux.InnerPID(pid); err != nil {
+			return fault.New("read the pid of", "init", err)
+		}
+	}
+	// The pid is the one that the container sees (runtime.md, "State").
+	for _, h := range [...]struct {
+		hooks  []plan.Hook
+		status specs.ContainerState
+	}{
+		{n.plan.CreateContainer, specs.StateCreating},
+		{n.plan.StartContainer, specs.StateCreated},
+	} {
+		b, err := json.Marshal(n.container.stateAs(h.status, inner))
+		if err != nil {
+			return fault.New("encode state of", n.id, err)
+		}
+		for i := range h.hooks {
+			h.hooks[i].State = b
+		}
+	}
+	return nil
+}
+
+// whileInitMounts does what init need not wait for.
+func (n *creation) whileInitMounts() error {
+	if err := n.container.dir.SaveConfig(n.config); err != nil {
+		return err
+	}
+	if n.spec.Linux == nil || n.spec.Linux.Resources == nil {
+		return n.cgroup.SetDevices(nil)
+	}
+	early := *n.spec.Linux.Resources
+	early.Memory, early.Pids, early.Devices = nil, nil, nil
+	if err := n.cgroup.Set(&early); err != nil {
+		return err
+	}
+	return n.cgroup.SetDevices(n.spec.Linux.Resources.Devices)
+}
+
+// runtimeHooks runs the prestart and createRuntime hooks.
+func (n *creation) runtimeHooks(pid int) error {
+	h := n.spec.Hooks
+	if h == nil {
+		return nil
+	}
+	//nolint:staticcheck // prestart is deprecated, and engines use it
+	hooks := append(spec.Hooks("prestart", h.Prestart), spec.Hooks("createRuntime", h.CreateRuntime)...)
+	for _, h := range hooks {
+		if err := n.container.runHook(h, specs.StateCreating, pid); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ready completes the process from outside. Memory and pids are limited last:
+// by then init has all the memory and threads that it will ever need.
+func (n *creation) ready(d *drive, pending <-chan compiled) ([]byte, error) {
+	if p := n.spec.Process; p != nil {
+		if err := limit(d.pid, n.rlimits); err != nil {
+			return nil, err
+		}
+		if err := n.runtime.adjustOOMScore(d.pid, p.OOMScoreAdj); err != nil {
+			return nil, err
+		}
+	}
+	if n.spec.Linux != nil && n.spec.Linux.Resources != nil {
+		late := specs.LinuxResources{Memory: n.spec.Linux.Resources.Memory, Pids: n.spec.Linux.Resources.Pids}
+		if err := n.cgroup.Set(&late); err != nil {
+			return nil, err
+		}
+	}
+	built := <-pending
+	if built.err != nil {
+		return nil, built.err
+	}
+	if err := n.complete(d.pid); err != nil {
+		return nil, err
+	}
+	if built.filter == nil {
+		return nil, nil
+	}
+	filter := link.EncodeFilter(link.Filter{Flags: built.filter.Flags, Program: built.filter.Program})
+	return filter, n.container.dir.SaveFilter(filter)
+}
+
+// complete saves the record with the process in it.
+func (n *creation) complete(pid int) error {
+	p, err := linux.Stat(pid)
+	if err != nil {
+		return fault.New("read the start time of", "init", err)
+	}
+	record := n.container.record
+	record.PID, record.StartTime = pid, p.StartTime
+	if record.Cgroup, err = json.Marshal(n.cgroup.Record()); err != nil {
+		return fault.New("encode cgroup record of", n.id, err)
+	}
+	return n.container.dir.Save(record)
+}
+
+// announce tells the caller's tools of the process.
+func announce(pid int, pidFile, pidfdSocket string) error {
+	if pidfdSocket != "" {
+		if err := sendPidfd(pidfdSocket, pid); err != nil {
+			return err
+		}
+	}
+	if pidFile == "" {
+		return nil
+	}
+	// By rename: whoever waits for the file must not read half of a pid.
+	temporary := filepath.Join(filepath.Dir(pidFile), "."+filepath.Base(pidFile))
+	err := os.WriteFile(temporary, []byte(strconv.Itoa(pid)), 0o644)
+	if err == nil {
+		err = os.Rename(temporary, pidFile)
+	}
+	if err != nil {
+		_ = os.Remove(temporary)
+		return fault.New("write pid file", pidFile, pathless(err))
+	}
+	return nil
+}
+
+// pathless drops the paths that os adds: the fault names its object.
+func pathless(err error) error {
+	var pe *os.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	var le *os.LinkError
+	if errors.As(err, &le) {
+		return le.Err
+	}
+	return err
+}

@@ -1,0 +1,165 @@
+package libcontainer
+
+import (
+	"encoding/json"
+	"errors"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"hull/internal/fault"
+	"hull/libcontainer/cgroup"
+	"hull/libcontainer/hook"
+	"hull/libcontainer/plan"
+)
+
+// DestroyMode says what to do with a container that has not stopped.
+type DestroyMode int
+
+const (
+	// IfStopped refuses it.
+	IfStopped DestroyMode = iota
+	// Force kills all of its processes first.
+	Force
+)
+
+// Destroy removes the container: its control groups, its directory and, with
+// Force, its processes. Then it runs the poststop hooks, whose failures are
+// warnings. With Force it cleans up after a creation that was cut off at any
+// point. A container that is gone already is ErrNotExist.
+func (c *Container) Destroy(mode DestroyMode) error {
+	if mode == Force {
+		// Before the lock: a create or start in progress ends when its
+		// processes do.
+		if err := c.kill(); err != nil {
+			return err
+		}
+	}
+	if err := c.dir.Lock(); err != nil {
+		return err
+	}
+	defer c.dir.Close()
+	if c.dir.Removed() {
+		return fault.New("delete", c.record.ID, ErrNotExist)
+	}
+	if mode == Force {
+		if err := c.reload(); err != nil {
+			return err
+		}
+		if err := c.kill(); err != nil {
+			return err
+		}
+	} else if err := c.refuseUnlessStopped(); err != nil {
+		return err
+	}
+	return c.remove()
+}
+
+func (c *Container) refuseUnlessStopped() error {
+	status, err := c.status()
+	if err != nil {
+		return err
+	}
+	if status != specs.StateStopped {
+		return fault.Newf("", "", "cannot delete container %s that is not stopped: %s", c.record.ID, status)
+	}
+	return nil
+}
+
+// reload reads the record again: whoever held the lock may have completed it.
+func (c *Container) reload() error {
+	record, err := c.dir.Load()
+	if errors.Is(err, ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	fresh, err := c.runtime.container(c.dir, record)
+	if err != nil {
+		return err
+	}
+	c.record, c.cgroup = fresh.record, fresh.cgroup
+	return nil
+}
+
+// kill ends all processes of the container and waits for the first of them.
+// None is not an error.
+func (c *Container) kill() error {
+	if err := c.cgroup.Kill(); err != nil && !errors.Is(err, cgroup.ErrNoCgroup) {
+		return err
+	}
+	fd, err := c.pidfd()
+	if errors.Is(err, ErrNotRunning) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if err := c.signal(fd, unix.SIGKILL); err != nil && !errors.Is(err, ErrNotRunning) {
+		return err
+	}
+	return awaitExit(fd)
+}
+
+// awaitExit waits until the process behind pidfd has exited.
+func awaitExit(pidfd int) error {
+	for {
+		_, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, -1)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			return fault.New("wait for", "init", err)
+		}
+		return nil
+	}
+}
+
+// remove undoes what create did, in an order that leaves the record until
+// nothing else is left to be found by it.
+func (c *Container) remove() error {
+	if err := c.cgroup.Remove(); err != nil {
+		return err
+	}
+	if err := c.dir.Remove(); err != nil {
+		return err
+	}
+	c.runPoststop()
+	return nil
+}
+
+func (c *Container) runPoststop() {
+	for _, err := range c.runHooks(c.record.Poststop, specs.StateStopped, 0) {
+		c.runtime.warn(err)
+	}
+}
+
+// runHooks runs all hooks in the runtime's namespaces and returns what failed.
+func (c *Container) runHooks(hooks []plan.Hook, status specs.ContainerState, pid int) []error {
+	var failed []error
+	for i := range hooks {
+		if err := c.runHook(hooks[i], status, pid); err != nil {
+			failed = append(failed, err)
+		}
+	}
+	return failed
+}
+
+func (c *Container) runHook(h plan.Hook, status specs.ContainerState, pid int) error {
+	b, err := json.Marshal(c.stateAs(status, pid))
+	if err != nil {
+		return fault.New("encode state of", c.record.ID, err)
+	}
+	h.State = b
+	return hook.Run(&h, c.hookDirectory())
+}
+
+// hookDirectory is the bundle, unless that is gone by now.
+func (c *Container) hookDirectory() string {
+	if unix.Access(c.record.Bundle, unix.X_OK) != nil {
+		return "/"
+	}
+	return c.record.Bundle
+}

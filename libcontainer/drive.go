@@ -1,0 +1,214 @@
+package libcontainer
+
+import (
+	"errors"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"hull/internal/fault"
+	"hull/internal/linux"
+	"hull/libcontainer/link"
+	"hull/libcontainer/plan"
+	"hull/nsenter"
+	"hull/spec"
+)
+
+// drive is the parent's side of the link to one init process.
+type drive struct {
+	runtime    *Runtime
+	pid        int
+	conn       *link.Conn
+	socket     int
+	plan       *plan.Plan
+	namespaces *nsenter.Namespaces
+	console    *os.File
+}
+
+func newDrive(r *Runtime, pid, socket int, p *plan.Plan, ns *nsenter.Namespaces) *drive {
+	return &drive{runtime: r, pid: pid, conn: link.NewConn(socket), socket: socket, plan: p, namespaces: ns}
+}
+
+func (d *drive) close() { _ = d.conn.Close() }
+
+// interrupt makes whoever waits on the link see its end.
+func (d *drive) interrupt() { _ = unix.Shutdown(d.socket, unix.SHUT_RDWR) }
+
+// sendPlan sends the plan, then the sources in as many messages as it takes.
+func (d *drive) sendPlan(files, sources []int) error {
+	d.conn.Follow(link.Script(d.plan))
+	if err := d.send(link.Message{Kind: link.Plan, Payload: plan.Encode(d.plan), Files: files}); err != nil {
+		return err
+	}
+	for len(sources) > 0 {
+		n := min(len(sources), link.MaxFiles)
+		if err := d.send(link.Message{Kind: link.Sources, Files: sources[:n]}); err != nil {
+			return err
+		}
+		sources = sources[n:]
+	}
+	return nil
+}
+
+func (d *drive) send(m link.Message) error {
+	err := d.conn.Send(m)
+	if errors.Is(err, link.ErrClosed) {
+		// What init had to say last is still there to be read.
+		_, err = d.receive()
+	}
+	return err
+}
+
+// receive returns the next message that is not a note. What init reports as its
+// failure is the error, and so is its death.
+func (d *drive) receive() (link.Message, error) {
+	for {
+		m, err := d.conn.Receive(func(b []byte) (error, bool) { return nsenter.IsFailure(b, d.namespaces) })
+		if errors.Is(err, link.ErrClosed) {
+			return m, d.died()
+		}
+		if err != nil {
+			return m, err
+		}
+		switch m.Kind {
+		case link.Note:
+			d.runtime.warn(fault.Decode(m.Payload))
+		case link.Failed:
+			return m, fault.Decode(m.Payload)
+		default:
+			return m, nil
+		}
+	}
+}
+
+// died says how init ended without a word.
+func (d *drive) died() error {
+	what := "the init process ended without a report"
+	if exit, err := linux.PeekExit(d.pid); err == nil {
+		what = "the init process exited with status " + strconv.Itoa(exit.Code)
+		if exit.Signal != 0 {
+			what = "the init process was killed by " + unix.SignalName(exit.Signal)
+		}
+	}
+	return fault.New("start", "init", errors.New(what)).
+		WithHint("the kernel log tells of the out-of-memory killer; a memory limit may be too small")
+}
+
+// converse answers init until it is done. Ready and hooks are what the parent
+// does meanwhile.
+func (d *drive) converse(answers answers) error {
+	for !d.conn.Done() {
+		m, err := d.receive()
+		if err != nil {
+			return err
+		}
+		if err := d.answer(m, answers); err != nil {
+			return err
+		}
+	}
+	return d.awaitEnd()
+}
+
+// answers are what the parent does at each point where init waits for it.
+type answers struct {
+	// rootReady runs the hooks of the runtime.
+	rootReady func() error
+	// console takes the master of the terminal.
+	console func(master *os.File) error
+	// ready completes the process from outside and returns its filter.
+	ready func() (filter []byte, err error)
+	// listener takes the seccomp notification descriptor.
+	listener func(fd int) error
+}
+
+func (d *drive) answer(m link.Message, a answers) error {
+	switch m.Kind {
+	case link.RootReady:
+		if err := a.rootReady(); err != nil {
+			return err
+		}
+		return d.send(link.Message{Kind: link.Proceed})
+	case link.Console:
+		if len(m.Files) != 1 {
+			return fault.Newf("receive", "the terminal", "%d descriptors", len(m.Files))
+		}
+		return a.console(os.NewFile(uintptr(m.Files[0]), "/dev/ptmx"))
+	case link.Ready:
+		filter, err := a.ready()
+		if err != nil {
+			return err
+		}
+		return d.send(link.Message{Kind: link.Finish, Payload: filter})
+	case link.Listener:
+		if len(m.Files) != 1 {
+			return fault.Newf("receive", "the seccomp listener", "%d descriptors", len(m.Files))
+		}
+		defer unix.Close(m.Files[0])
+		if err := a.listener(m.Files[0]); err != nil {
+			return err
+		}
+		return d.send(link.Message{Kind: link.Taken})
+	}
+	return fault.Newf("follow", "the link", "unexpected message %v", m.Kind)
+}
+
+// awaitEnd waits until init has let go of the link: the container is created,
+// or the program of an exec executes.
+func (d *drive) awaitEnd() error {
+	for {
+		m, err := d.conn.Receive(nil)
+		if errors.Is(err, link.ErrClosed) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		switch m.Kind {
+		case link.Failed:
+			return fault.Decode(m.Payload)
+		case link.Note:
+			d.runtime.warn(fault.Decode(m.Payload))
+		default:
+			return fault.Newf("follow", "the link", "unexpected message %v", m.Kind)
+		}
+	}
+}
+
+// limit sets the resource limits of the process: it could not raise them
+// itself.
+func limit(pid int, limits []spec.Rlimit) error {
+	for _, l := range limits {
+		if err := unix.Prlimit(pid, l.Resource, &unix.Rlimit{Cur: l.Soft, Max: l.Hard}, nil); err != nil {
+			e := fault.New("set", "process.rlimits "+l.Name(), err)
+			if errors.Is(err, unix.EPERM) {
+				e.Hint = "raising a hard limit takes CAP_SYS_RESOURCE, and RLIMIT_NOFILE is bounded by fs.nr_open"
+			}
+			return e
+		}
+	}
+	return nil
+}
+
+// adjustOOMScore sets process.oomScoreAdj; nil leaves the inherited one.
+func (r *Runtime) adjustOOMScore(pid int, adjustment *int) error {
+	if adjustment == nil {
+		return nil
+	}
+	path := "/proc/" + strconv.Itoa(pid) + "/oom_score_adj"
+	fd, err := unix.Open(path, unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err == nil {
+		_, err = unix.Write(fd, []byte(strconv.Itoa(*adjustment)))
+		unix.Close(fd)
+	}
+	if err == nil {
+		return nil
+	}
+	failed := fault.New("set process.oomScoreAdj to", strconv.Itoa(*adjustment), err).
+		WithHint("lowering the score below hull's own takes CAP_SYS_RESOURCE")
+	if r.Privilege == Rootless {
+		r.warn(failed)
+		return nil
+	}
+	return failed
+}

@@ -1,0 +1,193 @@
+package libcontainer
+
+import (
+	"context"
+	"os"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"hull/internal/fault"
+	"hull/libcontainer/cgroup"
+	"hull/libcontainer/link"
+	"hull/libcontainer/plan"
+	"hull/nsenter"
+	"hull/spec"
+)
+
+// ExecOptions say what to run in a container.
+type ExecOptions struct {
+	// Process is the whole process. Like all else about it, what it leaves
+	// out is left out: nothing is taken from the container's own.
+	Process *specs.Process
+	// Stdio are its streams, unless it has a terminal.
+	Stdio Stdio
+	// ConsoleSocket, PidfdSocket, PidFile and PreserveFDs are as in
+	// CreateOptions.
+	ConsoleSocket string
+	PidfdSocket   string
+	PidFile       string
+	PreserveFDs   int
+	// Cgroup are cgroups below the container's for the process to be in,
+	// instead of the container's own.
+	Cgroup []cgroup.Sub
+	// Paused says what to do in a paused container.
+	Paused PausedPolicy
+}
+
+// PausedPolicy says what Exec does in a paused container.
+type PausedPolicy int
+
+const (
+	// RefusePaused returns ErrPaused.
+	RefusePaused PausedPolicy = iota
+	// IgnorePaused starts the process; it waits for Resume.
+	IgnorePaused
+)
+
+// Exec runs a process in a running container and returns once it executes. The
+// process is a child of the calling program. The error is ErrNotRunning or
+// ErrPaused if the container is.
+func (c *Container) Exec(ctx context.Context, o ExecOptions) (*Process, error) {
+	pidfd, err := c.execTarget(o.Paused)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(pidfd)
+	e := &execution{container: c, options: o}
+	if err := e.compile(); err != nil {
+		return nil, err
+	}
+	return e.run(ctx, pidfd)
+}
+
+// execTarget checks the status and returns a handle of the init process.
+func (c *Container) execTarget(policy PausedPolicy) (int, error) {
+	status, err := c.status()
+	if err != nil {
+		return -1, err
+	}
+	switch {
+	case status == specs.StateStopped || status == specs.StateCreating:
+		return -1, fault.New("exec in", c.record.ID, ErrNotRunning)
+	case status == StatusPaused && policy == RefusePaused:
+		return -1, fault.New("exec in", c.record.ID, ErrPaused)
+	}
+	return c.pidfd()
+}
+
+// execution is one exec on its way.
+type execution struct {
+	container *Container
+	options   ExecOptions
+	spec      *specs.Spec
+	plan      *plan.Plan
+	rlimits   []spec.Rlimit
+	// filter is encoded as the link wants it.
+	filter []byte
+}
+
+func (e *execution) compile() error {
+	c := e.container
+	s, err := c.Config()
+	if err != nil {
+		return err
+	}
+	e.spec = s
+	if err := spec.ValidateProcess(s, e.options.Process); err != nil {
+		return err
+	}
+	in := spec.ProcessInputs{Kind: plan.Exec, Warn: c.runtime.warn}
+	if in.Held, err = heldCapabilities(s); err != nil {
+		return err
+	}
+	if in.PreserveFDs, err = preservedCount(e.options.PreserveFDs); err != nil {
+		return err
+	}
+	process, err := spec.CompileProcess(s, e.options.Process, in)
+	if err != nil {
+		return err
+	}
+	e.plan = &plan.Plan{Kind: plan.Exec, ID: c.record.ID, Process: process}
+	if e.rlimits, err = spec.Rlimits(e.options.Process); err != nil {
+		return err
+	}
+	return e.loadFilter()
+}
+
+// loadFilter takes the filter as create compiled it: libseccomp is not run.
+func (e *execution) loadFilter() error {
+	if e.plan.Process.Seccomp == plan.SeccompNone {
+		return nil
+	}
+	var err error
+	if e.filter, err = e.container.dir.LoadFilter(); err != nil {
+		return err
+	}
+	filter, err := link.DecodeFilter(e.filter)
+	e.plan.Process.Notifies = filter.Flags&unix.SECCOMP_FILTER_FLAG_NEW_LISTENER != 0
+	return err
+}
+
+func (e *execution) run(ctx context.Context, pidfd int) (*Process, error) {
+	c := e.container
+	ns, err := c.joinAll(pidfd)
+	if err != nil {
+		return nil, err
+	}
+	defer closeJoins(ns)
+	join, err := c.cgroup.JoinAt(e.options.Cgroup)
+	if err != nil {
+		return nil, err
+	}
+	defer join.Close()
+	ns.Cgroup = nsenter.Cgroup{Into: join.Into, Tasks: join.Tasks}
+	stage, err := launch(e.options.Stdio, "", int(e.plan.Process.PreserveFDs))
+	if err != nil {
+		return nil, err
+	}
+	pid, fd, err := stage.Enter(ns)
+	if err != nil {
+		return nil, err
+	}
+	d := newDrive(c.runtime, pid, fd, e.plan, ns)
+	defer d.close()
+	stop := context.AfterFunc(ctx, d.interrupt)
+	defer stop()
+	err = e.drive(d)
+	if ctx.Err() != nil {
+		err = fault.New("exec in", c.record.ID, context.Cause(ctx))
+	}
+	if err != nil {
+		killAndReap(pid)
+		if d.console != nil {
+			d.console.Close()
+		}
+		return nil, err
+	}
+	return &Process{pid: pid, console: d.console}, nil
+}
+
+func (e *execution) drive(d *drive) error {
+	c, o := e.container, e.options
+	if err := d.sendPlan(nil, nil); err != nil {
+		return err
+	}
+	err := d.converse(answers{
+		console: func(master *os.File) error { return takeConsole(d, o.ConsoleSocket, master) },
+		ready: func() ([]byte, error) {
+			if err := limit(d.pid, e.rlimits); err != nil {
+				return nil, err
+			}
+			if err := c.runtime.adjustOOMScore(d.pid, o.Process.OOMScoreAdj); err != nil {
+				return nil, err
+			}
+			return e.filter, nil
+		},
+		listener: func(fd int) error { return c.sendListener(e.spec, specs.StateRunning, fd, d.pid) },
+	})
+	if err != nil {
+		return err
+	}
+	return announce(d.pid, o.PidFile, o.PidfdSocket)
+}

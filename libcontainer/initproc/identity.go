@@ -1,0 +1,176 @@
+package initproc
+
+import (
+	"errors"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"hull/internal/fault"
+	"hull/libcontainer/plan"
+)
+
+// takeIdentity makes the process who the program shall be: ids, groups,
+// capabilities. The order is the kernel's: the bounding set while CAP_SETPCAP
+// is there, ids while CAP_SETUID is, capabilities last.
+func (s *stage) takeIdentity() error {
+	p := &s.plan.Process
+	caps, err := s.grantable(p.Capabilities)
+	if err != nil {
+		return err
+	}
+	if p.Umask >= 0 {
+		unix.Umask(int(p.Umask))
+	} else {
+		unix.Umask(0o022)
+	}
+	ownStdio(p)
+	if err := dropBounding(caps.Bounding); err != nil {
+		return err
+	}
+	if err := setIDs(p); err != nil {
+		return err
+	}
+	if err := setCapabilities(caps); err != nil {
+		return err
+	}
+	if p.NoNewPrivs {
+		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+			return fault.New("set", "process.noNewPrivileges", err)
+		}
+	}
+	return nil
+}
+
+// ownStdio lets the program reopen its standard streams (/dev/stdout) when it
+// runs as another user than the caller. /dev/null stays as it is: it is the
+// host's; and so does what refuses, for it works without.
+func ownStdio(p *plan.Process) {
+	null := unix.Mkdev(1, 3)
+	for fd := range 3 {
+		var st unix.Stat_t
+		if unix.Fstat(fd, &st) != nil || st.Uid == p.UID || st.Rdev == null {
+			continue
+		}
+		_ = unix.Fchown(fd, int(p.UID), -1)
+	}
+}
+
+// setIDs takes the groups, the group and the user of the program. The system
+// calls are made as such: the C library would change all threads, by signals.
+func setIDs(p *plan.Process) error {
+	if p.Groups == plan.SetGroups {
+		if err := setGroups(p.AdditionalGIDs); err != nil {
+			return fault.New("set", "process.user.additionalGids", err)
+		}
+	}
+	if err := unix.Prctl(unix.PR_SET_KEEPCAPS, 1, 0, 0, 0); err != nil {
+		return fault.New("keep capabilities", "", err)
+	}
+	gid, uid := uintptr(p.GID), uintptr(p.UID)
+	if _, _, errno := unix.RawSyscall(unix.SYS_SETRESGID, gid, gid, gid); errno != 0 {
+		return unmapped("process.user.gid", errno)
+	}
+	if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, uid, uid, uid); errno != 0 {
+		return unmapped("process.user.uid", errno)
+	}
+	if err := unix.Prctl(unix.PR_SET_KEEPCAPS, 0, 0, 0, 0); err != nil {
+		return fault.New("keep capabilities", "", err)
+	}
+	return nil
+}
+
+func unmapped(object string, errno unix.Errno) error {
+	err := fault.New("set", object, errno)
+	if errno == unix.EINVAL {
+		err.Hint = "the id is not mapped in the container's user namespace"
+	}
+	return err
+}
+
+func setGroups(gids []uint32) error {
+	var first unsafe.Pointer
+	if len(gids) > 0 {
+		first = unsafe.Pointer(&gids[0])
+	}
+	if _, _, errno := unix.RawSyscall(unix.SYS_SETGROUPS, uintptr(len(gids)), uintptr(first), 0); errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+// ownCapabilities returns what this process is permitted, and what it can
+// still gain.
+func ownCapabilities() (permitted uint64, err error) {
+	var data [2]unix.CapUserData
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	if err := unix.Capget(&header, &data[0]); err != nil {
+		return 0, err
+	}
+	return uint64(data[0].Permitted) | uint64(data[1].Permitted)<<32, nil
+}
+
+// grantable drops what hull does not hold itself, with a note: config.md says
+// that a value which cannot be granted MUST be logged as a warning.
+func (s *stage) grantable(c plan.Capabilities) (plan.Capabilities, error) {
+	own, err := ownCapabilities()
+	if err != nil {
+		return c, fault.New("read capabilities", "", err)
+	}
+	if wanted := c.Bounding | c.Permitted; wanted&^own != 0 {
+		s.note(fault.Newf("grant", "process.capabilities", "hull itself lacks the capabilities 0x%x", wanted&^own))
+	}
+	return plan.Capabilities{
+		Bounding:    c.Bounding & own,
+		Permitted:   c.Permitted & own,
+		Effective:   c.Effective & own,
+		Inheritable: c.Inheritable & own,
+		Ambient:     c.Ambient & own,
+	}, nil
+}
+
+// dropBounding leaves keep in the bounding set. EINVAL ends the loop: there is
+// no such capability in this kernel.
+func dropBounding(keep uint64) error {
+	for c := range 64 {
+		if keep&(1<<c) != 0 {
+			continue
+		}
+		err := unix.Prctl(unix.PR_CAPBSET_DROP, uintptr(c), 0, 0, 0)
+		if errors.Is(err, unix.EINVAL) {
+			return nil
+		}
+		if err != nil {
+			return fault.New("set", "process.capabilities.bounding", err)
+		}
+	}
+	return nil
+}
+
+// setCapabilities sets the four sets of the thread. Inheritable is what the
+// configuration says and nothing more (CVE-2022-29162).
+func setCapabilities(c plan.Capabilities) error {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	data := [2]unix.CapUserData{
+		{Effective: uint32(c.Effective), Permitted: uint32(c.Permitted), Inheritable: uint32(c.Inheritable)},
+		{Effective: uint32(c.Effective >> 32), Permitted: uint32(c.Permitted >> 32), Inheritable: uint32(c.Inheritable >> 32)},
+	}
+	if err := unix.Capset(&header, &data[0]); err != nil {
+		return fault.New("set", "process.capabilities", err).
+			WithHint("effective must be within permitted, and inheritable within bounding")
+	}
+	// The change of ids has cleared the ambient set (capabilities(7)).
+	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
+		return fault.New("clear", "process.capabilities.ambient", err)
+	}
+	for bit := range 64 {
+		if c.Ambient&(1<<bit) == 0 {
+			continue
+		}
+		if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_RAISE, uintptr(bit), 0, 0); err != nil {
+			return fault.New("raise", "process.capabilities.ambient", err).
+				WithHint("ambient capabilities must be in permitted and inheritable")
+		}
+	}
+	return nil
+}

@@ -1,0 +1,204 @@
+// Package initproc is the init stage: it carries out a plan from the inside of
+// the container's namespaces and becomes the container's program.
+//
+// It decides nothing that the parent could have decided, and it opens nothing
+// by a path of the container except through package inroot. Everything runs on
+// the main thread: credentials, labels and the seccomp filter belong to a
+// thread, and execve(2) keeps those of the thread that calls it.
+//
+// It never imports what only a parent needs (see imports_test.go): its start
+// is the larger part of a container's.
+package initproc
+
+import (
+	"math"
+	"os"
+	"runtime"
+	"runtime/debug"
+
+	"golang.org/x/sys/unix"
+
+	"hull/internal/fault"
+	"hull/libcontainer/link"
+	"hull/libcontainer/plan"
+	"hull/libcontainer/rootfs"
+	"hull/nsenter"
+)
+
+func init() {
+	if nsenter.IsStage() {
+		// The main goroutine starts on the main thread and stays there.
+		runtime.LockOSThread()
+	}
+}
+
+// Init turns this process into a container's init if that is what it was
+// started for, and then does not return. A program that embeds the runtime
+// calls it first thing in its main.
+func Init() {
+	if !nsenter.IsStage() {
+		return
+	}
+	// Init lives for milliseconds: a collection would only start threads,
+	// which count against the container's pids limit.
+	debug.SetGCPercent(-1)
+	s := &stage{conn: link.NewConn(nsenter.LinkFD), console: -1}
+	if err := s.run(); err != nil {
+		s.report(err)
+	}
+	os.Exit(initFailed)
+}
+
+// initFailed is the exit status of an init stage that could not execute its
+// program; the reason goes to the parent or to `start`.
+const initFailed = 255
+
+// stage is the state of the init stage between its steps.
+type stage struct {
+	conn *link.Conn
+	plan *plan.Plan
+	// gate and result are the fifos of `start`, for plan.Create.
+	gate, result int
+	root         *rootfs.Rootfs
+	filter       link.Filter
+	console      int
+	program      string
+	// released says that `start` has let init go, and the link is closed.
+	released bool
+}
+
+// step is one named thing that init does; the order of the lists below is the
+// order of things.
+type step func(*stage) error
+
+// createSteps build a container.
+func createSteps() []step {
+	return []step{
+		(*stage).newSession,
+		(*stage).joinKeyring,
+		(*stage).prepareRoot,
+		(*stage).mountAll,
+		(*stage).makeDevices,
+		(*stage).awaitRuntimeHooks,
+		(*stage).runCreateContainerHooks,
+		(*stage).enterRoot,
+		(*stage).openConsole,
+		(*stage).bindConsole,
+		(*stage).setNames,
+		(*stage).writeSysctls,
+		(*stage).sealRoot,
+		(*stage).setScheduling,
+		(*stage).setLabels,
+		(*stage).restoreFileLimit,
+		(*stage).awaitFinish,
+		(*stage).loadFilterEarly,
+		(*stage).takeIdentity,
+		(*stage).changeDirectory,
+		(*stage).resolveProgram,
+		(*stage).sendListener,
+		(*stage).closeLink,
+		(*stage).awaitStart,
+		(*stage).runStartContainerHooks,
+		(*stage).execute,
+	}
+}
+
+// execSteps start a process in a container that runs.
+func execSteps() []step {
+	return []step{
+		(*stage).newSession,
+		(*stage).joinKeyring,
+		(*stage).openConsole,
+		(*stage).setScheduling,
+		(*stage).setLabels,
+		(*stage).restoreFileLimit,
+		(*stage).awaitFinish,
+		(*stage).loadFilterEarly,
+		(*stage).takeIdentity,
+		(*stage).changeDirectory,
+		(*stage).resolveProgram,
+		(*stage).sendListener,
+		(*stage).execute,
+	}
+}
+
+func (s *stage) run() error {
+	sources, err := s.receivePlan()
+	if err != nil {
+		return err
+	}
+	steps := execSteps()
+	if s.plan.Kind == plan.Create {
+		steps = createSteps()
+		s.root = rootfs.New(s.plan, sources)
+	}
+	for _, do := range steps {
+		if err := do(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// receivePlan reads the plan and the descriptors that come with it.
+func (s *stage) receivePlan() (sources []int, err error) {
+	m, err := s.conn.Receive(nil)
+	if err != nil {
+		return nil, err
+	}
+	if s.plan, err = plan.Decode(m.Payload); err != nil {
+		return nil, fault.New("receive", "plan", err)
+	}
+	const gateFiles = 2
+	if s.plan.Kind == plan.Create {
+		if len(m.Files) != gateFiles {
+			return nil, fault.Newf("receive", "plan", "%d descriptors", len(m.Files))
+		}
+		s.gate, s.result = m.Files[0], m.Files[1]
+	}
+	script := link.Script(s.plan)
+	s.conn.Follow(script)
+	// Whatever else was inherited must not reach a hook or the program
+	// (CVE-2024-21626); the preserved descriptors are moved at the end.
+	first := uint(nsenter.FirstPreservedFD) + uint(s.plan.Process.PreserveFDs)
+	if err := unix.CloseRange(first, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		return nil, fault.New("close inherited descriptors", "", err)
+	}
+	for _, kind := range script {
+		if kind != link.Sources {
+			continue
+		}
+		m, err := s.conn.Receive(nil)
+		if err != nil {
+			return nil, err
+		}
+		sources = append(sources, m.Files...)
+	}
+	return sources, nil
+}
+
+// report tells whoever listens why init ends.
+func (s *stage) report(err error) {
+	if s.released {
+		_, _ = unix.Write(s.result, fault.Encode(err))
+		return
+	}
+	_ = s.conn.Send(link.Message{Kind: link.Failed, Payload: fault.Encode(err)})
+}
+
+// note tells the parent of something that is not an error.
+func (s *stage) note(err error) {
+	_ = s.conn.Send(link.Message{Kind: link.Note, Payload: fault.Encode(err)})
+}
+
+// ask sends a message and waits for its answer.
+func (s *stage) ask(kind, answer link.Kind, files ...int) (link.Message, error) {
+	if err := s.conn.Send(link.Message{Kind: kind, Files: files}); err != nil {
+		return link.Message{}, err
+	}
+	m, err := s.conn.Receive(nil)
+	if err == nil && m.Kind != answer {
+		err = fault.Newf("follow the link", "", "got %v for an answer to %v", m.Kind, kind)
+	}
+	return m, err
+}

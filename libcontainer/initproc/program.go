@@ -1,0 +1,181 @@
+package initproc
+
+import (
+	"errors"
+	"math"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"hull/internal/fault"
+	"hull/internal/linux"
+	"hull/libcontainer/link"
+	"hull/libcontainer/plan"
+	"hull/nsenter"
+)
+
+// changeDirectory enters process.cwd with the rights of the program.
+func (s *stage) changeDirectory() error {
+	cwd := s.plan.Process.Cwd
+	if err := unix.Chdir(cwd); err != nil {
+		return fault.New("enter process.cwd", cwd, err)
+	}
+	// A directory outside the root, reached through a descriptor that
+	// leaked, has no path there (CVE-2024-21626; getcwd(2)).
+	buf := make([]byte, unix.PathMax)
+	n, err := unix.Getcwd(buf)
+	if err != nil {
+		return fault.New("enter process.cwd", cwd, err)
+	}
+	if n < 1 || buf[0] != '/' {
+		return fault.Newf("enter process.cwd", cwd, "the directory is outside the container's root")
+	}
+	return nil
+}
+
+// resolveProgram finds process.args[0] as execvp(3) would, and completes the
+// environment. A container without a process has nothing to resolve.
+func (s *stage) resolveProgram() error {
+	p := &s.plan.Process
+	if len(p.Args) == 0 {
+		return nil
+	}
+	p.Env = withHome(p.Env, p.UID)
+	program, err := lookPath(p.Args[0], lookupEnv(p.Env, "PATH"))
+	if err != nil {
+		return err
+	}
+	s.program = program
+	return nil
+}
+
+// lookupEnv returns the last value of name, the one that getenv(3) of most
+// programs finds.
+func lookupEnv(env []string, name string) string {
+	for i := len(env) - 1; i >= 0; i-- {
+		if k, v, ok := strings.Cut(env[i], "="); ok && k == name {
+			return v
+		}
+	}
+	return ""
+}
+
+// Engines tell these apart by their words, and turn them into the exit codes
+// 127 and 126: Docker and Podman match "executable file not found in" and
+// "permission denied".
+var errNotInPath = errors.New("executable file not found in $PATH")
+
+// lookPath finds name in the directories of path.
+func lookPath(name, path string) (string, error) {
+	if name == "" {
+		return "", fault.New("exec", `""`, unix.ENOENT)
+	}
+	if strings.Contains(name, "/") {
+		if err := executable(name); err != nil {
+			return "", fault.New("exec", `"`+name+`"`, err)
+		}
+		return name, nil
+	}
+	var denied error
+	for dir := range strings.SplitSeq(path, ":") {
+		if dir == "" {
+			dir = "." // an empty element is the working directory (execvp(3))
+		}
+		candidate := dir + "/" + name
+		err := executable(candidate)
+		if err == nil {
+			return candidate, nil
+		}
+		if errors.Is(err, unix.EACCES) {
+			denied = err
+		}
+	}
+	if denied != nil {
+		return "", fault.New("exec", `"`+name+`"`, denied)
+	}
+	return "", fault.New("exec", `"`+name+`"`, errNotInPath)
+}
+
+func executable(path string) error {
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil {
+		return err
+	}
+	if st.Mode&unix.S_IFMT == unix.S_IFDIR {
+		return unix.EISDIR
+	}
+	// AT_EACCESS: with the ids and capabilities that the program will have.
+	return unix.Faccessat2(unix.AT_FDCWD, path, unix.X_OK, unix.AT_EACCESS)
+}
+
+// loadFilter installs the seccomp filter on this thread and returns the
+// listener, or -1.
+func (s *stage) loadFilter() (int, error) {
+	if len(s.filter.Program) == 0 {
+		return -1, nil
+	}
+	fd, err := linux.LoadSeccompFilter(s.filter.Program, s.filter.Flags)
+	if err != nil {
+		return -1, fault.New("load", "linux.seccomp", err)
+	}
+	return fd, nil
+}
+
+// execute becomes the program. Between the filter and execve(2) there is
+// nothing: a profile need allow only what the program uses.
+func (s *stage) execute() error {
+	p := &s.plan.Process
+	argv, err := syscall.SlicePtrFromStrings(p.Args)
+	if err != nil {
+		return fault.New("exec", "process.args", err)
+	}
+	envv, err := syscall.SlicePtrFromStrings(p.Env)
+	if err != nil {
+		return fault.New("exec", "process.env", err)
+	}
+	program, err := unix.BytePtrFromString(s.program)
+	if err != nil {
+		return fault.New("exec", "process.args[0]", err)
+	}
+	if s.plan.Kind == plan.Create {
+		if _, err := unix.Write(s.result, []byte{link.Started}); err != nil {
+			return fault.New("report the start", "", err)
+		}
+	}
+	if err := s.movePreserved(); err != nil {
+		return err
+	}
+	if p.Seccomp == plan.SeccompLate && !p.Notifies {
+		if _, err := s.loadFilter(); err != nil {
+			return err
+		}
+	}
+	errno := linux.Execve(program, argv, envv)
+	failed := fault.New("exec", `"`+s.program+`"`, errno)
+	if errno == unix.ENOEXEC {
+		failed.Hint = "not a program for this machine, or a script without #!"
+	}
+	return failed
+}
+
+// movePreserved puts the preserved descriptors where the program expects them,
+// from 3 on and so over the link, and leaves nothing else to be inherited.
+func (s *stage) movePreserved() error {
+	first := nsenter.FirstPreservedFD
+	end := first + int(s.plan.Process.PreserveFDs)
+	if first < end && !s.released {
+		if err := s.conn.MoveTo(end); err != nil {
+			return err
+		}
+	}
+	for fd := first; fd < end; fd++ {
+		if err := unix.Dup3(fd, fd-1, 0); err != nil {
+			return fault.New("pass on", "preserved descriptors", err)
+		}
+	}
+	if err := unix.CloseRange(uint(end-1), math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		return fault.New("close inherited descriptors", "", err)
+	}
+	return nil
+}

@@ -1,0 +1,178 @@
+package initproc
+
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+
+	"hull/internal/fault"
+	"hull/internal/tty"
+	"hull/libcontainer/hook"
+	"hull/libcontainer/link"
+	"hull/libcontainer/plan"
+)
+
+// newSession makes the process the leader of a session, so that it can have a
+// controlling terminal.
+func (s *stage) newSession() error {
+	if _, err := unix.Setsid(); err != nil && !errors.Is(err, unix.EPERM) {
+		return fault.New("make a session", "", err)
+	}
+	return nil
+}
+
+// joinKeyring gives the container a session keyring of its own: keyrings are
+// not namespaced, and the caller's would be readable.
+func (s *stage) joinKeyring() error {
+	if s.plan.Process.Keyring == plan.KeepKeyring {
+		return nil
+	}
+	if label := s.plan.Process.KeyringLabel; label != "" {
+		if err := s.writeAttr("keycreate", label); err != nil {
+			return fault.New("label the session keyring", label, err)
+		}
+		defer func() { _ = s.writeAttr("keycreate", "") }()
+	}
+	_, err := unix.KeyctlJoinSessionKeyring("_ses." + s.plan.ID)
+	if errors.Is(err, unix.ENOSYS) {
+		return nil // a kernel without keys
+	}
+	if err != nil {
+		return fault.New("join session keyring", "_ses."+s.plan.ID, err).
+			WithHint("the quota in /proc/sys/kernel/keys may be used up; --no-new-keyring does without")
+	}
+	return nil
+}
+
+func (s *stage) prepareRoot() error { return s.root.Prepare() }
+func (s *stage) mountAll() error    { return s.root.MountAll() }
+func (s *stage) makeDevices() error { return s.root.MakeDevices() }
+func (s *stage) enterRoot() error   { return s.root.Enter() }
+func (s *stage) sealRoot() error    { return s.root.Seal() }
+
+func (s *stage) awaitRuntimeHooks() error {
+	_, err := s.ask(link.RootReady, link.Proceed)
+	return err
+}
+
+func (s *stage) runCreateContainerHooks() error { return runHooks(s.plan.CreateContainer) }
+func (s *stage) runStartContainerHooks() error  { return runHooks(s.plan.StartContainer) }
+
+// runHooks runs hooks in the working directory of init: the bundle before the
+// pivot, the container's process.cwd after it.
+func runHooks(hooks []plan.Hook) error {
+	for i := range hooks {
+		if err := hook.Run(&hooks[i], ""); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// openConsole makes the container's terminal its standard streams and sends
+// the other end to the parent.
+func (s *stage) openConsole() error {
+	t := s.plan.Process.Terminal
+	if !t.Wanted {
+		return nil
+	}
+	master, peer, err := tty.Open(t.Rows, t.Columns)
+	if err != nil {
+		return err
+	}
+	if err := unix.Fchown(peer, int(s.plan.Process.UID), -1); err != nil && !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EINVAL) {
+		return fault.New("own", "the terminal", err)
+	}
+	if err := s.conn.Send(link.Message{Kind: link.Console, Files: []int{master}}); err != nil {
+		return err
+	}
+	unix.Close(master)
+	s.console = peer
+	return tty.Become(peer)
+}
+
+func (s *stage) bindConsole() error {
+	if s.console < 0 {
+		return nil
+	}
+	return s.root.BindConsole(s.console)
+}
+
+func (s *stage) setNames() error {
+	if name := s.plan.Hostname; name != "" {
+		if err := unix.Sethostname([]byte(name)); err != nil {
+			return fault.New("set hostname", name, err)
+		}
+	}
+	if name := s.plan.Domainname; name != "" {
+		if err := unix.Setdomainname([]byte(name)); err != nil {
+			return fault.New("set domainname", name, err)
+		}
+	}
+	return nil
+}
+
+func (s *stage) writeSysctls() error {
+	for _, c := range s.plan.Sysctls {
+		if err := s.root.WriteSysctl(c.Key, c.Value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// awaitFinish lets the parent do what takes its privileges and knowledge of
+// this process; it answers with the seccomp filter.
+func (s *stage) awaitFinish() error {
+	m, err := s.ask(link.Ready, link.Finish)
+	if err != nil {
+		return err
+	}
+	s.filter, err = link.DecodeFilter(m.Payload)
+	return err
+}
+
+func (s *stage) loadFilterEarly() error {
+	if s.plan.Process.Seccomp != plan.SeccompEarly || s.plan.Process.Notifies {
+		return nil
+	}
+	_, err := s.loadFilter()
+	return err
+}
+
+// sendListener loads a filter that notifies while there still is a parent to
+// take the listener.
+func (s *stage) sendListener() error {
+	if !s.plan.Process.Notifies {
+		return nil
+	}
+	fd, err := s.loadFilter()
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	_, err = s.ask(link.Listener, link.Taken, fd)
+	return err
+}
+
+// closeLink tells the parent that the container is created.
+func (s *stage) closeLink() error {
+	s.released = true
+	return s.conn.Close()
+}
+
+// awaitStart blocks until `start` opens the gate. It takes no CPU, and a
+// signal does not end it unless it ends the process.
+func (s *stage) awaitStart() error {
+	b := make([]byte, 1)
+	for {
+		_, err := unix.Read(s.gate, b)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			return fault.New("wait for start", "", err)
+		}
+		return nil
+	}
+}

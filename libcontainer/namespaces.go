@@ -1,0 +1,143 @@
+package libcontainer
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"hull/internal/fault"
+	"hull/nsenter"
+	"hull/spec"
+)
+
+// cloneFlag returns the CLONE_NEW* of a namespace type that Validate knows.
+func cloneFlag(t specs.LinuxNamespaceType) uint64 {
+	switch t {
+	case specs.PIDNamespace:
+		return unix.CLONE_NEWPID
+	case specs.NetworkNamespace:
+		return unix.CLONE_NEWNET
+	case specs.MountNamespace:
+		return unix.CLONE_NEWNS
+	case specs.IPCNamespace:
+		return unix.CLONE_NEWIPC
+	case specs.UTSNamespace:
+		return unix.CLONE_NEWUTS
+	case specs.UserNamespace:
+		return unix.CLONE_NEWUSER
+	case specs.CgroupNamespace:
+		return unix.CLONE_NEWCGROUP
+	case specs.TimeNamespace:
+		return unix.CLONE_NEWTIME
+	}
+	return 0
+}
+
+// namespaceFlags returns the flags of all namespaces that the configuration
+// names, new or joined.
+func namespaceFlags(s *specs.Spec) (flags uint64) {
+	if s.Linux == nil {
+		return 0
+	}
+	for _, ns := range s.Linux.Namespaces {
+		flags |= cloneFlag(ns.Type)
+	}
+	return flags
+}
+
+// namespacesOf says where the container's init is to live, and opens what it
+// joins.
+func namespacesOf(s *specs.Spec) (*nsenter.Namespaces, error) {
+	out := new(nsenter.Namespaces)
+	if s.Linux == nil {
+		return out, nil
+	}
+	for i, ns := range s.Linux.Namespaces {
+		flag := cloneFlag(ns.Type)
+		if ns.Path == "" {
+			out.New |= flag
+			continue
+		}
+		f, err := os.Open(ns.Path)
+		if err != nil {
+			closeJoins(out)
+			return nil, fault.New("open", fmt.Sprintf("linux.namespaces[%d].path %s", i, ns.Path), pathless(err))
+		}
+		out.Join = append(out.Join, nsenter.Join{
+			Name: fmt.Sprintf("linux.namespaces[%d] (%s at %s)", i, ns.Type, ns.Path),
+			Type: flag,
+			File: f,
+		})
+	}
+	out.UIDMappings = mappings(s.Linux.UIDMappings)
+	out.GIDMappings = mappings(s.Linux.GIDMappings)
+	for clock, o := range s.Linux.TimeOffsets {
+		out.ClockOffsets = append(out.ClockOffsets, nsenter.ClockOffset{Clock: clock, Seconds: o.Secs, Nanoseconds: o.Nanosecs})
+	}
+	return out, nil
+}
+
+func closeJoins(ns *nsenter.Namespaces) {
+	for _, j := range ns.Join {
+		j.File.Close()
+	}
+}
+
+func mappings(in []specs.LinuxIDMapping) []nsenter.IDMapping {
+	out := make([]nsenter.IDMapping, len(in))
+	for i, m := range in {
+		out[i] = nsenter.IDMapping{ContainerID: m.ContainerID, HostID: m.HostID, Size: m.Size}
+	}
+	return out
+}
+
+// joinAll opens a container's namespaces to be joined all at once, through its
+// init process (setns(2) with a pidfd, Linux 5.8). Those that the container
+// shares with the caller are left out where joining them is an error: a process
+// cannot enter the user namespace that it is in.
+func (c *Container) joinAll(pidfd int) (*nsenter.Namespaces, error) {
+	flags := c.record.Namespaces
+	if flags&unix.CLONE_NEWUSER != 0 {
+		same, err := sameNamespace("user", c.record.PID)
+		if err != nil {
+			return nil, err
+		}
+		if same {
+			flags &^= unix.CLONE_NEWUSER
+		}
+	}
+	ns := new(nsenter.Namespaces)
+	if flags == 0 {
+		return ns, nil
+	}
+	fd, err := unix.FcntlInt(uintptr(pidfd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, fault.New("use", c.record.ID, err)
+	}
+	ns.Join = []nsenter.Join{{
+		Name: "the " + nsenter.Names(flags) + " namespaces of container " + c.record.ID,
+		Type: flags,
+		File: os.NewFile(uintptr(fd), "pidfd"),
+	}}
+	return ns, nil
+}
+
+func sameNamespace(name string, pid int) (bool, error) {
+	var own, theirs unix.Stat_t
+	other := fmt.Sprintf("/proc/%d/ns/%s", pid, name)
+	if err := errors.Join(unix.Stat("/proc/self/ns/"+name, &own), unix.Stat(other, &theirs)); err != nil {
+		return false, fault.New("compare namespaces with", other, err)
+	}
+	return own.Dev == theirs.Dev && own.Ino == theirs.Ino, nil
+}
+
+// heldCapabilities are those that the container's processes can be granted.
+func heldCapabilities(s *specs.Spec) (uint64, error) {
+	if spec.Namespace(s, specs.UserNamespace) != nil {
+		return spec.AllCapabilities, nil
+	}
+	return spec.HeldCapabilities()
+}

@@ -1,0 +1,184 @@
+// Package libcontainer creates and runs OCI containers: it is the runtime as a
+// library, and all that the hull command uses.
+//
+// A program that embeds it calls initproc.Init first thing in its main, since
+// the init process of a container starts as a copy of the program:
+//
+//	func main() {
+//		initproc.Init()
+//		rt := &libcontainer.Runtime{Root: "/run/example"}
+//		…
+//	}
+//
+// The package logs nothing, ends no process, reads no environment variable and
+// keeps nothing between calls: what is known of a container is in its directory
+// below Runtime.Root and in the kernel. Containers of one root may be used by
+// many programs at a time.
+package libcontainer
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+
+	"hull/internal/fault"
+	"hull/libcontainer/cgroup"
+	"hull/state"
+)
+
+// CgroupDriver says who makes the control groups of containers.
+type CgroupDriver int
+
+const (
+	// Cgroupfs makes them directly in the filesystem.
+	Cgroupfs CgroupDriver = iota
+	// Systemd asks systemd for a scope.
+	Systemd
+	// NoCgroup makes none: containers live in the caller's, without limits.
+	NoCgroup
+)
+
+// Privilege is what the caller may do on the host.
+type Privilege int
+
+const (
+	// Rootful callers may do everything; what is refused is an error.
+	Rootful Privilege = iota
+	// Rootless callers go on without control groups that they cannot write.
+	Rootless
+)
+
+// Runtime is a state directory and how containers in it are made. The zero
+// value of each field but Root is right for root on an ordinary host.
+type Runtime struct {
+	// Root is the directory of all containers' state. It must be a directory
+	// that only the caller can write, or one that does not exist yet.
+	Root string
+	// Cgroup is who makes control groups.
+	Cgroup CgroupDriver
+	// Privilege says what to forgive.
+	Privilege Privilege
+	// Warn receives what is worth saying and no reason to stop: one call an
+	// event, on the goroutine of the call that caused it. Nil drops them.
+	Warn func(error)
+}
+
+// Errors that callers tell apart with errors.Is. Engines match on their words.
+var (
+	// ErrNotExist: there is no container of that ID.
+	ErrNotExist = state.ErrNotExist
+	// ErrExist: there is one already.
+	ErrExist = state.ErrExist
+	// ErrNotRunning: the operation needs a live process.
+	ErrNotRunning = errors.New("container not running")
+	// ErrPaused: the operation needs a container that is not paused.
+	ErrPaused = errors.New("cannot exec in a paused container (use --ignore-paused to override)")
+)
+
+// Load returns the container with the given ID. The error is ErrNotExist if
+// there is none.
+func (r *Runtime) Load(id string) (*Container, error) {
+	dir, err := state.Open(r.Root, id)
+	if err != nil {
+		return nil, err
+	}
+	record, err := dir.Load()
+	if errors.Is(err, state.ErrNotExist) {
+		// Cut off before the record was written, and so before there was
+		// anything but the directory.
+		record, err = &state.Record{ID: id}, nil
+	}
+	if err != nil {
+		dir.Close()
+		return nil, err
+	}
+	return r.container(dir, record)
+}
+
+// List returns all containers, sorted by ID. One whose state cannot be read is
+// reported through Warn and left out.
+func (r *Runtime) List() ([]*Container, error) {
+	ids, err := state.List(r.Root)
+	if err != nil {
+		return nil, err
+	}
+	containers := make([]*Container, 0, len(ids))
+	for _, id := range ids {
+		c, err := r.Load(id)
+		switch {
+		case errors.Is(err, ErrNotExist): // deleted meanwhile
+		case err != nil:
+			r.warn(err)
+		default:
+			containers = append(containers, c)
+		}
+	}
+	return containers, nil
+}
+
+// container puts together what a loaded record describes.
+func (r *Runtime) container(dir *state.Dir, record *state.Record) (*Container, error) {
+	c := &Container{runtime: r, dir: dir, record: record}
+	var cg cgroup.Record
+	if len(record.Cgroup) == 0 {
+		cg.Driver = cgroup.Disabled
+	} else if err := json.Unmarshal(record.Cgroup, &cg); err != nil {
+		dir.Close()
+		return nil, fault.New("decode cgroup record of", record.ID, err)
+	}
+	var err error
+	if c.cgroup, err = cgroup.Load(cg); err != nil {
+		dir.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (r *Runtime) warn(err error) {
+	if r.Warn != nil {
+		r.Warn(err)
+	}
+}
+
+// filterCache is where compiled seccomp filters are kept.
+func (r *Runtime) filterCache() string { return filepath.Join(r.Root, ".cache", "seccomp") }
+
+func (r *Runtime) newCgroup(id, path string) (*cgroup.Cgroup, error) {
+	cfg := cgroup.Config{ID: id, Path: path, Warn: r.warn}
+	switch r.Cgroup {
+	case Cgroupfs:
+		cfg.Driver = cgroup.Cgroupfs
+	case Systemd:
+		cfg.Driver = cgroup.Systemd
+	case NoCgroup:
+		cfg.Driver = cgroup.Disabled
+	}
+	if r.Privilege == Rootless {
+		cfg.Unwritable = cgroup.Tolerate
+	}
+	return cgroup.New(cfg)
+}
+
+// Stdio are the standard streams of a process. Nil is /dev/null.
+type Stdio struct{ In, Out, Err *os.File }
+
+// open returns the descriptors, and what to call once they are passed on.
+func (s Stdio) open() (fds [3]uintptr, release func(), err error) {
+	release = func() {}
+	for i, f := range [...]*os.File{s.In, s.Out, s.Err} {
+		if f != nil {
+			fds[i] = f.Fd()
+			continue
+		}
+		null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+		if err != nil {
+			release()
+			return fds, nil, fault.New("open", os.DevNull, err)
+		}
+		fds[i] = null.Fd()
+		before := release
+		release = func() { null.Close(); before() }
+	}
+	return fds, release, nil
+}

@@ -1,0 +1,111 @@
+package libcontainer
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"hull/internal/fault"
+)
+
+// takeConsole passes the master of a terminal on to the socket that waits for
+// it, or keeps it for Process.Console.
+func takeConsole(d *drive, socket string, master *os.File) error {
+	if socket == "" {
+		d.console = master
+		return nil
+	}
+	defer master.Close()
+	if err := sendFile(socket, []byte(master.Name()), int(master.Fd())); err != nil {
+		return fault.New("send the terminal to console socket", socket, err)
+	}
+	return nil
+}
+
+// sendPidfd sends a descriptor of the process to a socket.
+func sendPidfd(socket string, pid int) error {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return fault.New("open a pidfd of", "the process", err)
+	}
+	defer unix.Close(fd)
+	if err := sendFile(socket, []byte("pidfd"), fd); err != nil {
+		return fault.New("send the pidfd to", socket, err)
+	}
+	return nil
+}
+
+// sendFile connects to a stream socket and sends one message with fd.
+func sendFile(socket string, message []byte, fd int) error {
+	conn, err := dial(socket)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(conn)
+	return unix.Sendmsg(conn, message, unix.UnixRights(fd), nil, unix.MSG_NOSIGNAL)
+}
+
+// dial connects to an AF_UNIX stream socket at a path of any length: one that
+// does not fit an address is reached through its directory's descriptor
+// (unix(7), "Pathname sockets").
+func dial(path string) (int, error) {
+	conn, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	err = connect(conn, path)
+	if err != nil {
+		unix.Close(conn)
+		return -1, err
+	}
+	return conn, nil
+}
+
+func connect(conn int, path string) error {
+	const longest = 107 // sun_path less its final NUL
+	if len(path) <= longest {
+		return unix.Connect(conn, &unix.SockaddrUnix{Name: path})
+	}
+	dir, err := os.OpenFile(filepath.Dir(path), unix.O_PATH|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return pathless(err)
+	}
+	defer dir.Close()
+	return unix.Connect(conn, &unix.SockaddrUnix{Name: procFD(dir) + "/" + filepath.Base(path)})
+}
+
+// sendListener sends the descriptor of a seccomp filter that notifies to the
+// agent at linux.seccomp.listenerPath (config-linux.md, "The
+// containerProcessState Object").
+func (c *Container) sendListener(s *specs.Spec, status specs.ContainerState, fd, pid int) error {
+	path := s.Linux.Seccomp.ListenerPath
+	b, err := json.Marshal(specs.ContainerProcessState{
+		Version:  specs.Version,
+		Fds:      []string{specs.SeccompFdName},
+		Pid:      pid,
+		Metadata: s.Linux.Seccomp.ListenerMetadata,
+		State:    *c.stateAs(status, c.initPID(pid)),
+	})
+	if err == nil {
+		err = sendFile(path, b, fd)
+	}
+	if err != nil {
+		return fault.New("send the seccomp listener to linux.seccomp.listenerPath", path, err)
+	}
+	return nil
+}
+
+// initPID is the pid of the container's init, which is pid during creation.
+func (c *Container) initPID(pid int) int {
+	if c.record.PID == 0 {
+		return pid
+	}
+	return c.record.PID
+}
+
+// procFD is a path to what f has open.
+func procFD(f *os.File) string { return "/proc/self/fd/" + strconv.Itoa(int(f.Fd())) }

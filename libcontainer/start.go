@@ -1,0 +1,119 @@
+package libcontainer
+
+import (
+	"errors"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"hull/internal/fault"
+	"hull/libcontainer/link"
+)
+
+// Start runs the program of a created container and returns once it executes:
+// after the startContainer hooks, and after the poststart hooks have run. If a
+// hook fails, the container is destroyed (runtime.md, "Lifecycle"); if the
+// program cannot be executed, it has stopped.
+func (c *Container) Start() error {
+	if err := c.dir.Lock(); err != nil {
+		return err
+	}
+	defer c.dir.Unlock()
+	if c.dir.Removed() {
+		return fault.New("start", c.record.ID, ErrNotExist)
+	}
+	if err := c.checkStartable(); err != nil {
+		return err
+	}
+	outcome, err := c.release()
+	if err != nil {
+		return err
+	}
+	switch {
+	case len(outcome) == 0:
+		return fault.New("start", c.record.ID, errors.New("the init process was killed before it executed the program"))
+	case outcome[0] != link.Started: // a startContainer hook
+		return c.fail(fault.Decode(outcome))
+	case len(outcome) > 1: // execve(2)
+		return fault.Decode(outcome[1:])
+	}
+	c.dir.RemoveGate()
+	for _, h := range c.record.Poststart {
+		if err := c.runHook(h, specs.StateRunning, c.record.PID); err != nil {
+			return c.fail(err)
+		}
+	}
+	return nil
+}
+
+func (c *Container) checkStartable() error {
+	status, err := c.status()
+	if err != nil {
+		return err
+	}
+	if status != specs.StateCreated {
+		switch status {
+		case specs.StateStopped:
+			return fault.New("start", c.record.ID, errors.New("cannot start a container that has stopped"))
+		case specs.StateRunning:
+			return fault.New("start", c.record.ID, errors.New("cannot start an already running container"))
+		}
+		return fault.Newf("start", c.record.ID, "cannot start a container in the %s state", status)
+	}
+	if !c.record.HasProcess {
+		return fault.New("start", c.record.ID, errors.New("process: not in the configuration, so there is nothing to run"))
+	}
+	return nil
+}
+
+// fail destroys the container for cause.
+func (c *Container) fail(cause error) error {
+	if err := c.kill(); err != nil {
+		c.runtime.warn(err)
+	}
+	if err := c.remove(); err != nil {
+		c.runtime.warn(err)
+	}
+	return cause
+}
+
+// release opens the gate and waits for what comes of it (see link.Started). It
+// needs no time limit: init either reports or dies, and both end the wait.
+func (c *Container) release() ([]byte, error) {
+	result, err := c.dir.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(result)
+	outcome, err := readToEnd(result)
+	if err != nil {
+		return nil, fault.New("start", c.record.ID, err)
+	}
+	return outcome, nil
+}
+
+// readToEnd reads a fifo that is open without blocking until all its writers
+// are gone.
+func readToEnd(fd int) ([]byte, error) {
+	var out []byte
+	buf := make([]byte, 4096)
+	for {
+		_, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, -1)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		n, err := unix.Read(fd, buf)
+		switch {
+		case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EINTR):
+			continue
+		case err != nil:
+			return nil, err
+		case n == 0:
+			return out, nil
+		}
+		out = append(out, buf[:n]...)
+	}
+}

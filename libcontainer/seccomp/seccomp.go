@@ -19,9 +19,6 @@ import (
 	"hull/libcontainer/seccomp/profile"
 )
 
-// instructionSize is the size of struct sock_filter.
-const instructionSize = 8
-
 // Filter is a compiled profile.
 type Filter struct {
 	// Program is an array of struct sock_filter in native byte order.
@@ -59,11 +56,11 @@ func Compile(p *specs.LinuxSeccomp) (*Filter, error) {
 	if err != nil {
 		return nil, err
 	}
-	rules, err := compileRules(p, abis)
+	tables, err := compileTables(p, abis)
 	if err != nil {
 		return nil, err
 	}
-	program := append(enosysStub(p, abis), rules...)
+	program := link(p, tables)
 	if n := len(program) / instructionSize; n > unix.BPF_MAXINSNS {
 		return nil, fault.Newf("", "linux.seccomp", "the profile needs a program of %d instructions", n).
 			WithHint("the kernel accepts %d", unix.BPF_MAXINSNS)

@@ -1,6 +1,7 @@
 package seccomp
 
 import (
+	"cmp"
 	"math"
 	"slices"
 
@@ -55,41 +56,58 @@ type span struct{ from, to uint32 }
 // that the kernel can evaluate for its bitmap of calls that are always allowed
 // (Linux 5.11, seccomp_is_const_allow), so an allowed call stays free.
 func link(p *specs.LinuxSeccomp, tables []table) []byte {
-	code := []unix.SockFilter{load(offsetArch)}
-	var programs []byte
-	var exits []exit
+	l := linker{code: []unix.SockFilter{load(offsetArch)}}
 	for i, t := range tables {
-		if slices.ContainsFunc(tables[:i], func(o table) bool { return o.audit == t.audit }) {
-			continue // is in the section of that one
+		sameArch := func(o table) bool { return o.audit == t.audit }
+		if slices.ContainsFunc(tables[:i], sameArch) {
+			continue // it is in the section of that one
 		}
-		group := slices.DeleteFunc(slices.Clone(tables[i:]), func(o table) bool { return o.audit != t.audit })
-		start := len(code)
-		code = append(code, unix.SockFilter{}, load(offsetNumber))
-		for _, o := range group {
-			code = appendSpans(code, o.newerThan(p))
-		}
-		// x32 after x86-64, whatever the order in the profile.
-		slices.SortFunc(group, func(a, b table) int { return int(a.firstNumber()) - int(b.firstNumber()) })
-		for _, o := range slices.Backward(group) {
-			if len(group) > 1 && o.firstNumber() > 0 {
-				code = append(code, jumpIf(unix.BPF_JGE, o.firstNumber(), 0, 1))
+		var group []table
+		for _, o := range tables[i:] {
+			if sameArch(o) {
+				group = append(group, o)
 			}
-			exits = append(exits, exit{at: len(code), to: len(programs) / instructionSize})
-			code = append(code, unix.SockFilter{})
-			programs = append(programs, o.program...)
 		}
-		code[start] = jumpIf(unix.BPF_JEQ, t.audit, 0, uint8(len(code)-start-1))
+		l.section(p, group)
 	}
-	code = append(code, ret(unix.SECCOMP_RET_KILL_THREAD))
-	for _, e := range exits {
-		code[e.at] = jump(len(code) + e.to - e.at - 1)
+	l.code = append(l.code, ret(unix.SECCOMP_RET_KILL_THREAD))
+	for _, e := range l.exits {
+		l.code[e.at] = jump(len(l.code) + e.to - e.at - 1)
 	}
-	return append(appendInstructions(nil, code...), programs...)
+	return append(appendInstructions(nil, l.code...), l.programs...)
+}
+
+// linker is what link has so far: the dispatcher, and the programs that come
+// after it.
+type linker struct {
+	code     []unix.SockFilter
+	exits    []exit
+	programs []byte
 }
 
 // exit is a jump out of the dispatcher: where it is, and where it goes,
 // counted from the first program.
 type exit struct{ at, to int }
+
+// section appends the part for the tables of one seccomp_data.arch.
+func (l *linker) section(p *specs.LinuxSeccomp, group []table) {
+	start := len(l.code)
+	l.code = append(l.code, unix.SockFilter{}, load(offsetNumber))
+	for _, t := range group {
+		l.code = appendSpans(l.code, t.newerThan(p))
+	}
+	// The table that begins at 0 is for what no other takes.
+	slices.SortFunc(group, func(a, b table) int { return cmp.Compare(b.firstNumber(), a.firstNumber()) })
+	for i, t := range group {
+		if i < len(group)-1 {
+			l.code = append(l.code, jumpIf(unix.BPF_JGE, t.firstNumber(), 0, 1))
+		}
+		l.exits = append(l.exits, exit{at: len(l.code), to: len(l.programs) / instructionSize})
+		l.code = append(l.code, unix.SockFilter{})
+		l.programs = append(l.programs, t.program...)
+	}
+	l.code[start] = jumpIf(unix.BPF_JEQ, group[0].audit, 0, uint8(len(l.code)-start-1))
+}
 
 func appendSpans(code []unix.SockFilter, spans []span) []unix.SockFilter {
 	for _, r := range spans {

@@ -1,6 +1,7 @@
 package seccomp
 
 import (
+	"math"
 	"slices"
 	"testing"
 
@@ -12,7 +13,11 @@ import (
 )
 
 // dice turns fuzzer bytes into choices; it says 0 when they are used up.
-type dice struct{ b []byte }
+type dice struct {
+	b []byte
+	// wrong says that wrong choices are made now and then.
+	wrong bool
+}
 
 func (d *dice) roll(n int) int {
 	if len(d.b) == 0 {
@@ -27,52 +32,73 @@ func (d *dice) number() uint64 {
 	return []uint64{0, 1, 7, 0x7fffffff, 0xffffffff, 1 << 32, 1<<32 | 7, 1 << 63, ^uint64(0)}[d.roll(9)]
 }
 
-// errno is nil most of the time.
-func (d *dice) errno() *uint {
+// errno is nil most of the time, and always for actions without one.
+func (d *dice) errno(a specs.LinuxSeccompAction) *uint {
 	n := []uint{1, 38, 4094, 4095, 70000}[d.roll(5)]
-	if d.roll(3) != 0 {
+	if !d.wrong && (n > 4094 || a != specs.ActErrno && a != specs.ActTrace) || d.roll(3) != 0 {
 		return nil
 	}
 	return &n
 }
 
-func pick[T ~string](d *dice, names []string, wrong T) T {
-	if n := d.roll(len(names) + 1); n < len(names) {
-		return T(names[n])
+func pick[T ~string](d *dice, names []string) T {
+	if d.wrong && d.roll(16) == 15 {
+		return "x"
 	}
-	return wrong
+	return T(names[d.roll(len(names))])
 }
 
 // profile makes a profile, often a valid one. Each call is in one rule only.
 func (d *dice) profile() *specs.LinuxSeccomp {
-	p := &specs.LinuxSeccomp{
-		DefaultAction:   pick(d, profile.Actions(), specs.LinuxSeccompAction("x")),
-		DefaultErrnoRet: d.errno(),
-		ListenerPath:    []string{"", "/run/agent"}[d.roll(2)],
+	d.wrong = d.roll(4) == 3
+	p := &specs.LinuxSeccomp{DefaultAction: pick[specs.LinuxSeccompAction](d, profile.Actions()), ListenerPath: "/run/agent"}
+	p.DefaultErrnoRet = d.errno(p.DefaultAction)
+	if d.wrong && d.roll(4) == 0 {
+		p.ListenerPath = ""
+	}
+	x86 := []string{string(specs.ArchX86_64), string(specs.ArchX86), string(specs.ArchX32), string(specs.ArchAARCH64)}
+	for range d.roll(3) {
+		p.Flags = append(p.Flags, pick[specs.LinuxSeccompFlag](d, profile.Flags()))
 	}
 	for range d.roll(3) {
-		p.Flags = append(p.Flags, pick(d, profile.Flags(), specs.LinuxSeccompFlag("x")))
+		p.Architectures = append(p.Architectures, pick[specs.Arch](d, x86))
 	}
-	for range d.roll(3) {
-		p.Architectures = append(p.Architectures, pick(d, profile.Architectures(), specs.Arch("x")))
-	}
-	for nr := 0; len(d.b) > 0 && nr < 120; {
-		r := specs.LinuxSyscall{Action: pick(d, profile.Actions(), specs.LinuxSeccompAction("x")), ErrnoRet: d.errno()}
-		for range d.roll(4) {
-			nr += 1 + d.roll(3)
+	for nr := -1; len(d.b) > 0 && nr < 120; {
+		r := specs.LinuxSyscall{Action: pick[specs.LinuxSeccompAction](d, profile.Actions())}
+		r.ErrnoRet = d.errno(r.Action)
+		for range 1 + d.roll(3) {
+			nr += 1 + d.roll(2)
 			if name, err := libseccomp.ScmpSyscall(nr).GetName(); err == nil {
 				r.Names = append(r.Names, name)
 			}
 		}
 		for range d.roll(4) {
 			r.Args = append(r.Args, specs.LinuxSeccompArg{
-				Index: uint(d.roll(7)), Value: d.number(), ValueTwo: d.number(),
-				Op: pick(d, profile.Operators(), specs.LinuxSeccompOperator("x")),
+				Index: uint(d.roll(6)), Value: d.number(), ValueTwo: d.number(),
+				Op: pick[specs.LinuxSeccompOperator](d, profile.Operators()),
 			})
 		}
-		p.Syscalls = append(p.Syscalls, r)
+		if !misread(r.Args) {
+			p.Syscalls = append(p.Syscalls, r)
+		}
 	}
 	return p
+}
+
+// misread reports whether libseccomp 2.5.4 makes a wrong program of args: two
+// ordering conditions as alternatives on one argument, with a value of more
+// than 32 bits.
+func misread(args []specs.LinuxSeccompArg) bool {
+	ordering, indices, wide := 0, map[uint]bool{}, false
+	for _, a := range args {
+		indices[a.Index] = true
+		switch a.Op {
+		case specs.OpLessThan, specs.OpLessEqual, specs.OpGreaterThan, specs.OpGreaterEqual:
+			ordering++
+			wide = wide || a.Value > math.MaxUint32
+		}
+	}
+	return len(indices) < len(args) && ordering > 1 && wide
 }
 
 // holds is what a condition means.
@@ -92,7 +118,8 @@ func holds(a specs.LinuxSeccompArg, c call) bool {
 	case specs.OpGreaterEqual:
 		return v >= a.Value
 	}
-	return v&a.Value == a.ValueTwo
+	// libseccomp drops the bits of the datum that the mask has not.
+	return v&a.Value == a.ValueTwo&a.Value
 }
 
 // matches is what a rule means for a call that it names.
@@ -148,7 +175,7 @@ func FuzzAFilterDecidesWhatItsProfileMeans(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 1, 0, 0, 1, 0, 1, 2, 1, 1, 1, 2, 3, 0})
 	f.Add([]byte{1, 0, 1, 0, 1, 2, 1, 0, 1, 3, 0, 0, 0, 3, 1, 1, 1, 2, 2, 1, 5, 2, 1, 1, 0})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		d := &dice{b[:min(len(b), 600)]}
+		d := &dice{b: b[:min(len(b), 600)]}
 		p := d.profile()
 		filter, err := Compile(p)
 		if valid := Validate(p); valid != nil {

@@ -152,6 +152,9 @@ func (c *compiler) addRule(name string, action libseccomp.ScmpAction, conds []li
 // of conditions that all have to match. Conditions of one entry are
 // alternatives as soon as two of them look at the same argument: a rule of
 // libseccomp can look at an argument only once, and this is what runc does.
+//
+// libseccomp 2.5.4 gets one case of that wrong: "less" as an alternative to
+// another ordering of the same argument, if a value has more than 32 bits.
 func conditions(args []specs.LinuxSeccompArg) ([][]libseccomp.ScmpCondition, error) {
 	all := make([]libseccomp.ScmpCondition, 0, len(args))
 	var seen [6]bool

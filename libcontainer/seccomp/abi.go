@@ -2,6 +2,7 @@ package seccomp
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -19,63 +20,43 @@ type abi struct {
 	audit uint32
 }
 
-// lookup returns the ABI of an architecture name, and whether there is one.
-func lookup(name specs.Arch) (abi, bool) {
-	switch name {
-	case specs.ArchX86:
-		return abi{libseccomp.ArchX86, unix.AUDIT_ARCH_I386}, true
-	case specs.ArchX86_64:
-		return abi{libseccomp.ArchAMD64, unix.AUDIT_ARCH_X86_64}, true
-	case specs.ArchX32:
-		return abi{libseccomp.ArchX32, unix.AUDIT_ARCH_X86_64}, true
-	case specs.ArchARM:
-		return abi{libseccomp.ArchARM, unix.AUDIT_ARCH_ARM}, true
-	case specs.ArchAARCH64:
-		return abi{libseccomp.ArchARM64, unix.AUDIT_ARCH_AARCH64}, true
-	case specs.ArchPPC:
-		return abi{libseccomp.ArchPPC, unix.AUDIT_ARCH_PPC}, true
-	case specs.ArchPPC64:
-		return abi{libseccomp.ArchPPC64, unix.AUDIT_ARCH_PPC64}, true
-	case specs.ArchPPC64LE:
-		return abi{libseccomp.ArchPPC64LE, unix.AUDIT_ARCH_PPC64LE}, true
-	case specs.ArchS390:
-		return abi{libseccomp.ArchS390, unix.AUDIT_ARCH_S390}, true
-	case specs.ArchS390X:
-		return abi{libseccomp.ArchS390X, unix.AUDIT_ARCH_S390X}, true
-	case specs.ArchRISCV64:
-		return abi{libseccomp.ArchRISCV64, unix.AUDIT_ARCH_RISCV64}, true
-	case specs.ArchLOONGARCH64:
-		return abi{libseccomp.ArchLOONGARCH64, unix.AUDIT_ARCH_LOONGARCH64}, true
-	}
-	return lookupRare(name)
+// byName says what the names of the spec stand for.
+var byName = [...]struct { //nolint:gochecknoglobals // a read-only table, laid out by the linker
+	name specs.Arch
+	abi
+}{
+	{specs.ArchX86, abi{libseccomp.ArchX86, unix.AUDIT_ARCH_I386}},
+	{specs.ArchX86_64, abi{libseccomp.ArchAMD64, unix.AUDIT_ARCH_X86_64}},
+	{specs.ArchX32, abi{libseccomp.ArchX32, unix.AUDIT_ARCH_X86_64}},
+	{specs.ArchARM, abi{libseccomp.ArchARM, unix.AUDIT_ARCH_ARM}},
+	{specs.ArchAARCH64, abi{libseccomp.ArchARM64, unix.AUDIT_ARCH_AARCH64}},
+	{specs.ArchPPC, abi{libseccomp.ArchPPC, unix.AUDIT_ARCH_PPC}},
+	{specs.ArchPPC64, abi{libseccomp.ArchPPC64, unix.AUDIT_ARCH_PPC64}},
+	{specs.ArchPPC64LE, abi{libseccomp.ArchPPC64LE, unix.AUDIT_ARCH_PPC64LE}},
+	{specs.ArchS390, abi{libseccomp.ArchS390, unix.AUDIT_ARCH_S390}},
+	{specs.ArchS390X, abi{libseccomp.ArchS390X, unix.AUDIT_ARCH_S390X}},
+	{specs.ArchRISCV64, abi{libseccomp.ArchRISCV64, unix.AUDIT_ARCH_RISCV64}},
+	{specs.ArchLOONGARCH64, abi{libseccomp.ArchLOONGARCH64, unix.AUDIT_ARCH_LOONGARCH64}},
+	{specs.ArchMIPS, abi{libseccomp.ArchMIPS, unix.AUDIT_ARCH_MIPS}},
+	{specs.ArchMIPS64, abi{libseccomp.ArchMIPS64, unix.AUDIT_ARCH_MIPS64}},
+	{specs.ArchMIPS64N32, abi{libseccomp.ArchMIPS64N32, unix.AUDIT_ARCH_MIPS64N32}},
+	{specs.ArchMIPSEL, abi{libseccomp.ArchMIPSEL, unix.AUDIT_ARCH_MIPSEL}},
+	{specs.ArchMIPSEL64, abi{libseccomp.ArchMIPSEL64, unix.AUDIT_ARCH_MIPSEL64}},
+	{specs.ArchMIPSEL64N32, abi{libseccomp.ArchMIPSEL64N32, unix.AUDIT_ARCH_MIPSEL64N32}},
+	{specs.ArchPARISC, abi{libseccomp.ArchPARISC, unix.AUDIT_ARCH_PARISC}},
+	{specs.ArchPARISC64, abi{libseccomp.ArchPARISC64, unix.AUDIT_ARCH_PARISC64}},
+	{specs.ArchM68K, abi{libseccomp.ArchM68K, unix.AUDIT_ARCH_M68K}},
+	// libseccomp's SH is the little-endian one, the kernel's is not.
+	{specs.ArchSH, abi{libseccomp.ArchSH, unix.AUDIT_ARCH_SHEL}},
+	{specs.ArchSHEB, abi{libseccomp.ArchSHEB, unix.AUDIT_ARCH_SH}},
 }
 
-// lookupRare is the rest of lookup.
-func lookupRare(name specs.Arch) (abi, bool) {
-	switch name {
-	case specs.ArchMIPS:
-		return abi{libseccomp.ArchMIPS, unix.AUDIT_ARCH_MIPS}, true
-	case specs.ArchMIPS64:
-		return abi{libseccomp.ArchMIPS64, unix.AUDIT_ARCH_MIPS64}, true
-	case specs.ArchMIPS64N32:
-		return abi{libseccomp.ArchMIPS64N32, unix.AUDIT_ARCH_MIPS64N32}, true
-	case specs.ArchMIPSEL:
-		return abi{libseccomp.ArchMIPSEL, unix.AUDIT_ARCH_MIPSEL}, true
-	case specs.ArchMIPSEL64:
-		return abi{libseccomp.ArchMIPSEL64, unix.AUDIT_ARCH_MIPSEL64}, true
-	case specs.ArchMIPSEL64N32:
-		return abi{libseccomp.ArchMIPSEL64N32, unix.AUDIT_ARCH_MIPSEL64N32}, true
-	case specs.ArchPARISC:
-		return abi{libseccomp.ArchPARISC, unix.AUDIT_ARCH_PARISC}, true
-	case specs.ArchPARISC64:
-		return abi{libseccomp.ArchPARISC64, unix.AUDIT_ARCH_PARISC64}, true
-	case specs.ArchM68K:
-		return abi{libseccomp.ArchM68K, unix.AUDIT_ARCH_M68K}, true
-	// libseccomp's SH is the little-endian one, the kernel's is not.
-	case specs.ArchSH:
-		return abi{libseccomp.ArchSH, unix.AUDIT_ARCH_SHEL}, true
-	case specs.ArchSHEB:
-		return abi{libseccomp.ArchSHEB, unix.AUDIT_ARCH_SH}, true
+// lookup returns the ABI of an architecture name, and whether there is one.
+func lookup(name specs.Arch) (abi, bool) {
+	for i := range byName {
+		if byName[i].name == name {
+			return byName[i].abi, true
+		}
 	}
 	return abi{}, false
 }
@@ -99,9 +80,9 @@ func native() (abi, error) {
 	if err != nil {
 		return abi{}, fault.New("find libseccomp's name of", "the native architecture", err)
 	}
-	for _, name := range architectureNames() {
-		if a, ok := lookup(name); ok && a.arch == arch {
-			return a, nil
+	for i := range byName {
+		if byName[i].arch == arch {
+			return byName[i].abi, nil
 		}
 	}
 	return abi{}, fault.Newf("find the audit architecture of", arch.String(), "not known")
@@ -114,21 +95,17 @@ func abisOf(p *specs.LinuxSeccomp) ([]abi, error) {
 	if err != nil {
 		return nil, err
 	}
-	abis := []abi{first}
-next:
+	covered := []abi{first}
 	for i, name := range p.Architectures {
 		a, _ := lookup(name)
 		if !a.supported() {
 			return nil, fault.Newf("", elem("architectures", i), "%s is not supported by libseccomp %s", name, Version())
 		}
-		for _, have := range abis {
-			if have == a {
-				continue next
-			}
+		if !slices.Contains(covered, a) {
+			covered = append(covered, a)
 		}
-		abis = append(abis, a)
 	}
-	return abis, nil
+	return covered, nil
 }
 
 // elem is the JSON path of an element of a list in the profile.

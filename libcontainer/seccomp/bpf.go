@@ -30,8 +30,9 @@ func ret(value uint32) unix.SockFilter {
 	return unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: value}
 }
 
-// appendInstructions appends instructions as the kernel reads them.
-func appendInstructions(b []byte, code ...unix.SockFilter) []byte {
+// encode returns instructions as the kernel reads them.
+func encode(code ...unix.SockFilter) []byte {
+	b := make([]byte, 0, len(code)*instructionSize)
 	for _, i := range code {
 		b = binary.NativeEndian.AppendUint16(b, i.Code)
 		b = append(b, i.Jt, i.Jf)

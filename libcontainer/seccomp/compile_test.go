@@ -200,7 +200,7 @@ func TestNumbersAboveTheProfileAreENOSYSInEveryTable(t *testing.T) {
 func TestOnS390TheMultiplexerItselfIsENOSYS(t *testing.T) {
 	a, _ := lookup(specs.ArchS390X)
 	p := &specs.LinuxSeccomp{DefaultAction: specs.ActErrno}
-	program := link(p, []table{{abi: a, program: appendInstructions(nil, ret(allow)), highest: 300}})
+	program := link(p, []table{{abi: a, program: encode(ret(allow)), highest: 300}})
 	for nr, want := range map[uint32]uint32{0: enosys, 1: allow, 300: allow, 301: enosys} {
 		if got, err := run(program, call{arch: a.audit, nr: nr}); err != nil || got != want {
 			t.Errorf("number %d: %#x, %v; want %#x", nr, got, err, want)

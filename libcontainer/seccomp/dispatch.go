@@ -74,7 +74,7 @@ func link(p *specs.LinuxSeccomp, tables []table) []byte {
 	for _, e := range l.exits {
 		l.code[e.at] = jump(len(l.code) + e.to - e.at - 1)
 	}
-	return append(appendInstructions(nil, l.code...), l.programs...)
+	return append(encode(l.code...), l.programs...)
 }
 
 // linker is what link has so far: the dispatcher, and the programs that come
@@ -127,6 +127,7 @@ func deniesByDefault(p *specs.LinuxSeccomp) bool {
 		return true
 	case specs.ActErrno:
 		return p.DefaultErrnoRet == nil || *p.DefaultErrnoRet != uint(unix.ENOSYS)
+	case specs.ActAllow, specs.ActLog, specs.ActTrace, specs.ActNotify:
 	}
 	return false
 }
@@ -162,8 +163,9 @@ func (a abi) limit() uint32 {
 		return x32Bit - 1
 	case libseccomp.ArchARM:
 		return armPrivate - 1
+	default:
+		return math.MaxUint32
 	}
-	return math.MaxUint32
 }
 
 // highestDirect returns the highest own number of the named calls, for which

@@ -61,6 +61,6 @@ func (c cache) list() ([]string, error) {
 		return nil, err
 	}
 	dir := os.NewFile(uintptr(fd), ".")
-	defer dir.Close()
+	defer func() { _ = dir.Close() }()
 	return dir.Readdirnames(-1)
 }

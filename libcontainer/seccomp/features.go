@@ -37,9 +37,9 @@ func Known() Facts {
 		Flags:      profile.Flags(),
 		Libseccomp: Version(),
 	}
-	for _, name := range architectureNames() {
-		if a, ok := lookup(name); ok && a.supported() {
-			facts.Architectures = append(facts.Architectures, string(name))
+	for _, name := range profile.Architectures() {
+		if a, ok := lookup(specs.Arch(name)); ok && a.supported() {
+			facts.Architectures = append(facts.Architectures, name)
 		}
 	}
 	for _, name := range facts.Actions {
@@ -62,13 +62,4 @@ func Version() string {
 	b = strconv.AppendUint(append(b, '.'), uint64(minor), 10)
 	b = strconv.AppendUint(append(b, '.'), uint64(micro), 10)
 	return string(b)
-}
-
-func architectureNames() []specs.Arch {
-	names := profile.Architectures()
-	archs := make([]specs.Arch, len(names))
-	for i, name := range names {
-		archs[i] = specs.Arch(name)
-	}
-	return archs
 }

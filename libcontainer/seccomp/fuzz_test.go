@@ -96,6 +96,7 @@ func misread(args []specs.LinuxSeccompArg) bool {
 		case specs.OpLessThan, specs.OpLessEqual, specs.OpGreaterThan, specs.OpGreaterEqual:
 			ordering++
 			wide = wide || a.Value > math.MaxUint32
+		case specs.OpEqualTo, specs.OpNotEqual, specs.OpMaskedEqual:
 		}
 	}
 	return len(indices) < len(args) && ordering > 1 && wide
@@ -117,9 +118,11 @@ func holds(a specs.LinuxSeccompArg, c call) bool {
 		return v > a.Value
 	case specs.OpGreaterEqual:
 		return v >= a.Value
+	case specs.OpMaskedEqual:
+		// libseccomp drops the bits of the datum that the mask has not.
+		return v&a.Value == a.ValueTwo&a.Value
 	}
-	// libseccomp drops the bits of the datum that the mask has not.
-	return v&a.Value == a.ValueTwo&a.Value
+	return false
 }
 
 // matches is what a rule means for a call that it names.

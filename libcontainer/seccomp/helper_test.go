@@ -61,7 +61,11 @@ func underFilter(t *testing.T, f *Filter, what string, args ...string) outcome {
 	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
 		t.Fatal(err)
 	}
-	return outcome{stdout.String(), stderr.String(), cmd.ProcessState.Sys().(syscall.WaitStatus)}
+	status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus)
+	if !ok {
+		t.Fatalf("%T is not a wait status", cmd.ProcessState.Sys())
+	}
+	return outcome{stdout.String(), stderr.String(), status}
 }
 
 // call numbers and arguments travel as texts: "nr" or "nr:a0,a1,...".

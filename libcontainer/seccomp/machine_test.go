@@ -87,7 +87,7 @@ func hop(code uint16, jt, jf uint8, k, acc uint32) int {
 }
 
 func TestTheInterpreterAgreesWithTheInstructionSet(t *testing.T) {
-	program := appendInstructions(nil,
+	program := encode(
 		load(16), // low word of the first argument on a little-endian machine
 		jumpIf(unix.BPF_JGT, 10, 0, 1),
 		ret(1),

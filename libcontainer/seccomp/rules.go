@@ -186,7 +186,7 @@ func export(filter *libseccomp.ScmpFilter) ([]byte, error) {
 		return nil, fault.New("create memory file for", "the seccomp filter", err)
 	}
 	file := os.NewFile(uintptr(fd), "seccomp")
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	if err := filter.ExportBPF(file); err != nil {
 		return nil, fault.New("compile", "linux.seccomp", err)
 	}

@@ -163,7 +163,7 @@ func (v *validator) errnoRet(at *path, a specs.LinuxSeccompAction, value *uint) 
 	if value == nil {
 		return
 	}
-	limit := uint(0)
+	var limit uint
 	switch a {
 	case specs.ActErrno:
 		limit = maxErrno

@@ -203,7 +203,7 @@ func TestNothingIsMadeOutsideWhileAnAttackerExchangesComponents(t *testing.T) {
 	stop, stopped := make(chan struct{}), make(chan int)
 	go exchange(filepath.Join(dir, "vol/a"), filepath.Join(dir, "vol/b"), stop, stopped)
 	var worked int
-	for i := range 1000 {
+	for i := range 300 {
 		name := "/vol/a/" + string(rune('a'+i%26)) + "/" + string(rune('a'+i/26%26)) + "/" + string(rune('a'+i/676))
 		if h, err := root.MkdirAll(name, 0o755); err == nil {
 			worked++
@@ -215,7 +215,7 @@ func TestNothingIsMadeOutsideWhileAnAttackerExchangesComponents(t *testing.T) {
 		_ = root.Symlink("x", name+"-l")
 	}
 	close(stop)
-	if n := <-stopped; n < 100 || worked < 50 {
+	if n := <-stopped; n < 100 || worked < 20 {
 		t.Errorf("no race happened: %d exchanges, %d directories", n, worked)
 	}
 }

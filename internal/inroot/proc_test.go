@@ -28,7 +28,7 @@ func read(t *testing.T, h Handle, err error) string {
 
 func TestSysctlPathFollowsTheRuleOfSysctl8(t *testing.T) {
 	for key, want := range map[string]string{
-		"kernel.shmmax":                    "sys/kernel/shmmax",
+		"kernel.shmmax":                     "sys/kernel/shmmax",
 		"net.ipv4.conf.eth0/100.forwarding": "sys/net/ipv4/conf/eth0.100/forwarding",
 		"net/ipv4/conf/eth0.100/forwarding": "sys/net/ipv4/conf/eth0.100/forwarding",
 		"a":                                 "sys/a",

@@ -119,7 +119,8 @@ const (
 	Supplied
 	// CopyUp copies what the image has at Target into the new tmpfs.
 	CopyUp
-	// TargetNoFollow refuses a symbolic link as the last component of Target.
+	// TargetNoFollow mounts over a symbolic link that is the last component of
+	// Target, instead of following it ("dest-nofollow").
 	TargetNoFollow
 	// SourceNoFollow binds a symbolic link itself ("src-nofollow").
 	SourceNoFollow

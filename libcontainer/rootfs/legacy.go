@@ -1,0 +1,117 @@
+package rootfs
+
+import (
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"hull/internal/fault"
+	"hull/libcontainer/plan"
+)
+
+// fsconfigMax is the longest value that FSCONFIG_SET_STRING takes: the kernel
+// copies 256 bytes with the NUL. lowerdir= of an overlay with many layers is
+// longer, and "lowerdir+" came only with kernel 6.7.
+const fsconfigMax = 255
+
+func exceedsFsconfig(m *plan.Mount) bool {
+	for i := range m.Options {
+		if len(m.Options[i].Value) > fsconfigMax {
+			return true
+		}
+	}
+	return false
+}
+
+// mountLegacy uses mount(2), whose option string may fill a page. The
+// directory to mount on is the current one, so that it is still a handle and
+// not a path that is mounted on; the attributes are part of the same call.
+func (r *Rootfs) mountLegacy(m *plan.Mount, to *place) error {
+	back, err := unix.Open(".", unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fault.New("open the working directory", "", err)
+	}
+	defer unix.Close(back)
+	dir := to.dir
+	if to.name != "" {
+		if dir, err = to.dir.Child(to.name, unix.O_PATH); err != nil {
+			return err
+		}
+		defer dir.Close()
+	}
+	if err := unix.Fchdir(dir.FD()); err != nil {
+		return fault.New("enter the target", "", err)
+	}
+	flags, data := legacyOptions(m)
+	err = unix.Mount(m.Source, ".", m.Type, flags, data)
+	if backErr := unix.Fchdir(back); err == nil && backErr != nil {
+		return fault.New("return to the working directory", "", backErr)
+	}
+	if err != nil {
+		return &fault.Error{Cause: err, Hint: newHint(m, err)}
+	}
+	if len(m.Propagation) == 0 {
+		return nil
+	}
+	mounted, err := r.root.Open(m.Target)
+	if err != nil {
+		return fault.New("open the target", "", err)
+	}
+	defer mounted.Close()
+	return setAttributes(mounted, &plan.Mount{Propagation: m.Propagation})
+}
+
+// legacyOptions turns attributes and options back into what mount(2) takes.
+func legacyOptions(m *plan.Mount) (flags uintptr, data string) {
+	attrs := m.Set | m.RecSet
+	for _, f := range []struct {
+		attr uint64
+		ms   uintptr
+	}{
+		{unix.MOUNT_ATTR_RDONLY, unix.MS_RDONLY},
+		{unix.MOUNT_ATTR_NOSUID, unix.MS_NOSUID},
+		{unix.MOUNT_ATTR_NODEV, unix.MS_NODEV},
+		{unix.MOUNT_ATTR_NOEXEC, unix.MS_NOEXEC},
+		{unix.MOUNT_ATTR_NOATIME, unix.MS_NOATIME},
+		{unix.MOUNT_ATTR_STRICTATIME, unix.MS_STRICTATIME},
+		{unix.MOUNT_ATTR_NODIRATIME, unix.MS_NODIRATIME},
+		{unix.MOUNT_ATTR_NOSYMFOLLOW, unix.MS_NOSYMFOLLOW},
+	} {
+		if attrs&f.attr != 0 {
+			flags |= f.ms
+		}
+	}
+	var rest []string
+	for i := range m.Options {
+		o := &m.Options[i]
+		if ms, ok := superblockFlag(o); ok {
+			flags |= ms
+			continue
+		}
+		rest = append(rest, optionText(o))
+	}
+	return flags, strings.Join(rest, ",")
+}
+
+// superblockFlag is the MS_* of a flag that any superblock has; 0 is for those
+// that say what is the case anyway.
+func superblockFlag(o *plan.FSOption) (ms uintptr, ok bool) {
+	if !o.IsFlag {
+		return 0, false
+	}
+	switch o.Key {
+	case "ro":
+		return unix.MS_RDONLY, true
+	case "sync":
+		return unix.MS_SYNCHRONOUS, true
+	case "dirsync":
+		return unix.MS_DIRSYNC, true
+	case "lazytime":
+		return unix.MS_LAZYTIME, true
+	case "mand":
+		return unix.MS_MANDLOCK, true
+	case "rw", "async", "nolazytime", "nomand":
+		return 0, true
+	}
+	return 0, false
+}

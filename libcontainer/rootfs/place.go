@@ -1,0 +1,213 @@
+package rootfs
+
+import (
+	"path"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"hull/internal/fault"
+	"hull/internal/inroot"
+	"hull/libcontainer/plan"
+)
+
+// place is where a mount goes: a handle, or an entry just made in one.
+type place struct {
+	dir inroot.Handle
+	// name is empty when dir itself is the place. Otherwise dir is a fresh
+	// tmpfs that is borrowed from the Rootfs.
+	name string
+	// plain means that the path of the target is free of symbolic links.
+	plain bool
+	// made means that the target did not exist.
+	made bool
+}
+
+func (p *place) close() {
+	if p.name == "" {
+		p.dir.Close()
+	}
+}
+
+// attach moves the detached tree here. MOVE_MOUNT_T_SYMLINKS is never given.
+func (p *place) attach(tree inroot.Handle) error {
+	flags := unix.MOVE_MOUNT_F_EMPTY_PATH
+	if p.name == "" {
+		flags |= unix.MOVE_MOUNT_T_EMPTY_PATH
+	}
+	err := unix.MoveMount(tree.FD(), "", p.dir.FD(), p.name, flags)
+	if err == nil {
+		return nil
+	}
+	return &fault.Error{Op: "attach", Cause: err, Hint: attachHint(err)}
+}
+
+func attachHint(err error) string {
+	switch err {
+	case unix.ENOTDIR:
+		return "one of source and target is a directory and the other is not"
+	case unix.EINVAL:
+		return "the source is no detached mount of this namespace, or an unbindable mount meets a shared one"
+	case unix.ELOOP:
+		return "the source contains the target"
+	case unix.ENOSPC:
+		return "the limit fs.mount-max of mounts in a namespace is reached"
+	}
+	return ""
+}
+
+// place finds the target of m inside the root, or makes it: as a file if tree
+// is valid and not a directory, else as a directory.
+func (r *Rootfs) place(m *plan.Mount, tree inroot.Handle) (place, error) {
+	clean := path.Clean(m.Target)
+	if err := mayCover(clean, m, tree); err != nil {
+		return place{}, err
+	}
+	if p, ok := r.placeInAnchor(clean, tree); ok {
+		return p, nil
+	}
+	r.anchor = freshMount{}
+	flags := unix.O_PATH
+	strict := demandsDirectory(clean, m)
+	if strict {
+		flags |= unix.O_NOFOLLOW | unix.O_DIRECTORY
+	}
+	h, err := r.root.OpenPlain(m.Target, flags)
+	switch err {
+	case nil:
+		return place{dir: h, plain: true}, nil
+	case unix.ENOENT:
+		return r.placeMade(m.Target, tree)
+	case unix.ELOOP:
+		if clean != "/proc" && clean != "/sys" {
+			return r.placeBehindLink(m, tree, flags)
+		}
+	}
+	return place{}, targetError(err, strict)
+}
+
+func targetError(err error, strict bool) error {
+	if strict && (err == unix.ELOOP || err == unix.ENOTDIR) {
+		return &fault.Error{Op: "open the target", Cause: err,
+			Hint: "it must be an ordinary directory: the image has a symbolic link or a file there"}
+	}
+	return fault.New("open the target", "", err)
+}
+
+// demandsDirectory tells whether the target must be a real directory, because
+// labels and sysctls are looked for below it (CVE-2019-19921, CVE-2023-27561,
+// CVE-2023-28642).
+func demandsDirectory(clean string, m *plan.Mount) bool {
+	return clean == "/proc" || clean == "/sys" ||
+		m.Kind == plan.NewFilesystem && (m.Type == "proc" || m.Type == "sysfs")
+}
+
+// placeBehindLink resolves a target that has a symbolic link in it. Then the
+// text says nothing about where it ends, and procfs is looked for there.
+func (r *Rootfs) placeBehindLink(m *plan.Mount, tree inroot.Handle, flags int) (place, error) {
+	strict := flags&unix.O_DIRECTORY != 0
+	if m.Flags&plan.TargetNoFollow != 0 {
+		flags |= unix.O_NOFOLLOW
+	}
+	h, err := r.root.OpenFile(m.Target, flags)
+	switch err {
+	case nil:
+		return place{dir: h}, refuseProc(h)
+	case unix.ENOENT:
+		p, err := r.placeMade(m.Target, tree)
+		p.plain = false
+		return p, err
+	}
+	return place{}, targetError(err, strict)
+}
+
+// placeMade makes the target.
+func (r *Rootfs) placeMade(unsafePath string, tree inroot.Handle) (place, error) {
+	var (
+		h   inroot.Handle
+		err error
+	)
+	if isFile(tree) {
+		h, err = r.root.CreateFile(unsafePath, 0o644)
+	} else {
+		h, err = r.root.MkdirAll(unsafePath, 0o755)
+	}
+	if err != nil {
+		return place{}, fault.New("create the target", "", err)
+	}
+	return place{dir: h, plain: true, made: true}, refuseProc(h)
+}
+
+// refuseProc closes h, and is an error, if it is on a procfs: by way of a
+// symbolic link, perhaps one that appeared only now.
+func refuseProc(h inroot.Handle) error {
+	magic, err := h.FSMagic()
+	if err == nil && magic == unix.PROC_SUPER_MAGIC {
+		err = errCoversProc("the target has a symbolic link into it")
+	}
+	if err != nil {
+		h.Close()
+	}
+	return err
+}
+
+// isFile tells whether tree is a mount of something that is not a directory.
+func isFile(tree inroot.Handle) bool {
+	if !tree.Valid() {
+		return false
+	}
+	st, err := tree.Stat()
+	return err == nil && st.Mode&unix.S_IFMT != unix.S_IFDIR
+}
+
+// placeInAnchor makes a directory in the tmpfs that was mounted last, which
+// nobody else can have touched: the ten hierarchies below /sys/fs/cgroup and
+// the mounts below /dev need no resolution at all.
+func (r *Rootfs) placeInAnchor(clean string, tree inroot.Handle) (place, bool) {
+	dir, name := path.Split(clean)
+	if !r.anchor.tree.Valid() || strings.TrimSuffix(dir, "/") != r.anchor.path || isFile(tree) {
+		return place{}, false
+	}
+	if r.anchor.tree.Mkdir(name, 0o755) != nil {
+		return place{}, false
+	}
+	return place{dir: r.anchor.tree, name: name, plain: true, made: true}, true
+}
+
+// mayCover refuses a mount over procfs: what the container writes there as
+// labels would go to a file of its own (CVE-2019-16884). /proc itself takes
+// only a procfs, and below it only files that lxcfs emulates may be covered.
+func mayCover(clean string, m *plan.Mount, tree inroot.Handle) error {
+	if clean == "/proc" {
+		return mayBeProc(m, tree)
+	}
+	name, below := strings.CutPrefix(clean, "/proc/")
+	if !below {
+		return nil
+	}
+	switch name {
+	case "cpuinfo", "diskstats", "loadavg", "meminfo", "slabinfo", "stat", "swaps", "uptime",
+		"sys/kernel/ns_last_pid", "sys/crypto/fips_enabled":
+		return nil
+	}
+	return errCoversProc("only the files that lxcfs emulates may be covered")
+}
+
+func mayBeProc(m *plan.Mount, tree inroot.Handle) error {
+	if m.Kind == plan.NewFilesystem {
+		if m.Type == "proc" {
+			return nil
+		}
+		return errCoversProc("a " + m.Type + " may not be mounted on /proc itself")
+	}
+	if magic, err := tree.FSMagic(); err != nil {
+		return err
+	} else if magic != unix.PROC_SUPER_MAGIC {
+		return errCoversProc("the source is not a procfs")
+	}
+	return nil
+}
+
+func errCoversProc(hint string) error {
+	return &fault.Error{Op: "cover procfs", Cause: unix.EPERM, Hint: hint}
+}

@@ -1,0 +1,80 @@
+package spec
+
+import (
+	"slices"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/opencontainers/runtime-spec/specs-go/features"
+)
+
+// versionMin is the oldest specification whose configurations hull accepts.
+const versionMin = "1.0.0"
+
+// FeatureParts are the parts of the features document that other packages know.
+// What is nil is left out, which means "unknown".
+type FeatureParts struct {
+	Cgroup     *features.Cgroup
+	Seccomp    *features.Seccomp
+	Apparmor   *features.Apparmor
+	Selinux    *features.Selinux
+	IntelRdt   *features.IntelRdt
+	NetDevices *features.NetDevices
+	// Annotations are versions and the like.
+	Annotations map[string]string
+	// UnsafeAnnotations are the annotations of a config.json that act; one that
+	// ends with a dot stands for all that start so.
+	UnsafeAnnotations []string
+}
+
+// Features returns the features document (features.md), complete but for what
+// parts lacks.
+func Features(parts FeatureParts) *features.Features {
+	yes := true
+	return &features.Features{
+		OCIVersionMin: versionMin,
+		OCIVersionMax: specs.Version,
+		Hooks: []string{
+			"prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop",
+		},
+		MountOptions: mountOptionNames(),
+		Linux: &features.Linux{
+			Namespaces:      namespaceTypes(),
+			Capabilities:    slices.Clone(capabilityNames[:]),
+			Cgroup:          parts.Cgroup,
+			Seccomp:         parts.Seccomp,
+			Apparmor:        parts.Apparmor,
+			Selinux:         parts.Selinux,
+			IntelRdt:        parts.IntelRdt,
+			MemoryPolicy:    memoryPolicyFeatures(),
+			MountExtensions: &features.MountExtensions{IDMap: &features.IDMap{Enabled: &yes}},
+			NetDevices:      parts.NetDevices,
+		},
+		Annotations:                        parts.Annotations,
+		PotentiallyUnsafeConfigAnnotations: parts.UnsafeAnnotations,
+	}
+}
+
+// mountOptionNames lists the options of the compiler's table that do something,
+// or that mount(8) has.
+func mountOptionNames() []string {
+	names := make([]string, 0, len(options))
+	for i := range options {
+		if options[i].kind != unheard {
+			names = append(names, options[i].name)
+		}
+	}
+	return names
+}
+
+func memoryPolicyFeatures() *features.MemoryPolicy {
+	return &features.MemoryPolicy{
+		Modes: []string{
+			string(specs.MpolBind), string(specs.MpolDefault), string(specs.MpolInterleave),
+			string(specs.MpolLocal), string(specs.MpolPreferred), string(specs.MpolPreferredMany),
+			string(specs.MpolWeightedInterleave),
+		},
+		Flags: []string{
+			string(specs.MpolFNumaBalancing), string(specs.MpolFRelativeNodes), string(specs.MpolFStaticNodes),
+		},
+	}
+}

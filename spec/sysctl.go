@@ -1,0 +1,115 @@
+package spec
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"hull/internal/fault"
+	"hull/libcontainer/plan"
+)
+
+// sysctls translates linux.sysctl in the order of the names, so that equal
+// configurations behave equally. A parameter must belong to a namespace that
+// the container has, or writing it would change the host.
+func sysctls(p *problems, s *specs.Spec) []plan.Sysctl {
+	names := slices.Sorted(maps.Keys(linux(s).Sysctl))
+	list := make([]plan.Sysctl, 0, len(names))
+	for _, name := range names {
+		path := at("linux", "sysctl", name)
+		key := dotted(name)
+		if !wellFormed(key) {
+			p.add(path, "not the name of a kernel parameter")
+			continue
+		}
+		switch ns, known := sysctlNamespace(key); {
+		case key == "kernel.hostname":
+			p.add(path, "set hostname instead")
+		case !known:
+			p.add(path, "does not belong to a namespace, so it would change the host")
+		case Namespace(s, ns) == nil:
+			p.add(path, "needs a %s namespace", ns)
+		}
+		list = append(list, plan.Sysctl{Key: key, Value: linux(s).Sysctl[name]})
+	}
+	return list
+}
+
+// dotted brings a name that uses slashes ("net/ipv4/conf/eth0.1/forwarding")
+// into the form with dots, where slash and dot change places. As in sysctl(8),
+// the first separator decides.
+func dotted(name string) string {
+	first := strings.IndexAny(name, "./")
+	if first < 0 || name[first] == '.' {
+		return name
+	}
+	return swapSeparators(name)
+}
+
+func swapSeparators(name string) string {
+	return strings.Map(func(r rune) rune {
+		switch r {
+		case '.':
+			return '/'
+		case '/':
+			return '.'
+		}
+		return r
+	}, name)
+}
+
+// wellFormed refuses names that do not stay below /proc/sys or that leave the
+// directory of their first component, which decides about the namespace.
+func wellFormed(key string) bool {
+	for component := range strings.SplitSeq(swapSeparators(key), "/") {
+		if component == "" || component == "." || component == ".." {
+			return false
+		}
+	}
+	return strings.ContainsRune(key, '.')
+}
+
+// sysctlNamespace returns the type of the namespace that key is part of.
+func sysctlNamespace(key string) (specs.LinuxNamespaceType, bool) {
+	switch key {
+	case "kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem",
+		"kernel.shmall", "kernel.shmmax", "kernel.shmmni", "kernel.shm_rmid_forced":
+		return specs.IPCNamespace, true
+	case "kernel.domainname", "kernel.hostname":
+		return specs.UTSNamespace, true
+	}
+	top, _, _ := strings.Cut(key, ".")
+	switch {
+	case top == "net":
+		return specs.NetworkNamespace, true
+	case top == "user":
+		return specs.UserNamespace, true
+	case strings.HasPrefix(key, "fs.mqueue."):
+		return specs.IPCNamespace, true
+	}
+	return "", false
+}
+
+// ownNetwork refuses network parameters when linux.namespaces asks for the
+// network namespace of the host by its path: they would change the host.
+func ownNetwork(s *specs.Spec, list []plan.Sysctl) error {
+	ns := Namespace(s, specs.NetworkNamespace)
+	net := slices.IndexFunc(list, func(c plan.Sysctl) bool { return strings.HasPrefix(c.Key, "net.") })
+	if net < 0 || ns == nil || ns.Path == "" {
+		return nil
+	}
+	var host, joined unix.Stat_t
+	if err := unix.Stat("/proc/thread-self/ns/net", &host); err != nil {
+		return fault.New("stat", "/proc/thread-self/ns/net", err)
+	}
+	if err := unix.Stat(ns.Path, &joined); err != nil {
+		return fault.New("stat", ns.Path, err)
+	}
+	if host.Dev == joined.Dev && host.Ino == joined.Ino {
+		return fault.Newf("", at("linux", "sysctl", list[net].Key), "%s is the network namespace of the host", ns.Path)
+	}
+	return nil
+}

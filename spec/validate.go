@@ -1,0 +1,249 @@
+package spec
+
+import (
+	"path/filepath"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// maxUTSName is __NEW_UTS_LEN: the longest host or domain name in bytes.
+const maxUTSName = 64
+
+// Validate checks a configuration and reports everything that is wrong with it
+// at once, as an Invalid. It looks at the document only: whether files exist and
+// what the kernel can do shows later. The parts that belong to other packages
+// (linux.seccomp, linux.resources but its devices, linux.cgroupsPath) are theirs
+// to check.
+func Validate(s *specs.Spec) error {
+	p := new(problems)
+	version(p, s.Version)
+	noNUL(p, s)
+	if s.Root == nil {
+		p.add("root", "must be set")
+	} else if s.Root.Path == "" {
+		p.add("root.path", "must not be empty")
+	}
+	utsNames(p, s)
+	validateProcess(p, s, s.Process)
+	for i := range s.Mounts {
+		translateMount(p, s, i, nil)
+	}
+	hooks(p, s.Hooks)
+	if _, ok := s.Annotations[""]; ok {
+		p.add("annotations", "a key must not be empty")
+	}
+	if s.Linux != nil {
+		validateLinux(p, s)
+	}
+	return p.err()
+}
+
+func utsNames(p *problems, s *specs.Spec) {
+	for _, f := range []struct{ path, value string }{
+		{"hostname", s.Hostname},
+		{"domainname", s.Domainname},
+	} {
+		if f.value != "" && Namespace(s, specs.UTSNamespace) == nil {
+			p.add(f.path, "needs a uts namespace")
+		}
+		if len(f.value) > maxUTSName {
+			p.add(f.path, "longer than %d bytes", maxUTSName)
+		}
+	}
+}
+
+func hooks(p *problems, h *specs.Hooks) {
+	if h == nil {
+		return
+	}
+	for _, list := range []struct {
+		name  string
+		hooks []specs.Hook
+	}{
+		{"prestart", h.Prestart}, //nolint:staticcheck // deprecated, but in use
+		{"createRuntime", h.CreateRuntime},
+		{"createContainer", h.CreateContainer},
+		{"startContainer", h.StartContainer},
+		{"poststart", h.Poststart},
+		{"poststop", h.Poststop},
+	} {
+		for i, hook := range list.hooks {
+			path := at("hooks", list.name, i)
+			absolute(p, at(path, "path"), hook.Path)
+			if hook.Timeout != nil && (*hook.Timeout <= 0 || int64(*hook.Timeout) > noID) {
+				p.add(at(path, "timeout"), "%d is not a number of seconds above 0", *hook.Timeout)
+			}
+		}
+	}
+}
+
+// absolute reports a path that is not absolute.
+func absolute(p *problems, path, value string) {
+	if !filepath.IsAbs(value) {
+		p.add(path, "%q is not an absolute path", value)
+	}
+}
+
+func validateLinux(p *problems, s *specs.Spec) {
+	l := s.Linux
+	namespaces(p, l.Namespaces)
+	userNamespace(p, s)
+	timeNamespace(p, s)
+	sysctls(p, s)
+	devices(p, s)
+	deviceRules(p, l.Resources)
+	netDevices(p, s)
+	intelRdt(p, l.IntelRdt)
+	rootPropagation(p, s)
+	for i, path := range l.MaskedPaths {
+		hidden(p, s, at("linux", "maskedPaths", i), path)
+	}
+	for i, path := range l.ReadonlyPaths {
+		hidden(p, s, at("linux", "readonlyPaths", i), path)
+	}
+}
+
+// hidden checks a masked or read-only path. Without a mount namespace of the
+// container it would be hidden from the host as well.
+func hidden(p *problems, s *specs.Spec, path, value string) {
+	absolute(p, path, value)
+	if Namespace(s, specs.MountNamespace) == nil {
+		p.add(path, "needs a mount namespace")
+	}
+}
+
+// namespaceTypes are the types that hull knows, sorted.
+func namespaceTypes() []string {
+	return []string{
+		string(specs.CgroupNamespace), string(specs.IPCNamespace), string(specs.MountNamespace),
+		string(specs.NetworkNamespace), string(specs.PIDNamespace), string(specs.TimeNamespace),
+		string(specs.UserNamespace), string(specs.UTSNamespace),
+	}
+}
+
+func namespaces(p *problems, list []specs.LinuxNamespace) {
+	for i, ns := range list {
+		path := at("linux", "namespaces", i)
+		switch ns.Type {
+		case specs.CgroupNamespace, specs.IPCNamespace, specs.MountNamespace, specs.NetworkNamespace,
+			specs.PIDNamespace, specs.TimeNamespace, specs.UserNamespace, specs.UTSNamespace:
+		default:
+			p.add(at(path, "type"), "unknown namespace %q (one of %s)", ns.Type, strings.Join(namespaceTypes(), ", "))
+			continue
+		}
+		for j, other := range list[:i] {
+			if other.Type == ns.Type {
+				p.add(at(path, "type"), "%s is already linux.namespaces[%d]", ns.Type, j)
+			}
+		}
+		if ns.Path != "" {
+			absolute(p, at(path, "path"), ns.Path)
+		}
+	}
+}
+
+// userNamespace checks the mappings. Those of a namespace that is joined are in
+// force already; engines repeat them in the configuration, so they may be there.
+func userNamespace(p *problems, s *specs.Spec) {
+	ns := Namespace(s, specs.UserNamespace)
+	for _, m := range []struct {
+		path string
+		list []specs.LinuxIDMapping
+	}{
+		{"linux.uidMappings", s.Linux.UIDMappings},
+		{"linux.gidMappings", s.Linux.GIDMappings},
+	} {
+		idMappings(p, m.path, m.list)
+		switch _, root := HostID(m.list, 0); {
+		case ns == nil && len(m.list) > 0:
+			p.add(m.path, "needs a user namespace")
+		case ns != nil && ns.Path == "" && len(m.list) == 0:
+			p.add(m.path, "must not be empty for a new user namespace")
+		case ns != nil && ns.Path == "" && !root:
+			p.add(m.path, "must map 0, as whom the container is set up")
+		}
+	}
+}
+
+func timeNamespace(p *problems, s *specs.Spec) {
+	if len(s.Linux.TimeOffsets) == 0 {
+		return
+	}
+	switch ns := Namespace(s, specs.TimeNamespace); {
+	case ns == nil:
+		p.add("linux.timeOffsets", "needs a time namespace")
+	case ns.Path != "":
+		p.add("linux.timeOffsets", "cannot be set for a time namespace that is joined")
+	}
+	for clock, offset := range s.Linux.TimeOffsets {
+		path := at("linux", "timeOffsets", clock)
+		if clock != "monotonic" && clock != "boottime" {
+			p.add(path, "unknown clock (one of monotonic, boottime)")
+		}
+		if offset.Nanosecs >= 1e9 {
+			p.add(at(path, "nanosecs"), "%d is not below one second", offset.Nanosecs)
+		}
+	}
+}
+
+// deviceRules checks what the device controllers of both versions of cgroups
+// need to understand.
+func deviceRules(p *problems, r *specs.LinuxResources) {
+	if r == nil {
+		return
+	}
+	for i, rule := range r.Devices {
+		path := at("linux", "resources", "devices", i)
+		switch rule.Type {
+		case "", "a", "b", "c":
+		default:
+			p.add(at(path, "type"), "unknown type %q (one of a, b, c)", rule.Type)
+		}
+		if rule.Access == "" || strings.Trim(rule.Access, "rwm") != "" {
+			p.add(at(path, "access"), "%q is not made of r, w and m", rule.Access)
+		}
+	}
+}
+
+func netDevices(p *problems, s *specs.Spec) {
+	for host, d := range s.Linux.NetDevices {
+		path := at("linux", "netDevices", host)
+		if Namespace(s, specs.NetworkNamespace) == nil {
+			p.add(path, "needs a network namespace")
+		}
+		if !isInterfaceName(host) {
+			p.add(path, "not the name of a network device")
+		}
+		if d.Name != "" && !isInterfaceName(d.Name) {
+			p.add(at(path, "name"), "%q is not the name of a network device", d.Name)
+		}
+	}
+}
+
+// isInterfaceName follows dev_valid_name() of the kernel.
+func isInterfaceName(name string) bool {
+	const maxName = 15 // IFNAMSIZ without the NUL
+	return name != "" && len(name) <= maxName && name != "." && name != ".." &&
+		!strings.ContainsAny(name, "/: \t\n\v\f\r")
+}
+
+func intelRdt(p *problems, r *specs.LinuxIntelRdt) {
+	if r == nil {
+		return
+	}
+	if id := r.ClosID; id == "." || id == ".." || id != "/" && strings.Contains(id, "/") {
+		p.add("linux.intelRdt.closID", "%q is not the name of a directory", id)
+	}
+	if strings.Contains(r.L3CacheSchema, "\n") {
+		p.add("linux.intelRdt.l3CacheSchema", "must be one line")
+	}
+	if s := r.MemBwSchema; s != "" && (!strings.HasPrefix(s, "MB:") || strings.Contains(s, "\n")) {
+		p.add("linux.intelRdt.memBwSchema", "must be one line that starts with MB:")
+	}
+	for i, line := range r.Schemata {
+		if strings.Contains(line, "\n") {
+			p.add(at("linux", "intelRdt", "schemata", i), "must be one line")
+		}
+	}
+}

@@ -1,0 +1,84 @@
+# hull: 'make help' lists what there is.
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+GO      ?= go
+# What `make test`, `make validate`, `make bench` and `make soak` run.
+RUNTIME ?= $(CURDIR)/hull
+export RUNTIME
+
+VERSION := 0.1.0
+COMMIT  := $(shell git describe --always --dirty --abbrev=40 --exclude '*' 2>/dev/null)
+
+# netgo, osusergo: pure Go, so that nothing of glibc's NSS is linked.
+# urfave_cli_no_docs: drops a markdown renderer that costs 0.35 ms a process.
+TAGS    := netgo osusergo urfave_cli_no_docs
+LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -extldflags "-static"
+
+CACHE     := $(CURDIR)/.cache
+FUZZTIME  ?= 30s
+CYCLES    ?= 10000
+
+.PHONY: hull
+hull: ## build a static ./hull (the default)
+	@.ci/packages -n build
+	CGO_ENABLED=1 $(GO) build -buildmode=exe -buildvcs=false -trimpath -tags '$(TAGS)' -ldflags '$(LDFLAGS)' -o $@ .
+
+.PHONY: install
+install: hull ## install to DESTDIR/PREFIX/sbin
+	install -D -m 0755 hull '$(DESTDIR)$(PREFIX)/sbin/hull'
+
+.PHONY: demo
+demo: ## run containers and see what they see; installs what is missing
+	@.ci/packages build demo
+	@$(MAKE) --no-print-directory hull
+	@docs/demo.sh
+
+.PHONY: test
+test: packages-test hull ## run all tests; the last line sums them up
+	@$(GO) run ./tests/cmd/summary -tags '$(TAGS)'
+
+.PHONY: validate
+validate: packages-test ## run the OCI validation suite against RUNTIME, print a table
+	@$(GO) test -count=1 -timeout=30m ./tests/validate
+
+.PHONY: soak
+soak: packages-test ## create, start and delete CYCLES containers, eight at a time; nothing may leak
+	@$(GO) run ./tests/cmd/soak -cycles $(CYCLES)
+
+.PHONY: fuzz
+fuzz: ## run each fuzz test for FUZZTIME
+	@$(GO) list -tags '$(TAGS)' ./... | while read -r package; do \
+		$(GO) test -tags '$(TAGS)' -list '^Fuzz' "$$package" | grep '^Fuzz' | while read -r name; do \
+			echo "$$package $$name"; \
+			$(GO) test -tags '$(TAGS)' -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$package" || exit 1; \
+		done || exit 1; \
+	done
+
+.PHONY: bench
+bench: ## time hull, crun and runc side by side
+	@.ci/packages build bench
+	@$(MAKE) --no-print-directory hull
+	@$(GO) run ./tests/bench
+
+.PHONY: lint
+lint: lint-tools ## gofumpt, golangci-lint, clang-format and -Wall -Wextra -Werror
+	@.ci/lint
+
+.PHONY: lint-tools
+lint-tools:
+	@.ci/packages build lint
+	@mkdir -p $(CACHE)/bin
+	@cd tools/lint && GOBIN=$(CACHE)/bin $(GO) install tool
+
+.PHONY: packages-test
+packages-test:
+	@.ci/packages build test
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf hull $(CACHE)
+
+.PHONY: help
+help: ## show this
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

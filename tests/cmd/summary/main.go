@@ -1,0 +1,122 @@
+// Command summary runs every test of the repository and says in its last line
+// what came of it: "N passed, M failed, K skipped".
+//
+// It counts leaves: a test with subtests is not counted beside them. A package
+// that does not build, or dies outside a test, counts as one failure. Skips are
+// listed with their reasons, because a test that did not run proves nothing.
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+)
+
+func main() {
+	tags := flag.String("tags", "", "build tags, as for go test")
+	flag.Parse()
+	passed, err := run(*tags, os.Stdout)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "summary:", err)
+		os.Exit(2)
+	}
+	if !passed {
+		os.Exit(1)
+	}
+}
+
+// run runs the unit tests, then the suites on the built binary, and reports to
+// w whether all passed.
+func run(tags string, w io.Writer) (bool, error) {
+	units, suites, err := packages(tags)
+	if err != nil {
+		return false, err
+	}
+	report := newReport(w)
+	if err := goTest(report, tags, units); err != nil {
+		return false, err
+	}
+	// One at a time: the suites compare mounts, cgroups and processes of the
+	// host before and after, so that they must not see each other's.
+	if err := goTest(report, tags, suites, "-p=1"); err != nil {
+		return false, err
+	}
+	return report.finish(), nil
+}
+
+// packages lists the packages of the repository, those under tests/ apart.
+func packages(tags string) (units, suites []string, err error) {
+	out, err := exec.Command("go", "list", "-tags", tags, "./...").Output()
+	if err != nil {
+		return nil, nil, withStderr("go list", err)
+	}
+	for name := range strings.FieldsSeq(string(out)) {
+		if strings.HasPrefix(name, "hull/tests") {
+			suites = append(suites, name)
+		} else {
+			units = append(units, name)
+		}
+	}
+	return units, suites, nil
+}
+
+// goTest runs go test on packages and feeds its events to report. That tests
+// fail is no error of goTest: the events say so.
+func goTest(report *report, tags string, packages []string, flags ...string) error {
+	if len(packages) == 0 {
+		return nil
+	}
+	args := append([]string{"test", "-json", "-count=1", "-timeout=45m", "-tags", tags}, flags...)
+	cmd := exec.Command("go", append(args, packages...)...)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	if err := feed(report, out); err != nil {
+		return errors.Join(err, cmd.Wait())
+	}
+	err = cmd.Wait()
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+		report.exit(exit.ExitCode())
+		return nil
+	}
+	return err
+}
+
+func feed(report *report, events io.Reader) error {
+	lines := bufio.NewReader(events)
+	for {
+		line, err := lines.ReadBytes('\n')
+		if len(line) > 0 {
+			var e event
+			if json.Unmarshal(line, &e) == nil {
+				report.add(e)
+			} else {
+				report.stray(string(line))
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func withStderr(op string, err error) error {
+	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+		return fmt.Errorf("%s: %w: %s", op, err, exit.Stderr)
+	}
+	return fmt.Errorf("%s: %w", op, err)
+}

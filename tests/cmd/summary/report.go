@@ -1,0 +1,219 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+// event is a line of `go test -json`; see `go doc test2json`.
+type event struct {
+	Action     string
+	Package    string
+	ImportPath string // of a build-output event
+	Test       string
+	Output     string
+	Elapsed    float64 // seconds
+}
+
+// report prints the progress of a test run and adds up its results.
+type report struct {
+	w      io.Writer
+	tests  map[string]*test    // by package and name, while they run
+	build  map[string][]string // compiler output by import path
+	inside map[string]int      // failures counted in a package
+	skips  []string
+	fails  []string
+	passed int
+	failed int
+	phase  int // failures when the phase began
+}
+
+// test is one that has begun.
+type test struct {
+	output   []string
+	children int
+	failed   int
+}
+
+func newReport(w io.Writer) *report {
+	return &report{
+		w:      w,
+		tests:  map[string]*test{},
+		build:  map[string][]string{},
+		inside: map[string]int{},
+	}
+}
+
+// add takes in one event.
+func (r *report) add(e event) {
+	switch {
+	case e.Action == "build-output":
+		r.build[e.ImportPath] = append(r.build[e.ImportPath], e.Output)
+	case e.Action == "build-fail":
+		fmt.Fprintf(r.w, "FAIL   %s does not build\n%s", e.ImportPath, strings.Join(r.build[e.ImportPath], ""))
+	case e.Test == "":
+		r.addPackage(e)
+	case e.Action == "run":
+		r.begin(e)
+	case e.Action == "output":
+		t := r.get(e)
+		t.output = append(t.output, e.Output)
+	case e.Action == "pass" || e.Action == "fail" || e.Action == "skip":
+		r.end(e)
+	}
+}
+
+func (r *report) begin(e event) {
+	r.get(e)
+	if parent, ok := parentOf(e); ok {
+		r.get(parent).children++
+	}
+}
+
+// end counts a test that is over and forgets it.
+func (r *report) end(e event) {
+	t := r.get(e)
+	parent, isChild := parentOf(e)
+	switch {
+	case e.Action == "fail" && t.failed == 0:
+		r.fail(e.Package, e.Test, t.output)
+		if isChild {
+			r.blame(parent)
+		}
+	case e.Action == "fail": // its subtests have been counted
+		if isChild {
+			r.blame(parent)
+		}
+	case t.children > 0:
+	case e.Action == "skip":
+		r.skips = append(r.skips, name(e.Package, e.Test)+": "+reason(t.output))
+	default:
+		r.passed++
+	}
+	if !isChild {
+		fmt.Fprintf(r.w, "%-5s %6.2fs %s\n", e.Action, e.Elapsed, name(e.Package, e.Test))
+	}
+	delete(r.tests, e.Package+" "+e.Test)
+}
+
+// blame notes that a test has a failed subtest, so that its own failure is not
+// counted again.
+func (r *report) blame(parent event) { r.get(parent).failed++ }
+
+func (r *report) fail(pkg, test string, output []string) {
+	r.failed++
+	r.inside[pkg]++
+	r.fails = append(r.fails, name(pkg, test))
+	fmt.Fprintf(r.w, "FAIL   %s\n%s", name(pkg, test), strings.Join(output, ""))
+}
+
+// addPackage takes in an event of a package as a whole. What a package prints
+// outside its tests, such as a table of results, is passed on.
+func (r *report) addPackage(e event) {
+	switch e.Action {
+	case "output":
+		if !isVerdict(e.Output) {
+			fmt.Fprint(r.w, e.Output)
+		}
+	case "fail":
+		if r.inside[e.Package] == 0 {
+			tests, output := r.unfinished(e.Package)
+			r.fail(e.Package, tests, output)
+		}
+	}
+}
+
+// unfinished returns the tests of a package that never ended and what they have
+// printed: where to look when a test binary dies.
+func (r *report) unfinished(pkg string) (tests string, output []string) {
+	for key, t := range r.tests {
+		if test, ok := strings.CutPrefix(key, pkg+" "); ok {
+			tests += " " + test
+			output = append(output, t.output...)
+		}
+	}
+	return strings.TrimSpace(tests), output
+}
+
+// stray passes on a line that is no event: go test says something itself.
+func (r *report) stray(line string) { fmt.Fprint(r.w, line) }
+
+// exit is told that go test failed, and makes sure that a failure is counted.
+func (r *report) exit(code int) {
+	if r.failed == r.phase {
+		r.fail("go test", fmt.Sprintf("exit status %d", code), nil)
+	}
+	r.phase = r.failed
+}
+
+// finish prints the skips, the failures and the closing line. It returns
+// whether something was tested and nothing failed.
+func (r *report) finish() bool {
+	r.list("SKIPPED", r.skips)
+	r.list("FAILED", r.fails)
+	fmt.Fprintf(r.w, "%d passed, %d failed, %d skipped\n", r.passed, r.failed, len(r.skips))
+	return r.failed == 0 && r.passed > 0
+}
+
+func (r *report) list(title string, lines []string) {
+	if len(lines) == 0 {
+		return
+	}
+	fmt.Fprintf(r.w, "\n%s\n", title)
+	for _, line := range lines {
+		fmt.Fprintln(r.w, "  "+line)
+	}
+	fmt.Fprintln(r.w)
+}
+
+func (r *report) get(e event) *test {
+	key := e.Package + " " + e.Test
+	t := r.tests[key]
+	if t == nil {
+		t = &test{}
+		r.tests[key] = t
+	}
+	return t
+}
+
+func parentOf(e event) (event, bool) {
+	i := strings.LastIndexByte(e.Test, '/')
+	if i < 0 {
+		return event{}, false
+	}
+	return event{Package: e.Package, Test: e.Test[:i]}, true
+}
+
+func name(pkg, test string) string {
+	return strings.TrimSpace(strings.TrimPrefix(pkg, "hull/") + " " + test)
+}
+
+// reason finds the text given to t.Skip: the indented lines that go test puts
+// before its verdict, without the file and line.
+func reason(output []string) string {
+	var words []string
+	for _, line := range output {
+		text := strings.TrimSpace(line)
+		if text == "" || strings.HasPrefix(text, "=== ") || strings.HasPrefix(text, "--- ") {
+			continue
+		}
+		if _, after, ok := strings.Cut(text, ".go:"); ok {
+			if _, message, ok := strings.Cut(after, ": "); ok {
+				text = message
+			}
+		}
+		words = append(words, text)
+	}
+	return strings.Join(words, " ")
+}
+
+// isVerdict tells go test's own closing lines from what a package prints.
+func isVerdict(line string) bool {
+	for _, prefix := range []string{"PASS", "FAIL", "ok  ", "?   ", "exit status", "\t"} {
+		if strings.HasPrefix(line, prefix) {
+			return true
+		}
+	}
+	return false
+}

@@ -5,7 +5,7 @@ import (
 	"os"
 
 	"hull/internal/cli"
-	"hull/libcontainer"
+	"hull/libcontainer/initproc"
 )
 
 // The linker sets both (-X main.version=…): the release, and the commit that
@@ -17,7 +17,7 @@ var (
 
 func main() {
 	// In a process that a hull started inside a container this does not return.
-	libcontainer.Init()
+	initproc.Init()
 
 	os.Exit(cli.Main(os.Args, cli.Build{Version: version, Commit: commit}))
 }

@@ -8,7 +8,6 @@ import (
 	"strconv"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
-	"golang.org/x/sys/unix"
 
 	"hull/internal/fault"
 	"hull/internal/linux"

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -45,10 +46,24 @@ type CreateOptions struct {
 	Pivot Pivot
 	// Keyring says whose session keyring the container gets.
 	Keyring Keyring
-	// PreserveFDs is how many descriptors of the caller, from 3 on, the
-	// process inherits.
+	// ListenFDs is how many sockets of the caller, from descriptor 3 on, the
+	// process gets as those of socket activation (sd_listen_fds(3)).
+	ListenFDs int
+	// PreserveFDs is how many descriptors more the process inherits.
 	PreserveFDs int
+	// Lifetime says whether the caller stays with the process.
+	Lifetime Lifetime
 }
+
+// Lifetime says whether the caller stays until a process ends.
+type Lifetime int
+
+const (
+	// Attached callers can relay a terminal themselves.
+	Attached Lifetime = iota
+	// Detached callers go away, so that a terminal takes a ConsoleSocket.
+	Detached
+)
 
 // Pivot is how the container's root becomes its own.
 type Pivot int
@@ -155,8 +170,13 @@ func (n *creation) configure() error {
 	if n.options.Pivot == NoPivot {
 		inputs.Pivot = plan.MoveRoot
 	}
-	n.plan, n.sources, err = spec.Compile(n.spec, inputs)
-	return err
+	if n.plan, n.sources, err = spec.Compile(n.spec, inputs); err != nil {
+		return err
+	}
+	if count := n.options.ListenFDs; count > 0 {
+		n.plan.Process.Env = append(n.plan.Process.Env, "LISTEN_FDS="+strconv.Itoa(count), "LISTEN_PID=1")
+	}
+	return checkConsole(n.plan.Process.Terminal, n.options.ConsoleSocket, n.options.Lifetime)
 }
 
 // load reads and checks the configuration.
@@ -200,7 +220,7 @@ func (n *creation) processInputs() (spec.ProcessInputs, error) {
 	if n.options.Keyring == CallersKeyring {
 		in.Keyring = plan.KeepKeyring
 	}
-	in.PreserveFDs, err = preservedCount(n.options.PreserveFDs)
+	in.PreserveFDs, err = preservedCount(n.options.ListenFDs + n.options.PreserveFDs)
 	return in, err
 }
 

@@ -1,6 +1,7 @@
 package libcontainer
 
 import (
+	"encoding/binary"
 	"errors"
 	"os"
 	"strconv"
@@ -141,16 +142,32 @@ func (d *drive) answer(m link.Message, a answers) error {
 		}
 		return d.send(link.Message{Kind: link.Finish, Payload: filter})
 	case link.Listener:
-		if len(m.Files) != 1 {
-			return fault.Newf("receive", "the seccomp listener", "%d descriptors", len(m.Files))
+		fd, err := d.fetchListener(m.Payload)
+		if err != nil {
+			return fault.New("receive", "the seccomp listener", err)
 		}
-		defer unix.Close(m.Files[0])
-		if err := a.listener(m.Files[0]); err != nil {
+		defer unix.Close(fd)
+		if err := a.listener(fd); err != nil {
 			return err
 		}
 		return d.send(link.Message{Kind: link.Taken})
 	}
 	return fault.Newf("follow", "the link", "unexpected message %v", m.Kind)
+}
+
+// fetchListener copies the seccomp notification descriptor out of init, which
+// has told its number: init may not be able to send it, since its filter may
+// hold up the system call for that.
+func (d *drive) fetchListener(payload []byte) (int, error) {
+	if len(payload) != 4 {
+		return -1, unix.EBADMSG
+	}
+	pidfd, err := unix.PidfdOpen(d.pid, 0)
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(pidfd)
+	return unix.PidfdGetfd(pidfd, int(binary.LittleEndian.Uint32(payload)), 0)
 }
 
 // awaitEnd waits until init has let go of the link: the container is created,
@@ -180,7 +197,7 @@ func (d *drive) awaitEnd() error {
 func limit(pid int, limits []spec.Rlimit) error {
 	for _, l := range limits {
 		if err := unix.Prlimit(pid, l.Resource, &unix.Rlimit{Cur: l.Soft, Max: l.Hard}, nil); err != nil {
-			e := fault.New("set", "process.rlimits "+l.Name(), err)
+			e := fault.New("set", "process.rlimits", err)
 			if errors.Is(err, unix.EPERM) {
 				e.Hint = "raising a hard limit takes CAP_SYS_RESOURCE, and RLIMIT_NOFILE is bounded by fs.nr_open"
 			}

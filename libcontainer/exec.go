@@ -20,9 +20,12 @@ type ExecOptions struct {
 	// Process is the whole process. Like all else about it, what it leaves
 	// out is left out: nothing is taken from the container's own.
 	Process *specs.Process
+	// User replaces Process.User.UID and GID, if not empty: UID[:GID], or
+	// names that the container's own /etc/passwd and /etc/group know.
+	User string
 	// Stdio are its streams, unless it has a terminal.
 	Stdio Stdio
-	// ConsoleSocket, PidfdSocket, PidFile and PreserveFDs are as in
+	// ConsoleSocket, PidfdSocket, PidFile, PreserveFDs and Lifetime are as in
 	// CreateOptions.
 	ConsoleSocket string
 	PidfdSocket   string
@@ -30,10 +33,14 @@ type ExecOptions struct {
 	PreserveFDs   int
 	// Cgroup are cgroups below the container's for the process to be in,
 	// instead of the container's own.
-	Cgroup []cgroup.Sub
+	Cgroup []SubCgroup
+	Lifetime Lifetime
 	// Paused says what to do in a paused container.
 	Paused PausedPolicy
 }
+
+// SubCgroup is a cgroup below a container's.
+type SubCgroup = cgroup.Sub
 
 // PausedPolicy says what Exec does in a paused container.
 type PausedPolicy int
@@ -94,6 +101,9 @@ func (e *execution) compile() error {
 		return err
 	}
 	e.spec = s
+	if err := e.resolveUser(); err != nil {
+		return err
+	}
 	if err := spec.ValidateProcess(s, e.options.Process); err != nil {
 		return err
 	}
@@ -110,6 +120,9 @@ func (e *execution) compile() error {
 	}
 	e.plan = &plan.Plan{Kind: plan.Exec, ID: c.record.ID, Process: process}
 	if e.rlimits, err = spec.Rlimits(e.options.Process); err != nil {
+		return err
+	}
+	if err := checkConsole(process.Terminal, e.options.ConsoleSocket, e.options.Lifetime); err != nil {
 		return err
 	}
 	return e.loadFilter()

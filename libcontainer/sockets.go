@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hull/internal/fault"
+	"hull/libcontainer/plan"
 )
 
 // takeConsole passes the master of a terminal on to the socket that waits for
@@ -22,6 +23,20 @@ func takeConsole(d *drive, socket string, master *os.File) error {
 	defer master.Close()
 	if err := sendFile(socket, []byte(master.Name()), int(master.Fd())); err != nil {
 		return fault.New("send the terminal to console socket", socket, err)
+	}
+	return nil
+}
+
+// checkConsole refuses a terminal whose master nobody would hold, and a socket
+// that nothing would be sent to.
+func checkConsole(t plan.Terminal, socket string, l Lifetime) error {
+	switch {
+	case t.Wanted && socket == "" && l == Detached:
+		return fault.Newf("allocate", "the terminal", "cannot allocate tty if hull will detach without setting console socket").
+			WithHint("use --console-socket, or set process.terminal to false")
+	case !t.Wanted && socket != "":
+		return fault.Newf("use console socket", socket, "cannot use console socket if hull will not detach or allocate tty").
+			WithHint("set process.terminal to true, or leave the socket out")
 	}
 	return nil
 }

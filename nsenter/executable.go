@@ -3,7 +3,6 @@ package nsenter
 import (
 	"io"
 	"os"
-	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -41,10 +40,6 @@ func Seal() (*Executable, error) {
 
 // Close releases the descriptor; processes that were started keep the file.
 func (e *Executable) Close() error { return e.file.Close() }
-
-func (e *Executable) path() string {
-	return "/proc/self/fd/" + strconv.Itoa(int(e.file.Fd()))
-}
 
 func readOnlyClone() (*os.File, error) {
 	tree, err := unix.OpenTree(unix.AT_FDCWD, "/proc/self/exe", unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)

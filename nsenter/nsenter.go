@@ -21,6 +21,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"syscall"
 	"unsafe"
 
@@ -87,17 +88,34 @@ type Stage struct {
 	pid  int
 }
 
-// Launch starts exe as a stage with the given stdio and preserved descriptors.
-// The caller must end with either Enter or Abort.
-func Launch(exe *Executable, stdio [3]uintptr, preserved []uintptr) (*Stage, error) {
+// Inherit is what a stage gets from its parent.
+type Inherit struct {
+	// Dir is the working directory; empty for the caller's.
+	Dir   string
+	Stdio [3]uintptr
+	// Preserved are descriptors for FirstPreservedFD and on.
+	Preserved []uintptr
+}
+
+// Launch starts exe as a stage. The caller must end with either Enter or Abort.
+func Launch(exe *Executable, in Inherit) (*Stage, error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fault.New("make the link to init", "", err)
 	}
 	defer unix.Close(pair[1])
-	files := append([]uintptr{stdio[0], stdio[1], stdio[2], uintptr(pair[1])}, preserved...)
+	files := append([]uintptr{in.Stdio[0], in.Stdio[1], in.Stdio[2], uintptr(pair[1])}, in.Preserved...)
+	// The child puts files at 0 and on before it executes exe: its
+	// descriptor must be above them.
+	program, err := unix.FcntlInt(exe.file.Fd(), unix.F_DUPFD_CLOEXEC, len(files))
+	if err != nil {
+		unix.Close(pair[0])
+		return nil, fault.New("start the init stage", "", err)
+	}
+	defer unix.Close(program)
 	argv := []string{C.HULL_INIT_ARGV0, C.HULL_INIT_ARGV1}
-	pid, err := syscall.ForkExec(exe.path(), argv, &syscall.ProcAttr{
+	pid, err := syscall.ForkExec("/proc/self/fd/"+strconv.Itoa(program), argv, &syscall.ProcAttr{
+		Dir:   in.Dir,
 		Env:   stageEnv(),
 		Files: files,
 	})

@@ -112,7 +112,7 @@ func (p *program) printVersion(c *cli.Context) {
 	}
 	fmt.Fprintln(c.App.Writer, "spec:", specs.Version)
 	fmt.Fprintln(c.App.Writer, "go:", runtime.Version())
-	if v := libcontainer.LibseccompVersion(); v != "" {
+	if v := libcontainer.SeccompVersion(); v != "" {
 		fmt.Fprintln(c.App.Writer, "libseccomp:", v)
 	}
 }

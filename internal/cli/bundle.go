@@ -44,19 +44,23 @@ func createOptions(c *cli.Context) (libcontainer.CreateOptions, error) {
 	if err != nil {
 		return libcontainer.CreateOptions{}, err
 	}
-	return libcontainer.CreateOptions{
+	o := libcontainer.CreateOptions{
 		Bundle:        bundle,
 		ConfigFile:    c.String("config"),
 		Stdio:         ownStdio(),
 		ConsoleSocket: c.String("console-socket"),
 		PidfdSocket:   c.String("pidfd-socket"),
 		PidFile:       c.String("pid-file"),
-		NoPivot:       c.Bool("no-pivot"),
-		NoNewKeyring:  c.Bool("no-new-keyring"),
 		PreserveFDs:   preserve,
 		ListenFDs:     listenFDs(),
-		NotifySocket:  os.Getenv("NOTIFY_SOCKET"),
-	}, nil
+	}
+	if c.Bool("no-pivot") {
+		o.Pivot = libcontainer.NoPivot
+	}
+	if c.Bool("no-new-keyring") {
+		o.Keyring = libcontainer.CallersKeyring
+	}
+	return o, nil
 }
 
 // ownStdio gives the container this process's streams themselves: nothing is
@@ -85,16 +89,4 @@ func listenFDs() int {
 		return 0
 	}
 	return n
-}
-
-// checkConsole refuses a console socket that nothing would be sent to, and a
-// terminal whose master end nobody would hold.
-func checkConsole(terminal, detached bool, socket string) error {
-	if detached && terminal && socket == "" {
-		return errors.New("cannot allocate tty if hull will detach without setting console socket")
-	}
-	if (!detached || !terminal) && socket != "" {
-		return errors.New("cannot use console socket if hull will not detach or allocate tty")
-	}
-	return nil
 }

@@ -1,6 +1,10 @@
 package cli
 
-import "github.com/urfave/cli/v2"
+import (
+	"github.com/urfave/cli/v2"
+
+	"hull/libcontainer"
+)
 
 func createCommand(p *program) *cli.Command {
 	return &cli.Command{
@@ -30,7 +34,7 @@ func (p *program) create(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	opts.Detached = true
+	opts.Lifetime = libcontainer.Detached
 	rt, err := p.runtime(c)
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"slices"
+	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/urfave/cli/v2"
@@ -81,11 +82,7 @@ func (p *program) execIn(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	detached := c.Bool("detach")
-	if err := checkConsole(opts.Process.Terminal, detached, opts.ConsoleSocket); err != nil {
-		return err
-	}
-	if detached {
+	if c.Bool("detach") {
 		_, err := ctr.Exec(c.Context, opts)
 		return err
 	}
@@ -117,14 +114,32 @@ func execOptions(c *cli.Context, config func() (*specs.Spec, error)) (libcontain
 		PidfdSocket:   c.String("pidfd-socket"),
 		PidFile:       c.String("pid-file"),
 		PreserveFDs:   preserve,
-		Cgroup:        c.StringSlice("cgroup"),
-		IgnorePaused:  c.Bool("ignore-paused"),
+		Cgroup:        subCgroups(c.StringSlice("cgroup")),
+	}
+	if c.Bool("ignore-paused") {
+		opts.Paused = libcontainer.IgnorePaused
+	}
+	if c.Bool("detach") {
+		opts.Lifetime = libcontainer.Detached
 	}
 	// A process file is complete; flags that would change it are for people.
 	if c.String("process") == "" {
 		opts.User = c.String("user")
 	}
 	return opts, nil
+}
+
+// subCgroups reads the values of --cgroup: [CONTROLLERS:]PATH.
+func subCgroups(values []string) []libcontainer.SubCgroup {
+	subs := make([]libcontainer.SubCgroup, len(values))
+	for i, v := range values {
+		controllers, path, ok := strings.Cut(v, ":")
+		if !ok {
+			controllers, path = "", v
+		}
+		subs[i] = libcontainer.SubCgroup{Controllers: controllers, Path: path}
+	}
+	return subs
 }
 
 func execProcess(c *cli.Context, config func() (*specs.Spec, error)) (*specs.Process, error) {

@@ -28,11 +28,7 @@ func (p *program) features(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	f, err := rt.Features()
-	if err != nil {
-		return err
-	}
 	enc := json.NewEncoder(p.out)
 	enc.SetIndent("", "    ")
-	return enc.Encode(f)
+	return enc.Encode(rt.Features())
 }

@@ -49,11 +49,11 @@ func (p *program) runtime(c *cli.Context) (*libcontainer.Runtime, error) {
 	if err != nil {
 		return nil, err
 	}
-	rootless, err := isRootless(c)
+	privilege, err := privilegeOf(c)
 	if err != nil {
 		return nil, err
 	}
-	return &libcontainer.Runtime{Root: root, Cgroup: driver, Warn: p.log.warn, Rootless: rootless}, nil
+	return &libcontainer.Runtime{Root: root, Cgroup: driver, Warn: p.log.warn, Privilege: privilege}, nil
 }
 
 // load returns the container that the first argument names.
@@ -138,17 +138,24 @@ func cgroupDriver(c *cli.Context) (libcontainer.CgroupDriver, error) {
 	}
 }
 
-func isRootless(c *cli.Context) (bool, error) {
+func privilegeOf(c *cli.Context) (libcontainer.Privilege, error) {
 	switch when := strings.ToLower(c.String("rootless")); when {
 	case "", "auto":
-		return os.Geteuid() != 0 || inUserNamespace(), nil
+		return privilege(os.Geteuid() != 0 || inUserNamespace()), nil
 	default:
 		rootless, err := strconv.ParseBool(when)
 		if err != nil {
-			return false, fmt.Errorf("invalid rootless: %s (it is true, false or auto)", when)
+			return 0, fmt.Errorf("invalid rootless: %s (it is true, false or auto)", when)
 		}
-		return rootless, nil
+		return privilege(rootless), nil
 	}
+}
+
+func privilege(rootless bool) libcontainer.Privilege {
+	if rootless {
+		return libcontainer.Rootless
+	}
+	return libcontainer.Rootful
 }
 
 // inUserNamespace reports whether uids here are not those of the host:

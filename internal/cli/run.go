@@ -48,7 +48,7 @@ func (p *program) runContainer(c *cli.Context) error {
 		return err
 	}
 	if c.Bool("detach") {
-		opts.Detached = true
+		opts.Lifetime = libcontainer.Detached
 		return p.runDetached(c, rt, id, opts)
 	}
 	if !c.Bool("no-subreaper") {
@@ -74,7 +74,7 @@ func (p *program) runDetached(c *cli.Context, rt *libcontainer.Runtime, id strin
 func (p *program) runForeground(c *cli.Context, rt *libcontainer.Runtime, id string, opts libcontainer.CreateOptions) error {
 	// With a socket the terminal would be somebody else's, and not here.
 	if opts.ConsoleSocket != "" {
-		return checkConsole(true, false, opts.ConsoleSocket)
+		return errors.New("cannot use console socket if hull will not detach or allocate tty")
 	}
 	fg, ctx := p.newForeground(c.Context)
 	defer fg.close()

@@ -6,28 +6,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// LoadSeccompFilter installs program, an array of struct sock_filter, on the
-// calling thread (seccomp(2)). It returns the listener if flags ask for one,
-// else -1.
-func LoadSeccompFilter(program []byte, flags uint32) (listener int, err error) {
-	const size = int(unsafe.Sizeof(unix.SockFilter{}))
-	if len(program) < size || len(program)%size != 0 || len(program)/size > unix.BPF_MAXINSNS {
-		return -1, unix.EINVAL
-	}
-	fprog := unix.SockFprog{
-		Len:    uint16(len(program) / size),
-		Filter: (*unix.SockFilter)(unsafe.Pointer(&program[0])),
-	}
-	r, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, uintptr(flags), uintptr(unsafe.Pointer(&fprog)))
-	if errno != 0 {
-		return -1, errno
-	}
-	if flags&unix.SECCOMP_FILTER_FLAG_NEW_LISTENER == 0 {
-		return -1, nil
-	}
-	return int(r), nil
-}
-
 // Execve is execve(2) and nothing more: it neither waits for the Go runtime nor
 // touches limits, so that a seccomp filter that is already in force sees no
 // other call. It returns only if it failed.

@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hull/internal/fault"
+	"hull/internal/inroot"
 	"hull/libcontainer/link"
 	"hull/libcontainer/plan"
 	"hull/libcontainer/rootfs"
@@ -60,6 +61,9 @@ type stage struct {
 	// gate and result are the fifos of `start`, for plan.Create.
 	gate, result int
 	root         *rootfs.Rootfs
+	door         inroot.Proc
+	labels       []label
+	sources      []int
 	filter       link.Filter
 	console      int
 	program      string
@@ -81,6 +85,7 @@ func createSteps() []step {
 		(*stage).makeDevices,
 		(*stage).awaitRuntimeHooks,
 		(*stage).runCreateContainerHooks,
+		(*stage).openLabels,
 		(*stage).enterRoot,
 		(*stage).openConsole,
 		(*stage).bindConsole,
@@ -88,9 +93,9 @@ func createSteps() []step {
 		(*stage).writeSysctls,
 		(*stage).sealRoot,
 		(*stage).setScheduling,
-		(*stage).setLabels,
 		(*stage).restoreFileLimit,
 		(*stage).awaitFinish,
+		(*stage).writeLabels,
 		(*stage).loadFilterEarly,
 		(*stage).takeIdentity,
 		(*stage).changeDirectory,
@@ -108,11 +113,12 @@ func execSteps() []step {
 	return []step{
 		(*stage).newSession,
 		(*stage).joinKeyring,
+		(*stage).openLabels,
 		(*stage).openConsole,
 		(*stage).setScheduling,
-		(*stage).setLabels,
 		(*stage).restoreFileLimit,
 		(*stage).awaitFinish,
+		(*stage).writeLabels,
 		(*stage).loadFilterEarly,
 		(*stage).takeIdentity,
 		(*stage).changeDirectory,
@@ -127,10 +133,10 @@ func (s *stage) run() error {
 	if err != nil {
 		return err
 	}
+	s.sources = sources
 	steps := execSteps()
 	if s.plan.Kind == plan.Create {
 		steps = createSteps()
-		s.root = rootfs.New(s.plan, sources)
 	}
 	for _, do := range steps {
 		if err := do(s); err != nil {

@@ -115,7 +115,7 @@ func (s *stage) loadFilter() (int, error) {
 	if len(s.filter.Program) == 0 {
 		return -1, nil
 	}
-	fd, err := linux.LoadSeccompFilter(s.filter.Program, s.filter.Flags)
+	fd, err := linux.SeccompLoad(s.filter.Program, s.filter.Flags)
 	if err != nil {
 		return -1, fault.New("load", "linux.seccomp", err)
 	}

@@ -1,6 +1,7 @@
 package initproc
 
 import (
+	"encoding/binary"
 	"errors"
 
 	"golang.org/x/sys/unix"
@@ -10,6 +11,7 @@ import (
 	"hull/libcontainer/hook"
 	"hull/libcontainer/link"
 	"hull/libcontainer/plan"
+	"hull/libcontainer/rootfs"
 )
 
 // newSession makes the process the leader of a session, so that it can have a
@@ -28,10 +30,10 @@ func (s *stage) joinKeyring() error {
 		return nil
 	}
 	if label := s.plan.Process.KeyringLabel; label != "" {
-		if err := s.writeAttr("keycreate", label); err != nil {
+		if err := s.door.WriteThread("attr/keycreate", label); err != nil {
 			return fault.New("label the session keyring", label, err)
 		}
-		defer func() { _ = s.writeAttr("keycreate", "") }()
+		defer func() { _ = s.door.WriteThread("attr/keycreate", "") }()
 	}
 	_, err := unix.KeyctlJoinSessionKeyring("_ses." + s.plan.ID)
 	if errors.Is(err, unix.ENOSYS) {
@@ -44,7 +46,20 @@ func (s *stage) joinKeyring() error {
 	return nil
 }
 
-func (s *stage) prepareRoot() error { return s.root.Prepare() }
+// prepareRoot begins the root filesystem; the parent sent the sources that it
+// supplies in the order in which they are asked for.
+func (s *stage) prepareRoot() (err error) {
+	s.root, err = rootfs.Prepare(s.plan, func(index int) (int, error) {
+		if len(s.sources) == 0 {
+			return -1, fault.Newf("receive", s.plan.Mounts[index].Name, "no source was sent")
+		}
+		fd := s.sources[0]
+		s.sources = s.sources[1:]
+		return fd, nil
+	})
+	return err
+}
+
 func (s *stage) mountAll() error    { return s.root.MountAll() }
 func (s *stage) makeDevices() error { return s.root.MakeDevices() }
 func (s *stage) enterRoot() error   { return s.root.Enter() }
@@ -95,7 +110,7 @@ func (s *stage) bindConsole() error {
 	if s.console < 0 {
 		return nil
 	}
-	return s.root.BindConsole(s.console)
+	return s.root.Console(s.console)
 }
 
 func (s *stage) setNames() error {
@@ -114,7 +129,7 @@ func (s *stage) setNames() error {
 
 func (s *stage) writeSysctls() error {
 	for _, c := range s.plan.Sysctls {
-		if err := s.root.WriteSysctl(c.Key, c.Value); err != nil {
+		if err := s.door.WriteSysctl(c.Key, c.Value); err != nil {
 			return err
 		}
 	}
@@ -151,7 +166,11 @@ func (s *stage) sendListener() error {
 		return err
 	}
 	defer unix.Close(fd)
-	_, err = s.ask(link.Listener, link.Taken, fd)
+	number := binary.LittleEndian.AppendUint32(nil, uint32(fd))
+	if err := s.conn.Send(link.Message{Kind: link.Listener, Payload: number}); err != nil {
+		return err
+	}
+	_, err = s.conn.Receive(nil)
 	return err
 }
 

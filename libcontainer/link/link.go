@@ -36,7 +36,8 @@ const (
 	Ready
 	// Finish answers Ready; its payload is the seccomp filter (EncodeFilter).
 	Finish
-	// Listener carries the seccomp notification descriptor.
+	// Listener carries the number of the seccomp notification descriptor in
+	// init, for pidfd_getfd(2).
 	Listener
 	// Taken answers Listener.
 	Taken
@@ -196,7 +197,7 @@ func (c *Conn) Send(m Message) error {
 	b := append(make([]byte, 0, headerSize+len(payload)), byte(m.Kind), place)
 	b = append(b, payload...)
 	for {
-		err := unix.Sendmsg(c.fd, b, rights, nil, unix.MSG_NOSIGNAL)
+		err := c.write(b, rights)
 		if errors.Is(err, unix.EINTR) {
 			continue
 		}
@@ -208,6 +209,16 @@ func (c *Conn) Send(m Message) error {
 		}
 		return nil
 	}
+}
+
+// write uses write(2) where it can: seccomp filters that notify of it are
+// refused, so init can always report its listener.
+func (c *Conn) write(b, rights []byte) error {
+	if len(rights) == 0 {
+		_, err := unix.Write(c.fd, b)
+		return err
+	}
+	return unix.Sendmsg(c.fd, b, rights, nil, unix.MSG_NOSIGNAL)
 }
 
 // Receive waits for the next message. It returns ErrClosed when the other end

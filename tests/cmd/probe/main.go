@@ -1,0 +1,180 @@
+// Command probe is the program of the containers that the black-box tests run:
+// it does what its arguments say, one after another, and prints what it sees as
+// one JSON object, so that tests assert effects and not configuration.
+//
+// It is static and needs nothing of the root filesystem.
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "probe:", err)
+		os.Exit(125)
+	}
+}
+
+// run executes commands of the form "verb" or "verb=argument".
+func run(commands []string) error {
+	seen := make(map[string]any)
+	for _, c := range commands {
+		verb, argument, _ := strings.Cut(c, "=")
+		switch verb {
+		case "exit":
+			print(seen)
+			status, err := strconv.Atoi(argument)
+			if err != nil {
+				return err
+			}
+			os.Exit(status)
+		case "kill": // itself
+			print(seen)
+			signal, err := strconv.Atoi(argument)
+			if err != nil {
+				return err
+			}
+			return unix.Kill(os.Getpid(), unix.Signal(signal))
+		case "sleep":
+			print(seen)
+			seen = make(map[string]any)
+			forever(argument)
+		default:
+			value, err := look(verb, argument)
+			if err != nil {
+				value = map[string]string{"error": err.Error()}
+			}
+			seen[c] = value
+		}
+	}
+	print(seen)
+	return nil
+}
+
+func print(seen map[string]any) {
+	if len(seen) > 0 {
+		_ = json.NewEncoder(os.Stdout).Encode(seen)
+	}
+}
+
+// forever sleeps for the given seconds, or until a signal.
+func forever(seconds string) {
+	if s, err := strconv.Atoi(seconds); err == nil {
+		time.Sleep(time.Duration(s) * time.Second)
+		return
+	}
+	select {}
+}
+
+func look(verb, argument string) (any, error) {
+	switch verb {
+	case "ids":
+		uid, euid, suid := unix.Getresuid()
+		gid, egid, sgid := unix.Getresgid()
+		groups, err := unix.Getgroups()
+		return map[string]any{"uid": []int{uid, euid, suid}, "gid": []int{gid, egid, sgid}, "groups": groups}, err
+	case "pid":
+		return map[string]int{"pid": os.Getpid(), "ppid": os.Getppid(), "sid": sid()}, nil
+	case "args":
+		return os.Args, nil
+	case "env":
+		return os.Environ(), nil
+	case "cwd":
+		return unix.Getwd()
+	case "uname":
+		return uname()
+	case "umask":
+		old := unix.Umask(0)
+		unix.Umask(old)
+		return fmt.Sprintf("%04o", old), nil
+	case "read":
+		b, err := os.ReadFile(argument)
+		return string(b), err
+	case "write": // path:text
+		path, text, _ := strings.Cut(argument, ":")
+		return "written", os.WriteFile(path, []byte(text), 0o644)
+	case "list":
+		return list(argument)
+	case "stat":
+		return stat(argument)
+	case "readlink":
+		return os.Readlink(argument)
+	case "fds":
+		return fds()
+	case "rlimits":
+		return rlimits()
+	case "open": // path, for reading and writing: are device rules in force?
+		fd, err := unix.Open(argument, unix.O_RDWR|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
+		if err == nil {
+			unix.Close(fd)
+		}
+		return "opened", err
+	case "xattr":
+		return xattr(argument)
+	}
+	return lookDeeper(verb, argument)
+}
+
+func sid() int {
+	id, _ := unix.Getsid(0)
+	return id
+}
+
+func uname() (any, error) {
+	var u unix.Utsname
+	if err := unix.Uname(&u); err != nil {
+		return nil, err
+	}
+	return map[string]string{
+		"nodename":   unix.ByteSliceToString(u.Nodename[:]),
+		"domainname": unix.ByteSliceToString(u.Domainname[:]),
+		"machine":    unix.ByteSliceToString(u.Machine[:]),
+	}, nil
+}
+
+func list(path string) ([]string, error) {
+	entries, err := os.ReadDir(path)
+	names := make([]string, 0, len(entries))
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names, err
+}
+
+func stat(path string) (any, error) {
+	var st unix.Stat_t
+	if err := unix.Lstat(path, &st); err != nil {
+		return nil, err
+	}
+	return map[string]any{
+		"mode": fmt.Sprintf("%06o", st.Mode), "uid": st.Uid, "gid": st.Gid, "size": st.Size,
+		"rdev": fmt.Sprintf("%d:%d", unix.Major(st.Rdev), unix.Minor(st.Rdev)),
+	}, nil
+}
+
+// fds tells what each open descriptor is, but for the one that reads the list.
+func fds() (map[string]string, error) {
+	dir, err := os.Open("/proc/self/fd")
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	names, err := dir.Readdirnames(-1)
+	out := make(map[string]string)
+	for _, n := range names {
+		target, err := os.Readlink("/proc/self/fd/" + n)
+		// The Go runtime's own descriptors are opened after execve(2).
+		if err == nil && n != strconv.Itoa(int(dir.Fd())) && !strings.HasPrefix(target, "anon_inode:[event") {
+			out[n] = target
+		}
+	}
+	return out, err
+}

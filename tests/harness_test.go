@@ -1,0 +1,366 @@
+// Package tests is the black-box suite: it runs the built binary as a user or an
+// engine would, and asserts what can be seen from inside the containers, by the
+// program in cmd/probe, and from the host.
+//
+// One file covers one command or one part of config.json. Environment: RUNTIME
+// is the binary, by default ../hull.
+package tests
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// suite is what all tests share; TestMain sets it up.
+var suite struct {
+	runtime string
+	probe   string
+	busybox string
+}
+
+func TestMain(m *testing.M) {
+	os.Exit(runSuite(m))
+}
+
+func runSuite(m *testing.M) int {
+	if os.Geteuid() != 0 {
+		fmt.Fprintln(os.Stderr, "the black-box suite needs root")
+		return 1
+	}
+	suite.runtime = os.Getenv("RUNTIME")
+	if suite.runtime == "" {
+		suite.runtime, _ = filepath.Abs("../hull")
+	}
+	if _, err := os.Stat(suite.runtime); err != nil {
+		fmt.Fprintln(os.Stderr, "no binary to test, run make first:", err)
+		return 1
+	}
+	dir, err := os.MkdirTemp("", "hull-tests-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	suite.probe = filepath.Join(dir, "probe")
+	build := exec.Command("go", "build", "-o", suite.probe, "./cmd/probe")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "build the probe: %v\n%s", err, out)
+		return 1
+	}
+	suite.busybox, _ = exec.LookPath("busybox")
+	return m.Run()
+}
+
+// host is one state directory and the containers in it. Whatever a test leaves
+// behind is a failure of the test.
+type host struct {
+	t    *testing.T
+	root string
+}
+
+func newHost(t *testing.T) *host {
+	t.Helper()
+	h := &host{t: t, root: filepath.Join(t.TempDir(), "state")}
+	t.Cleanup(h.sweep)
+	return h
+}
+
+// sweep deletes what tests that failed have left, so that it is not in the way
+// of the next.
+func (h *host) sweep() {
+	entries, err := os.ReadDir(h.root)
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		if e.IsDir() && !strings.HasPrefix(e.Name(), ".") {
+			_ = h.command("delete", "--force", e.Name()).Run()
+		}
+	}
+}
+
+// command is the runtime with its global flags.
+func (h *host) command(args ...string) *exec.Cmd {
+	return exec.Command(suite.runtime, append([]string{"--root", h.root}, args...)...)
+}
+
+// result is how a command ended.
+type result struct {
+	status         int
+	stdout, stderr string
+}
+
+// try runs the runtime and returns how it ended.
+func (h *host) try(args ...string) result {
+	h.t.Helper()
+	return h.finish(h.command(args...))
+}
+
+// finish runs cmd for at most a minute.
+func (h *host) finish(cmd *exec.Cmd) result {
+	h.t.Helper()
+	var stdout, stderr bytes.Buffer
+	if cmd.Stdout == nil {
+		cmd.Stdout = &stdout
+	}
+	if cmd.Stderr == nil {
+		cmd.Stderr = &stderr
+	}
+	// A detached container keeps the pipes of its parent open.
+	cmd.WaitDelay = 200 * time.Millisecond
+	if err := cmd.Start(); err != nil {
+		h.t.Fatal(err)
+	}
+	timer := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
+	defer timer.Stop()
+	err := cmd.Wait()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) && !errors.Is(err, exec.ErrWaitDelay) {
+		h.t.Fatal(err)
+	}
+	status := cmd.ProcessState.ExitCode()
+	return result{status: status, stdout: stdout.String(), stderr: stderr.String()}
+}
+
+// must runs the runtime, which has to succeed, and returns its output.
+func (h *host) must(args ...string) string {
+	h.t.Helper()
+	r := h.try(args...)
+	if r.status != 0 {
+		h.t.Fatalf("%v: exit status %d\n%s%s", args, r.status, r.stdout, r.stderr)
+	}
+	return r.stdout
+}
+
+// refuses runs the runtime, which has to fail with all of words in its error.
+func (h *host) refuses(words []string, args ...string) {
+	h.t.Helper()
+	r := h.try(args...)
+	if r.status == 0 {
+		h.t.Fatalf("%v succeeded\n%s", args, r.stdout)
+	}
+	for _, w := range words {
+		if !strings.Contains(r.stderr, w) {
+			h.t.Errorf("%v: the error lacks %q:\n%s", args, w, r.stderr)
+		}
+	}
+}
+
+// state returns the state document of a container.
+func (h *host) state(id string) (s specs.State) {
+	h.t.Helper()
+	if err := json.Unmarshal([]byte(h.must("state", id)), &s); err != nil {
+		h.t.Fatal(err)
+	}
+	return s
+}
+
+// awaitStatus waits until the container has the status.
+func (h *host) awaitStatus(id string, want specs.ContainerState) {
+	h.t.Helper()
+	eventually(h.t, fmt.Sprintf("%s becomes %s", id, want), func() bool { return h.state(id).Status == want })
+}
+
+// eventually waits for at most ten seconds until done returns true.
+func eventually(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if done() {
+			return
+		}
+	}
+	t.Fatalf("after 10 s it is not so that %s", what)
+}
+
+// bundle is a bundle whose root filesystem holds the probe as /probe and, if
+// the machine has it, busybox with its usual names.
+type bundle struct {
+	dir    string
+	config *specs.Spec
+}
+
+// newBundle makes a bundle with the default configuration, whose process is the
+// probe with the given commands, and applies edits.
+func (h *host) newBundle(commands []string, edits ...func(*specs.Spec)) *bundle {
+	h.t.Helper()
+	b := &bundle{dir: h.t.TempDir()}
+	if r := h.finish(withDir(h.command("spec"), b.dir)); r.status != 0 {
+		h.t.Fatal(r.stderr)
+	}
+	text, err := os.ReadFile(b.path("config.json"))
+	if err == nil {
+		err = json.Unmarshal(text, &b.config)
+	}
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	b.config.Process.Terminal = false
+	b.config.Process.Args = append([]string{"/probe"}, commands...)
+	for _, edit := range edits {
+		edit(b.config)
+	}
+	b.populate(h.t)
+	b.save(h.t)
+	return b
+}
+
+func withDir(cmd *exec.Cmd, dir string) *exec.Cmd {
+	cmd.Dir = dir
+	return cmd
+}
+
+func (b *bundle) path(name string) string { return filepath.Join(b.dir, name) }
+
+// save writes the configuration.
+func (b *bundle) save(t *testing.T) {
+	t.Helper()
+	text, err := json.MarshalIndent(b.config, "", "\t")
+	if err == nil {
+		err = os.WriteFile(b.path("config.json"), text, 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (b *bundle) populate(t *testing.T) {
+	t.Helper()
+	for _, d := range []string{"bin", "dev", "etc", "proc", "sys", "tmp"} {
+		if err := os.MkdirAll(b.path("rootfs/"+d), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Link(suite.probe, b.path("rootfs/probe")); err != nil {
+		copyFile(t, suite.probe, b.path("rootfs/probe"))
+	}
+	if suite.busybox == "" {
+		return
+	}
+	copyFile(t, suite.busybox, b.path("rootfs/bin/busybox"))
+	for _, name := range []string{"sh", "true", "false", "sleep", "cat", "ls", "id", "ps", "mount", "kill", "echo", "touch", "yes", "dd"} {
+		if err := os.Symlink("busybox", b.path("rootfs/bin/"+name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	data, err := os.ReadFile(from)
+	if err == nil {
+		err = os.WriteFile(to, data, 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// lastID makes container IDs unique: a cgroup of the same name may be another
+// test's.
+var lastID atomic.Int64
+
+func newID() string {
+	return fmt.Sprintf("hull-test-%d-%d", os.Getpid(), lastID.Add(1))
+}
+
+// sight is what a probe saw, by the command that it was given.
+type sight map[string]json.RawMessage
+
+// run runs a container to its end, which has to be a success, and returns what
+// its probe saw.
+func (h *host) run(b *bundle) sight {
+	h.t.Helper()
+	return parseSight(h.t, h.must("run", "--bundle", b.dir, newID()))
+}
+
+// probe runs a container with the probe's commands and the edits.
+func (h *host) probe(commands []string, edits ...func(*specs.Spec)) sight {
+	h.t.Helper()
+	return h.run(h.newBundle(commands, edits...))
+}
+
+func parseSight(t *testing.T, output string) sight {
+	t.Helper()
+	s := make(sight)
+	if err := json.Unmarshal([]byte(output), &s); err != nil {
+		t.Fatalf("the probe's output: %v\n%s", err, output)
+	}
+	return s
+}
+
+// get decodes what the probe saw with the command; an error that the probe got
+// fails the test.
+func get[T any](t *testing.T, s sight, command string) (v T) {
+	t.Helper()
+	if text := s.failure(command); text != "" {
+		t.Fatalf("probe %s: %s", command, text)
+	}
+	if err := json.Unmarshal(s[command], &v); err != nil {
+		t.Fatalf("probe %s: %v: %s", command, err, s[command])
+	}
+	return v
+}
+
+// failure returns the error that the probe got with the command, or "".
+func (s sight) failure(command string) string {
+	var failed struct{ Error string }
+	if json.Unmarshal(s[command], &failed) != nil {
+		return ""
+	}
+	return failed.Error
+}
+
+// leavesNothing fails the test if, at its end, something of the containers that
+// it made is still there: state, cgroups, mounts, processes.
+func (h *host) leavesNothing() {
+	h.t.Helper()
+	before := inventory(h.t)
+	h.t.Cleanup(func() {
+		if ids := strings.Fields(h.must("list", "-q")); len(ids) != 0 {
+			h.t.Errorf("containers left: %v", ids)
+		}
+		for what, count := range inventory(h.t) {
+			if count > before[what] {
+				h.t.Errorf("%s: %d before the test, %d after it", what, before[what], count)
+			}
+		}
+	})
+}
+
+// inventory counts what a runtime could leave on the host.
+func inventory(t *testing.T) map[string]int {
+	t.Helper()
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cgroups, err := filepath.Glob("/sys/fs/cgroup/*/*hull-test-*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	unified, _ := filepath.Glob("/sys/fs/cgroup/*hull-test-*")
+	stages := 0
+	processes, _ := filepath.Glob("/proc/[0-9]*/comm")
+	for _, p := range processes {
+		if comm, err := os.ReadFile(p); err == nil && strings.HasPrefix(string(comm), "hull:init") {
+			stages++
+		}
+	}
+	return map[string]int{
+		"mounts":      bytes.Count(mounts, []byte("\n")),
+		"cgroups":     len(cgroups) + len(unified),
+		"init stages": stages,
+	}
+}

@@ -44,15 +44,30 @@ func RequireTool(t testing.TB, name string) string {
 // removed by the parent, because the child may have changed its root.
 func In(t *testing.T, cloneflags uintptr, body func(t *testing.T)) {
 	t.Helper()
-	if os.Getenv(marker) == t.Name() {
+	switch os.Getenv(marker) {
+	case "":
+	case t.Name():
 		body(t)
 		return
+	default:
+		t.Skip("this child is for " + os.Getenv(marker))
 	}
 	RequireRoot(t)
 	cmd := Command(t, "/proc/self/exe")
 	cmd.SysProcAttr = Namespaces(cloneflags)
 	out, err := cmd.CombinedOutput()
 	Report(t, string(out), err)
+}
+
+// TempDir is t.TempDir for the body of In: the parent removes it, because the
+// child has mounts there, or another root by then.
+func TempDir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 // Command is how In starts the child; program may be a tracer that takes the

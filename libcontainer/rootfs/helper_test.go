@@ -35,7 +35,7 @@ type box struct {
 // newBox makes a root with the entries of lines.
 func newBox(t *testing.T, lines ...string) *box {
 	t.Helper()
-	top := t.TempDir()
+	top := testkit.TempDir(t)
 	testkit.Tree(t, top, "dir root", "file canary/alive yes")
 	b := &box{T: t, root: filepath.Join(top, "root"), canary: filepath.Join(top, "canary")}
 	testkit.Tree(t, b.root, lines...)

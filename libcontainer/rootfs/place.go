@@ -39,6 +39,10 @@ func (p *place) attach(tree inroot.Handle) error {
 	if err == nil {
 		return nil
 	}
+	// move_mount(2) has one EINVAL for a dozen reasons; this one users cause.
+	if err == unix.EINVAL && isFile(tree) != (p.name == "" && isFile(p.dir)) {
+		err = unix.ENOTDIR
+	}
 	return &fault.Error{Op: "attach", Cause: err, Hint: attachHint(err)}
 }
 
@@ -47,9 +51,11 @@ func attachHint(err error) string {
 	case unix.ENOTDIR:
 		return "one of source and target is a directory and the other is not"
 	case unix.EINVAL:
-		return "the source is no detached mount of this namespace, or an unbindable mount meets a shared one"
+		return "the source is no detached mount, or an unbindable mount meets a shared one"
 	case unix.ELOOP:
 		return "the source contains the target"
+	case unix.ENOENT:
+		return "the target was removed meanwhile"
 	case unix.ENOSPC:
 		return "the limit fs.mount-max of mounts in a namespace is reached"
 	}

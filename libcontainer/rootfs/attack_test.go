@@ -152,11 +152,12 @@ func TestTheConsoleIsBoundByDescriptor(t *testing.T) {
 		{"on an empty file", "file dev/console", true},
 		{"not on a link", "symlink dev/console ../../canary/alive", false},
 		{"not on a link to nothing", "symlink dev/console ../../canary/made", false},
+		{"not on a link to a file inside", "symlink dev/console /etc/passwd", false},
 		{"not on a directory", "dir dev/console", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			testkit.In(t, mounts, func(t *testing.T) {
-				b := newBox(t, "dir dev/pts", c.entry)
+				b := newBox(t, "dir dev/pts", "file etc/passwd", c.entry)
 				b.mustMount(newfs("devpts", "/dev/pts", opt("ptmxmode", "0666")))
 				b.must(b.fs.Enter())
 				slave := openTerminal(t)

@@ -33,8 +33,12 @@ func TestEnterInEveryWay(t *testing.T) {
 				b := newBox(t, "dir proc", "file here x")
 				b.must(setPropagation(unix.AT_FDCWD, "/", 0, unix.MS_SHARED|unix.MS_REC))
 				b.plan.Rootfs.Pivot, b.plan.Rootfs.HostPropagation = c.pivot, c.host
+				table := hostTable(b)
 				b.mustMount(newfs("proc", "/proc"))
 				b.enter()
+				if c.pivot == plan.MoveRoot && strings.Contains(table(), "- sysfs") {
+					t.Error("below the root is a sysfs:\n" + table())
+				}
 				if _, err := os.Stat("/here"); err != nil {
 					t.Error(err)
 				}

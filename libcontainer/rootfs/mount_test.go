@@ -201,9 +201,13 @@ func TestTargetsAreMadeInTheTopmostMount(t *testing.T) {
 	testkit.In(t, mounts, func(t *testing.T) {
 		b := newBox(t, "dir run", "symlink var/run /run")
 		b.mustMount(newfs("tmpfs", "/var/run"), newfs("tmpfs", "/run"), newfs("tmpfs", "/var/run/x"),
-			newfs("tmpfs", "/d"), newfs("tmpfs", "/d"), newfs("tmpfs", "/d/x"))
-		b.wantMount(b.root + "/run/x")
-		b.wantMount(b.root + "/d/x")
+			newfs("tmpfs", "/d"), bind(testkit.TempDir(t), "/d", 0), newfs("tmpfs", "/d/x"))
+		for _, path := range []string{"/run/x", "/d/x"} {
+			b.wantMount(b.root + path)
+			if _, err := os.Stat(b.root + path); err != nil {
+				t.Errorf("it is hidden: %v", err)
+			}
+		}
 	})
 }
 

@@ -78,10 +78,11 @@ const marks = 0x68756c6c
 func mark() { _, _, _ = unix.RawSyscall(unix.SYS_PRCTL, marks, 0, 0) }
 
 func TestTheDefaultBundleIsBuilt(t *testing.T) {
-	testkit.In(t, mounts|syscall.CLONE_NEWPID|syscall.CLONE_NEWIPC, buildDefault)
+	testkit.In(t, mounts|syscall.CLONE_NEWPID|syscall.CLONE_NEWIPC, func() { buildDefault(t) })
 }
 
 func buildDefault(t *testing.T) {
+	t.Helper()
 	b := newBox(t, "dir proc", "dir sys", "dir dev", "dir etc")
 	specDefault(&b.plan)
 	unix.Umask(0o077)
@@ -172,7 +173,7 @@ func countMarked(trace string) (n int) {
 	return 0
 }
 
-func mountTable(t testing.TB) string {
+func mountTable(t *testing.T) string {
 	t.Helper()
 	table, err := readMountTable()
 	if err != nil {

@@ -29,7 +29,7 @@ func TestEnterInEveryWay(t *testing.T) {
 		{"chroot", plan.ChrootOnly, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			testkit.In(t, mounts|syscall.CLONE_NEWPID, func(t *testing.T) {
+			testkit.In(t, mounts|syscall.CLONE_NEWPID, func() {
 				b := newBox(t, "dir proc", "file here x")
 				b.must(setPropagation(unix.AT_FDCWD, "/", 0, unix.MS_SHARED|unix.MS_REC))
 				b.plan.Rootfs.Pivot, b.plan.Rootfs.HostPropagation = c.pivot, c.host
@@ -63,7 +63,7 @@ func TestEnterInEveryWay(t *testing.T) {
 func TestPivotLeavesTheHostsMountsAlone(t *testing.T) {
 	for name, host := range map[string]uint64{"shared": 0, "slave": unix.MS_SLAVE | unix.MS_REC} {
 		t.Run(name, func(t *testing.T) {
-			testkit.In(t, mounts, func(t *testing.T) {
+			testkit.In(t, mounts, func() {
 				b := newBox(t)
 				peer := filepath.Join(filepath.Dir(b.root), "peer")
 				testkit.Tree(t, peer, "dir sub")
@@ -109,7 +109,7 @@ func unshareMounts(b *box) {
 }
 
 func TestTheHostsRootAsRootIsABindOfItself(t *testing.T) {
-	testkit.In(t, mounts, func(t *testing.T) {
+	testkit.In(t, mounts, func() {
 		b := newBox(t)
 		b.plan.Rootfs.Path = "/"
 		b.plan.Rootfs.Access = plan.ReadOnly
@@ -125,7 +125,7 @@ func TestTheHostsRootAsRootIsABindOfItself(t *testing.T) {
 }
 
 func TestARootOnOverlay(t *testing.T) {
-	testkit.In(t, mounts, func(t *testing.T) {
+	testkit.In(t, mounts, func() {
 		b := newBox(t)
 		layers := testkit.TempDir(t)
 		b.must(unix.Mount("none", layers, "tmpfs", 0, ""))
@@ -141,7 +141,7 @@ func TestARootOnOverlay(t *testing.T) {
 }
 
 func TestASharedVolumeReachesTheHost(t *testing.T) {
-	testkit.In(t, mounts, func(t *testing.T) {
+	testkit.In(t, mounts, func() {
 		b := newBox(t, "dir v", "dir proc")
 		volume := testkit.TempDir(t)
 		testkit.Tree(t, volume, "dir sub")

@@ -117,7 +117,7 @@ func (b *box) enter() {
 }
 
 // mountAt is the line of mountinfo of the topmost mount at path, or "".
-func mountAt(t testing.TB, path string) string {
+func mountAt(t *testing.T, path string) string {
 	t.Helper()
 	table, err := readMountTable()
 	if err != nil {
@@ -135,7 +135,7 @@ func mountAt(t testing.TB, path string) string {
 // wantMount checks that the mount at path has all the words.
 func (b *box) wantMount(path string, words ...string) {
 	b.Helper()
-	line := mountAt(b, path)
+	line := mountAt(b.T, path)
 	if line == "" {
 		b.Errorf("nothing is mounted on %s", path)
 		return

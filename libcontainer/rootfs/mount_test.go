@@ -33,7 +33,7 @@ func TestEveryFilesystemOfAContainerMounts(t *testing.T) {
 		{"a filesystem with another source", func() plan.Mount { m := newfs("tmpfs", "/m"); m.Source = "some thing"; return m }(), []string{`- tmpfs some\040thing`}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			testkit.In(t, mounts|syscall.CLONE_NEWPID|syscall.CLONE_NEWIPC, func(t *testing.T) {
+			testkit.In(t, mounts|syscall.CLONE_NEWPID|syscall.CLONE_NEWIPC, func() {
 				b := newBox(t, "dir m")
 				b.mustMount(c.mount)
 				b.wantMount(b.root+"/m", c.words...)
@@ -43,7 +43,7 @@ func TestEveryFilesystemOfAContainerMounts(t *testing.T) {
 }
 
 func TestOverlayTakesALongListOfLayers(t *testing.T) {
-	testkit.In(t, mounts, func(t *testing.T) {
+	testkit.In(t, mounts, func() {
 		b := newBox(t, "dir m")
 		layers := testkit.TempDir(t)
 		b.must(unix.Mount("layers", layers, "tmpfs", 0, ""))
@@ -91,7 +91,7 @@ func TestBinds(t *testing.T) {
 		}(), "/t", []string{"shared:"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			testkit.In(t, mounts, func(t *testing.T) {
+			testkit.In(t, mounts, func() {
 				b := newBox(t, c.tree...)
 				top := filepath.Dir(b.root)
 				testkit.Tree(t, top, "file src/dir/in x", "file src/file x", "dir src/sub", "symlink src/link dir")
@@ -109,7 +109,7 @@ func TestBinds(t *testing.T) {
 }
 
 func TestRecursiveAttributesReachMountsBelow(t *testing.T) {
-	testkit.In(t, mounts, func(t *testing.T) {
+	testkit.In(t, mounts, func() {
 		b := newBox(t)
 		src := testkit.TempDir(t)
 		testkit.Tree(t, src, "dir sub")
@@ -125,7 +125,7 @@ func TestRecursiveAttributesReachMountsBelow(t *testing.T) {
 }
 
 func TestASuppliedMountIsAttached(t *testing.T) {
-	testkit.In(t, mounts, func(t *testing.T) {
+	testkit.In(t, mounts, func() {
 		b := newBox(t)
 		src := testkit.TempDir(t)
 		testkit.Tree(t, src, "file f x")
@@ -141,7 +141,7 @@ func TestASuppliedMountIsAttached(t *testing.T) {
 }
 
 func TestSymbolicLinksAsSourceAndTarget(t *testing.T) {
-	testkit.In(t, mounts, func(t *testing.T) {
+	testkit.In(t, mounts, func() {
 		b := newBox(t, "symlink target /nowhere", "dir links")
 		src := testkit.TempDir(t)
 		testkit.Tree(t, src, "symlink l some/where", "dir d")
@@ -161,7 +161,7 @@ func TestSymbolicLinksAsSourceAndTarget(t *testing.T) {
 }
 
 func TestRemountChangesWhatItIsAskedTo(t *testing.T) {
-	testkit.In(t, mounts, func(t *testing.T) {
+	testkit.In(t, mounts, func() {
 		b := newBox(t, "dir t", "dir b")
 		remount := plan.Mount{Kind: plan.Reconfigure, Target: "/t", Type: "tmpfs", Options: []plan.FSOption{opt("size", "2m")}}
 		remountBind := with(plan.Mount{Kind: plan.Reconfigure, Target: "/b"}, ro)
@@ -172,7 +172,7 @@ func TestRemountChangesWhatItIsAskedTo(t *testing.T) {
 }
 
 func TestATmpfsHasTheModeOfWhatItCovers(t *testing.T) {
-	testkit.In(t, mounts, func(t *testing.T) {
+	testkit.In(t, mounts, func() {
 		b := newBox(t, "dir tmp 1777", "dir run 0700")
 		b.mustMount(newfs("tmpfs", "/tmp"), newfs("tmpfs", "/run", opt("mode", "0711")), newfs("tmpfs", "/new"))
 		for name, want := range map[string]uint32{"tmp": 0o1777, "run": 0o711, "new": 0o1777} {
@@ -185,7 +185,7 @@ func TestATmpfsHasTheModeOfWhatItCovers(t *testing.T) {
 }
 
 func TestAReadOnlyTmpfsTakesLaterMountsAndIsSealed(t *testing.T) {
-	testkit.In(t, mounts, func(t *testing.T) {
+	testkit.In(t, mounts, func() {
 		b := newBox(t)
 		b.mustMount(with(newfs("tmpfs", "/run", flag("ro")), ro), newfs("tmpfs", "/run/a"), newfs("tmpfs", "/run/a/b"))
 		b.wantMount(b.root+"/run", " rw,")
@@ -198,7 +198,7 @@ func TestAReadOnlyTmpfsTakesLaterMountsAndIsSealed(t *testing.T) {
 
 // A mount that covers the last tmpfs is where later targets are made.
 func TestTargetsAreMadeInTheTopmostMount(t *testing.T) {
-	testkit.In(t, mounts, func(t *testing.T) {
+	testkit.In(t, mounts, func() {
 		b := newBox(t, "dir run", "symlink var/run /run")
 		b.mustMount(newfs("tmpfs", "/var/run"), newfs("tmpfs", "/run"), newfs("tmpfs", "/var/run/x"),
 			newfs("tmpfs", "/d"), bind(testkit.TempDir(t), "/d", 0), newfs("tmpfs", "/d/x"))
@@ -212,7 +212,7 @@ func TestTargetsAreMadeInTheTopmostMount(t *testing.T) {
 }
 
 func TestCopyUpKeepsWhatTheImageHas(t *testing.T) {
-	testkit.In(t, mounts, func(t *testing.T) {
+	testkit.In(t, mounts, func() {
 		b := newBox(t, "dir v 0750", "file v/f content", "dir v/d 2711", "file v/d/g", "symlink v/l /nowhere",
 			"fifo v/p", "char v/null 1 3")
 		b.must(os.Link(b.root+"/v/f", b.root+"/v/d/hard"))
@@ -249,9 +249,10 @@ func describe(t *testing.T, dir string) string {
 		link, _ := os.Readlink(filepath.Join(dir, name))
 		var content []byte
 		links, mtime := st.Nlink, st.Mtim.Nano()
-		if st.Mode&unix.S_IFMT == unix.S_IFREG {
+		switch st.Mode & unix.S_IFMT {
+		case unix.S_IFREG:
 			content, _ = os.ReadFile(filepath.Join(dir, name))
-		} else if st.Mode&unix.S_IFMT == unix.S_IFDIR {
+		case unix.S_IFDIR:
 			links, mtime = 0, 0
 		}
 		for _, n := range []uint64{uint64(st.Mode), uint64(st.Uid), uint64(st.Gid), st.Rdev, links, uint64(mtime)} {
@@ -274,9 +275,9 @@ func TestMountErrorsNameTheObjectAndTheCause(t *testing.T) {
 		{"an unknown type", newfs("nosuchfs", "/m"), unix.ENODEV, []string{"mount nosuchfs on /m", "no filesystem of that type"}},
 		{"a missing source", bind("/nowhere", "/m", 0), unix.ENOENT, []string{"bind /nowhere on /m (mounts[0]): open the source", "does not exist on the host"}},
 		{"a file over a directory", bind("/proc/version", "/m", 0), unix.ENOTDIR, []string{"attach: not a directory", "one of source and target is a directory"}},
-		{"a directory over a file", bind("/proc", "/file", 0), unix.ENOTDIR, []string{"on /file"}},
-		{"a target below a file", newfs("tmpfs", "/file/x"), unix.ENOTDIR, []string{"open the target"}},
-		{"a target that is a loop", newfs("tmpfs", "/loop"), unix.ELOOP, []string{"open the target"}},
+		{"a directory over a file", bind("/proc", "/f", 0), unix.ENOTDIR, []string{"on /f"}},
+		{"a target below a file", newfs("tmpfs", "/f/x"), unix.ENOTDIR, []string{"open the target"}},
+		{"a target that is a loop", newfs("tmpfs", "/l"), unix.ELOOP, []string{"open the target"}},
 		{"a remount of no mount", with(plan.Mount{Kind: plan.Reconfigure, Target: "/m"}, ro), unix.EINVAL, []string{"remount /m", "not a mount point"}},
 		{"an unknown v1 controller", newfs("cgroup", "/m", flag("nosuch")), nil, []string{"nosuch"}},
 		{"a device that does not exist", func() plan.Mount { m := newfs("ext4", "/m"); m.Source = "/dev/nowhere"; return m }(), unix.ENOENT, []string{"mount ext4 /dev/nowhere on /m"}},
@@ -284,8 +285,8 @@ func TestMountErrorsNameTheObjectAndTheCause(t *testing.T) {
 		{"a bind on /proc that is no procfs", bind("/tmp", "/proc", 0), unix.EPERM, []string{"the source is not a procfs"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			testkit.In(t, mounts, func(t *testing.T) {
-				b := newBox(t, "dir m", "file file", "symlink loop loop", "dir proc")
+			testkit.In(t, mounts, func() {
+				b := newBox(t, "dir m", "file f", "symlink l l", "dir proc")
 				wantError(t, b.mount(c.mount), c.errno, c.words...)
 			})
 		})

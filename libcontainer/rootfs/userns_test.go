@@ -13,7 +13,7 @@ import (
 )
 
 func TestTheDefaultBundleIsBuiltInAUserNamespace(t *testing.T) {
-	testkit.In(t, pods, func(t *testing.T) {
+	testkit.In(t, pods, func() {
 		b := newBox(t, "dir proc", "dir sys", "dir dev", "dir etc")
 		specDefault(&b.plan)
 		for i := range b.plan.Devices {
@@ -32,7 +32,7 @@ func TestTheDefaultBundleIsBuiltInAUserNamespace(t *testing.T) {
 }
 
 func TestMknodFallsBackToABindInAUserNamespace(t *testing.T) {
-	testkit.In(t, pods, func(t *testing.T) {
+	testkit.In(t, pods, func() {
 		b := newBox(t)
 		b.plan.Devices = []plan.Device{null("/dev/null")}
 		b.must(b.prepare().MakeDevices())
@@ -45,7 +45,7 @@ func TestMknodFallsBackToABindInAUserNamespace(t *testing.T) {
 
 func TestLockedFlagsStayAndAreNamed(t *testing.T) {
 	// The child of this child has a user namespace that sees a nodev mount.
-	testkit.In(t, syscall.CLONE_NEWNS, func(t *testing.T) {
+	testkit.In(t, syscall.CLONE_NEWNS, func() {
 		src := testkit.TempDir(t)
 		b := newBox(t)
 		b.must(unix.Mount("", "/", "", unix.MS_PRIVATE|unix.MS_REC, ""))
@@ -82,7 +82,7 @@ func TestHelperLocked(t *testing.T) {
 }
 
 func TestSysfsAndMqueueFallBackToABind(t *testing.T) {
-	testkit.In(t, mounts|syscall.CLONE_NEWUSER, func(t *testing.T) {
+	testkit.In(t, mounts|syscall.CLONE_NEWUSER, func() {
 		b := newBox(t, "dir sys", "dir q")
 		sys := with(newfs("sysfs", "/sys"), ro)
 		sys.Flags = plan.FallbackBind

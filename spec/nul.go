@@ -74,8 +74,7 @@ func (f nulFinder) fields(v reflect.Value, here *step) {
 		switch field := v.Field(i); field.Kind() {
 		case reflect.String, reflect.Pointer, reflect.Slice, reflect.Map, reflect.Struct:
 			if !field.IsZero() {
-				name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
-				f.walk(field, &step{before: here, name: name})
+				f.walk(field, &step{before: here, name: jsonName(t.Field(i))})
 			}
 		}
 	}

@@ -369,7 +369,7 @@ func TestRlimitsHaveTheKernelsNumbers(t *testing.T) {
 
 func TestCPUListsBecomeMasks(t *testing.T) {
 	for list, want := range map[string][]byte{
-		"": nil, "0": {1, 0, 0, 0, 0, 0, 0, 0}, "0-3,7": {0x8f, 0, 0, 0, 0, 0, 0, 0}, " 1 , ,2-2,": {6, 0, 0, 0, 0, 0, 0, 0},
+		"": nil, "0": {1, 0, 0, 0, 0, 0, 0, 0}, "0-3,7": {0x8f, 0, 0, 0, 0, 0, 0, 0}, "1 , ,2-2,": {6, 0, 0, 0, 0, 0, 0, 0},
 		"64": {0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0},
 	} {
 		if got, err := spec.CPUMask(list); err != nil || !bytes.Equal(got, want) {

@@ -14,7 +14,7 @@ func fill(p *problems, to reflect.Value, from any, here *step) {
 	if from == nil {
 		return
 	}
-	ok := false
+	var ok bool
 	switch to.Kind() {
 	case reflect.Pointer:
 		to.Set(reflect.New(to.Type().Elem()))

@@ -38,7 +38,7 @@ func Read(path string) ([]byte, error) {
 	if err != nil {
 		return nil, fault.New("open", path, cause(err))
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // only read
 	var buf bytes.Buffer
 	if fi, err := f.Stat(); err == nil && fi.Mode().IsRegular() && fi.Size() <= MaxSize {
 		buf.Grow(int(fi.Size()) + bytes.MinRead)

@@ -35,6 +35,7 @@ func compileMount(t *testing.T, m specs.Mount, change ...func(*specs.Spec)) (pla
 
 // bundleSpec is the default configuration with a root that exists.
 func bundleSpec(t *testing.T) *specs.Spec {
+	t.Helper()
 	s := spec.Default()
 	s.Root.Path = t.TempDir()
 	s.Mounts = nil
@@ -42,6 +43,7 @@ func bundleSpec(t *testing.T) *specs.Spec {
 }
 
 func inputs(t *testing.T) spec.Inputs {
+	t.Helper()
 	return spec.Inputs{ID: "c1", Bundle: t.TempDir(), Process: spec.ProcessInputs{Held: spec.AllCapabilities}}
 }
 
@@ -353,7 +355,8 @@ func FuzzMountOptionsNeverPanic(f *testing.F) {
 				t.Errorf("%q: mount %d is not supplied", option, source.Mount)
 			}
 		}
-		for _, m := range p.Mounts {
+		for i := range p.Mounts {
+			m := &p.Mounts[i]
 			if m.Set&m.Clear != 0 && m.Set&m.Clear&^unix.MOUNT_ATTR__ATIME != 0 {
 				t.Errorf("%q sets and clears the same attributes: %+v", option, m)
 			}

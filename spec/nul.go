@@ -62,6 +62,7 @@ func (f nulFinder) walk(v reflect.Value, here *step) {
 		}
 	case reflect.Struct:
 		f.fields(v, here)
+	default: // holds no string
 	}
 }
 
@@ -76,6 +77,7 @@ func (f nulFinder) fields(v reflect.Value, here *step) {
 			if !field.IsZero() {
 				f.walk(field, &step{before: here, name: jsonName(t.Field(i))})
 			}
+		default: // holds no string; skipping it here saves the path
 		}
 	}
 }

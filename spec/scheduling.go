@@ -55,14 +55,21 @@ func schedValues(p *problems, s *specs.Scheduler) {
 		schedDeadline(p, s)
 	default: // what the others need is below
 	}
-	switch realtime := s.Policy == specs.SchedFIFO || s.Policy == specs.SchedRR; {
-	case realtime && (s.Priority < 1 || s.Priority > 99):
-		p.add("process.scheduler.priority", "%d is not from 1 to 99", s.Priority)
-	case !realtime && s.Priority != 0:
-		p.add("process.scheduler.priority", "needs the policy SCHED_FIFO or SCHED_RR")
-	}
+	schedPriority(p, s)
 	if s.Policy != specs.SchedDeadline && (s.Runtime != 0 || s.Deadline != 0 || s.Period != 0) {
 		p.add("process.scheduler.runtime", "runtime, deadline and period need the policy SCHED_DEADLINE")
+	}
+}
+
+// schedPriority checks the static priority, which real time needs and nothing
+// else may have.
+func schedPriority(p *problems, s *specs.Scheduler) {
+	realtime := s.Policy == specs.SchedFIFO || s.Policy == specs.SchedRR
+	if realtime && (s.Priority < 1 || s.Priority > 99) {
+		p.add("process.scheduler.priority", "%d is not from 1 to 99", s.Priority)
+	}
+	if !realtime && s.Priority != 0 {
+		p.add("process.scheduler.priority", "needs the policy SCHED_FIFO or SCHED_RR")
 	}
 }
 

@@ -77,15 +77,7 @@ func TestSystemdOwnsTheScopeFromItsFirstProcessToItsEnd(t *testing.T) {
 	if err := c.Adopt(cmd.Process.Pid); err != nil {
 		t.Fatal(err)
 	}
-	show := func(property string) string {
-		out, err := exec.Command("env", "XDG_RUNTIME_DIR="+strings.TrimSuffix(socket, "/systemd/private"),
-			"systemctl", "--user", "show", "--value", "-p", property, c.rec.Unit).CombinedOutput()
-		if err != nil {
-			t.Errorf("systemctl: %v %s", err, out)
-		}
-		return strings.TrimSpace(string(out))
-	}
-	if got := show("ControlGroup"); got != c.core().Path {
+	if got := unitProperty(t, c, "ControlGroup"); got != c.core().Path {
 		t.Errorf("systemd's cgroup is %q, the record says %q", got, c.core().Path)
 	}
 	if pids, err := c.Procs(); err != nil || len(pids) != 1 || pids[0] != cmd.Process.Pid {
@@ -98,10 +90,10 @@ func TestSystemdOwnsTheScopeFromItsFirstProcessToItsEnd(t *testing.T) {
 	}); err != nil {
 		t.Error(err)
 	}
-	if got := show("TasksMax"); got != "7" {
+	if got := unitProperty(t, c, "TasksMax"); got != "7" {
 		t.Errorf("TasksMax is %q", got)
 	}
-	if got := show("CPUQuotaPerSecUSec"); got != "500ms" {
+	if got := unitProperty(t, c, "CPUQuotaPerSecUSec"); got != "500ms" {
 		t.Errorf("CPUQuotaPerSecUSec is %q", got)
 	}
 	if err := c.Kill(); err != nil {
@@ -119,6 +111,17 @@ func TestSystemdOwnsTheScopeFromItsFirstProcessToItsEnd(t *testing.T) {
 	if err := c.Remove(); err != nil {
 		t.Errorf("the second Remove: %v", err)
 	}
+}
+
+// unitProperty asks systemd itself.
+func unitProperty(t *testing.T, c *Cgroup, property string) string {
+	t.Helper()
+	out, err := exec.Command("env", "XDG_RUNTIME_DIR="+strings.TrimSuffix(c.rec.Bus, "/systemd/private"),
+		"systemctl", "--user", "show", "--value", "-p", property, c.rec.Unit).CombinedOutput()
+	if err != nil {
+		t.Errorf("systemctl: %v %s", err, out)
+	}
+	return strings.TrimSpace(string(out))
 }
 
 func TestExpandSliceFollowsTheNaming(t *testing.T) {

@@ -13,17 +13,17 @@ import (
 
 // systems returns the layouts that this machine's kernel can show: as it is,
 // only its v2 hierarchy, and only its v1 hierarchies.
-func systems(t testing.TB) map[string]system {
-	t.Helper()
+func systems(tb testing.TB) map[string]system {
+	tb.Helper()
 	if os.Getuid() != 0 {
-		t.Skip("SKIP: needs root to make cgroups")
+		tb.Skip("SKIP: needs root to make cgroups")
 	}
 	all := map[string]system{"as mounted": standardSystem()}
 	trees, err := standardSystem().trees()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	v1 := t.TempDir()
+	v1 := tb.TempDir()
 	names := 0
 	for _, tr := range trees {
 		if tr.controllers == "" {
@@ -33,7 +33,7 @@ func systems(t testing.TB) map[string]system {
 			continue
 		}
 		if err := os.Symlink(tr.mount, filepath.Join(v1, strings.TrimPrefix(tr.controllers, "name="))); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		names++
 	}
@@ -42,7 +42,7 @@ func systems(t testing.TB) map[string]system {
 		only.root = v1
 		only.mountinfo = filepath.Join(v1, "mountinfo")
 		if err := os.WriteFile(only.mountinfo, nil, 0o600); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		all["v1 alone"] = only
 	}
@@ -50,52 +50,60 @@ func systems(t testing.TB) map[string]system {
 }
 
 // onEach runs f on each layout with a cgroup that does not exist yet.
-func onEach(t *testing.T, f func(t *testing.T, c *Cgroup)) {
+func onEach(t *testing.T, f func(scene)) {
+	t.Helper()
 	for name, sys := range systems(t) {
-		t.Run(name, func(t *testing.T) { f(t, newCgroup(t, sys, testPath(t))) })
+		t.Run(name, func(t *testing.T) { f(scene{t, newCgroup(t, sys, testPath(t))}) })
 	}
 }
 
-func testPath(t testing.TB) string {
+// scene is a test and its cgroup.
+type scene struct {
+	t *testing.T
+	c *Cgroup
+}
+
+func testPath(tb testing.TB) string {
+	tb.Helper()
 	return "/hull-test-" + strconv.Itoa(os.Getpid()) + "-" +
 		strings.Map(func(r rune) rune {
 			if r == '/' || r == ' ' {
 				return '-'
 			}
 			return r
-		}, t.Name())
+		}, tb.Name())
 }
 
-func newCgroup(t testing.TB, sys system, path string) *Cgroup {
-	t.Helper()
+func newCgroup(tb testing.TB, sys system, path string) *Cgroup {
+	tb.Helper()
 	c, err := newOn(sys, Config{ID: "ct", Path: path})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := c.Kill(); err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 		if err := c.Remove(); err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	})
 	return c
 }
 
-func create(t testing.TB, c *Cgroup) {
-	t.Helper()
+func create(tb testing.TB, c *Cgroup) {
+	tb.Helper()
 	if err := c.Create(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 
 // start runs a shell script in the cgroup.
-func start(t testing.TB, c *Cgroup, script string, subs ...Sub) *exec.Cmd {
-	t.Helper()
+func start(tb testing.TB, c *Cgroup, script string, subs ...Sub) *exec.Cmd {
+	tb.Helper()
 	j, err := c.JoinAt(subs)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	defer j.Close()
 	var enter strings.Builder
@@ -111,21 +119,21 @@ func start(t testing.TB, c *Cgroup, script string, subs ...Sub) *exec.Cmd {
 	}
 	ready, w, err := os.Pipe()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	defer ready.Close()
 	cmd.Stdout = w
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	w.Close()
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
 	if _, err := ready.Read(make([]byte, 1)); err != nil {
-		t.Fatalf("the process did not get into the cgroup: %v", err)
+		tb.Fatalf("the process did not get into the cgroup: %v", err)
 	}
 	return cmd
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -27,6 +28,7 @@ func systems(tb testing.TB) map[string]system {
 	names := 0
 	for _, tr := range trees {
 		if tr.controllers == "" {
+			restoreControllers(tb, tr.mount)
 			only := standardSystem()
 			only.root = tr.mount
 			all["v2 alone"] = only
@@ -47,6 +49,30 @@ func systems(tb testing.TB) map[string]system {
 		all["v1 alone"] = only
 	}
 	return all
+}
+
+// restoreControllers turns off at the end of the test what it has turned on at
+// the root of the machine's v2 hierarchy.
+func restoreControllers(tb testing.TB, mount string) {
+	tb.Helper()
+	file := mount + "/cgroup.subtree_control"
+	before, err := readFile(file)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		after, err := readFile(file)
+		if err != nil {
+			tb.Error(err)
+		}
+		for name := range strings.FieldsSeq(after) {
+			if !slices.Contains(strings.Fields(before), name) {
+				if err := writeFile(file, "-"+name); err != nil {
+					tb.Error(err)
+				}
+			}
+		}
+	})
 }
 
 // onEach runs f on each layout with a cgroup that does not exist yet.

@@ -83,13 +83,6 @@ func TestALimitGoesToV2WhereItsControllerIs(t *testing.T) {
 	if u == nil || probe.controller("hugetlb") != u || !hasWord(u.Mount+"/cgroup.controllers", "hugetlb") {
 		t.Skip("SKIP: the hugetlb controller is not in v2 here")
 	}
-	if switches := u.Mount + "/cgroup.subtree_control"; !hasWord(switches, "hugetlb") {
-		t.Cleanup(func() { // runs after the cgroup is removed
-			if err := writeFile(switches, "-hugetlb"); err != nil {
-				t.Error(err)
-			}
-		})
-	}
 	c := newCgroup(t, sys, testPath(t)+"/below")
 	create(t, c)
 	err = c.Set(&specs.LinuxResources{

@@ -18,7 +18,7 @@ func answer(t *testing.T, reply func(serial uint32) [][]byte) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { l.Close() })
+	t.Cleanup(func() { _ = l.Close() })
 	go func() {
 		peer, err := l.Accept()
 		if err != nil {
@@ -44,7 +44,7 @@ func answer(t *testing.T, reply func(serial uint32) [][]byte) string {
 }
 
 // answerMessage is a message of the kind with header fields and a body.
-func answerMessage(kind byte, fields func(w *Writer), body func(w *Writer)) []byte {
+func answerMessage(kind byte, fields, body func(w *Writer)) []byte {
 	b, w := &Writer{}, &Writer{}
 	body(b)
 	w.bytes('l', kind, 0, 1)

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"hull/internal/linux"
 )
 
 // socket is a connected stream socket. It does without package net, whose
@@ -17,7 +19,7 @@ func connect(path string) (socket, error) {
 		return -1, err
 	}
 	if err := unix.Connect(fd, &unix.SockaddrUnix{Name: path}); err != nil {
-		unix.Close(fd)
+		linux.CloseFD(fd)
 		return -1, err
 	}
 	return socket(fd), nil

@@ -26,7 +26,7 @@ func (w *Writer) Uint64(v uint64) {
 }
 
 // Bool appends a value of type b.
-func (w *Writer) Bool(v bool) {
+func (w *Writer) Bool(v bool) { //nolint:revive // v is the value, it controls nothing
 	n := uint32(0)
 	if v {
 		n = 1

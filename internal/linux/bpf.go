@@ -118,7 +118,7 @@ func AttachDeviceProgram(cgroup int, program []BPFInstruction) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(fd)
+	defer CloseFD(fd)
 	attr := struct{ target, program, attachType, flags, replace uint32 }{
 		target:     uint32(cgroup),
 		program:    uint32(fd),
@@ -157,7 +157,7 @@ func DetachDeviceProgram(cgroup int, id uint32) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(fd)
+	defer CloseFD(fd)
 	detach := struct{ target, program, attachType, flags uint32 }{
 		target:     uint32(cgroup),
 		program:    uint32(fd),
@@ -175,8 +175,8 @@ func bpf(cmd uintptr, attr unsafe.Pointer, size uintptr) (int, error) {
 		case 0:
 			return int(r), nil
 		case unix.EAGAIN, unix.EINTR:
-			continue
+		default:
+			return -1, errno
 		}
-		return -1, errno
 	}
 }

@@ -28,7 +28,8 @@ func BenchmarkLifeCycle(b *testing.B) {
 	}
 }
 
-func benchmarkStep(b *testing.B, step func(*Cgroup) error, undo func(*Cgroup) error) {
+func benchmarkStep(b *testing.B, step, undo func(*Cgroup) error) {
+	b.Helper()
 	for name, sys := range systems(b) {
 		b.Run(name, func(b *testing.B) {
 			c := newCgroup(b, sys, "/hull-cgroup-bench")

@@ -31,11 +31,11 @@ import (
 type Driver int
 
 const (
-	// Cgroupfs: hull makes and removes the directories itself.
+	// Cgroupfs has hull make and remove the directories itself.
 	Cgroupfs Driver = iota
-	// Systemd: a transient unit of systemd owns them.
+	// Systemd leaves them to a transient unit of systemd.
 	Systemd
-	// Disabled: the container stays in the cgroups of its creator. Every
+	// Disabled leaves the container in the cgroups of its creator. Every
 	// operation succeeds and does nothing, except those that return
 	// ErrNoCgroup.
 	Disabled
@@ -145,7 +145,7 @@ func Load(r Record) (*Cgroup, error) {
 		if err := checkPath(h.Path); err != nil {
 			return nil, fault.New("load cgroup record", h.Path, err)
 		}
-		if len(h.Mount) == 0 || h.Mount[0] != '/' {
+		if h.Mount == "" || h.Mount[0] != '/' {
 			return nil, fault.Newf("load cgroup record", h.Mount, "the mount point must be absolute")
 		}
 	}

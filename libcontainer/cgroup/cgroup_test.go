@@ -19,7 +19,8 @@ import (
 )
 
 func TestNewTouchesNothingAndCreateMakesEveryDirectory(t *testing.T) {
-	onEach(t, func(t *testing.T, c *Cgroup) {
+	onEach(t, func(sc scene) {
+		t, c := sc.t, sc.c
 		if got := leftovers(c); len(got) != 0 {
 			t.Fatalf("New made %v", got)
 		}
@@ -40,7 +41,8 @@ func TestNewTouchesNothingAndCreateMakesEveryDirectory(t *testing.T) {
 }
 
 func TestAJoinedProcessIsInEveryHierarchy(t *testing.T) {
-	onEach(t, func(t *testing.T, c *Cgroup) {
+	onEach(t, func(sc scene) {
+		t, c := sc.t, sc.c
 		create(t, c)
 		cmd := start(t, c, "sleep 1000")
 		content, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", cmd.Process.Pid))
@@ -63,7 +65,8 @@ func TestAJoinedProcessIsInEveryHierarchy(t *testing.T) {
 }
 
 func TestAdoptMovesAProcessWithItsThreads(t *testing.T) {
-	onEach(t, func(t *testing.T, c *Cgroup) {
+	onEach(t, func(sc scene) {
+		t, c := sc.t, sc.c
 		create(t, c)
 		cmd := exec.Command("sleep", "1000")
 		if err := cmd.Start(); err != nil {
@@ -82,7 +85,8 @@ func TestAdoptMovesAProcessWithItsThreads(t *testing.T) {
 }
 
 func TestRemoveDoesNotKillAndNamesWhoIsThere(t *testing.T) {
-	onEach(t, func(t *testing.T, c *Cgroup) {
+	onEach(t, func(sc scene) {
+		t, c := sc.t, sc.c
 		create(t, c)
 		cmd := start(t, c, "sleep 1000")
 		h := c.core()
@@ -163,7 +167,8 @@ func TestSiblingsThatComeAndGoDoNotDisturbEachOther(t *testing.T) {
 }
 
 func TestASubPathCannotLeaveTheCgroup(t *testing.T) {
-	onEach(t, func(t *testing.T, c *Cgroup) {
+	onEach(t, func(sc scene) {
+		t, c := sc.t, sc.c
 		create(t, c)
 		for _, sub := range []string{"..", "../..", "a/../../..", "/", "missing"} {
 			j, err := c.JoinAt([]Sub{{Path: sub}})
@@ -176,7 +181,8 @@ func TestASubPathCannotLeaveTheCgroup(t *testing.T) {
 }
 
 func TestARecordIsEnoughToRemoveAfterACrash(t *testing.T) {
-	onEach(t, func(t *testing.T, c *Cgroup) {
+	onEach(t, func(sc scene) {
+		t, c := sc.t, sc.c
 		rec := c.Record() // stored before Create
 		create(t, c)
 		start(t, c, "sleep 1000")

@@ -1,6 +1,7 @@
 package cgroup
 
 import (
+	"errors"
 	"path"
 	"slices"
 	"strings"
@@ -71,13 +72,13 @@ func (h *Hierarchy) create() error {
 func (h *Hierarchy) mkdir() error {
 	for range mkdirTries {
 		err := unix.Mkdir(h.dir(), 0o755)
-		if err == unix.ENOENT {
+		if errors.Is(err, unix.ENOENT) {
 			if err := h.mkParents(); err != nil {
 				return err
 			}
 			continue
 		}
-		if err != nil && err != unix.EEXIST {
+		if err != nil && !errors.Is(err, unix.EEXIST) {
 			return fault.New("create cgroup", h.dir(), err)
 		}
 		return nil
@@ -182,7 +183,7 @@ func (c *Cgroup) Delegate(uid uint32) error {
 	for _, name := range append(strings.Fields(files), "") {
 		file := path.Join(u.dir(), name)
 		// The list covers controllers that this cgroup may not have.
-		if err := unix.Chown(file, int(uid), -1); err != nil && err != unix.ENOENT {
+		if err := unix.Chown(file, int(uid), -1); err != nil && !errors.Is(err, unix.ENOENT) {
 			return fault.New("delegate", file, err)
 		}
 	}

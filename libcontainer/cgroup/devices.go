@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hull/internal/fault"
+	"hull/internal/linux"
 )
 
 // access is a set of what may be done with a device node. The bits are those
@@ -32,6 +33,14 @@ type device struct {
 	major, minor int64
 }
 
+// action is what to do with an access. The values are a BPF program's verdict.
+type action int32
+
+const (
+	deny action = iota
+	allow
+)
+
 type deviceRule struct {
 	device
 	access access
@@ -41,7 +50,7 @@ type deviceRule struct {
 // from it. It is the model of the v1 devices controller, and v2 follows it, so
 // that a configuration means the same on both.
 type deviceList struct {
-	allow      bool
+	otherwise  action
 	exceptions []deviceRule
 }
 
@@ -97,7 +106,7 @@ func compileDevices(rules []specs.LinuxDeviceCgroup) (deviceList, error) {
 		}
 	}
 	for _, r := range defaultDevices() {
-		if err := l.add(r, true); err != nil {
+		if err := l.add(r, allow); err != nil {
 			return l, err
 		}
 	}
@@ -109,10 +118,14 @@ func (l *deviceList) addSpec(r *specs.LinuxDeviceCgroup) error {
 	if err != nil {
 		return err
 	}
+	act := deny
+	if r.Allow {
+		act = allow
+	}
 	switch r.Type {
 	case "", "a":
 		// Everything: what was said before is void.
-		*l = deviceList{allow: r.Allow, exceptions: l.exceptions[:0]}
+		*l = deviceList{otherwise: act, exceptions: l.exceptions[:0]}
 		return nil
 	case "b", "c", "u":
 	default:
@@ -134,7 +147,7 @@ func (l *deviceList) addSpec(r *specs.LinuxDeviceCgroup) error {
 		}
 		*n.to = *n.from
 	}
-	return l.add(deviceRule{d, a}, r.Allow)
+	return l.add(deviceRule{d, a}, act)
 }
 
 func parseAccess(s string) (access, error) {
@@ -160,9 +173,9 @@ func parseAccess(s string) (access, error) {
 // add takes in one rule. A rule that agrees with the default takes back an
 // exception, and only the exception for exactly its devices: the kernel would
 // accept a rule that takes back a part of a wider one, and not enforce it.
-func (l *deviceList) add(r deviceRule, allow bool) error {
+func (l *deviceList) add(r deviceRule, act action) error {
 	i := slices.IndexFunc(l.exceptions, func(e deviceRule) bool { return e.device == r.device })
-	if allow != l.allow {
+	if act != l.otherwise {
 		if i < 0 {
 			l.exceptions = append(l.exceptions, r)
 			return nil
@@ -170,7 +183,7 @@ func (l *deviceList) add(r deviceRule, allow bool) error {
 		l.exceptions[i].access |= r.access
 		return nil
 	}
-	if !allow { // an allow-list must not have holes that are none
+	if act == deny { // an allow-list must not have holes that are none
 		for _, e := range l.exceptions {
 			if e.device != r.device && e.overlaps(r) {
 				return fault.Newf("deny", r.String(), "an earlier rule allows %s, and a part of it cannot be taken back", e)
@@ -220,7 +233,7 @@ func (r deviceRule) String() string {
 // then the exceptions. The kernel takes one rule a write.
 func (l *deviceList) write(dir string) error {
 	all, each := dir+"/devices.deny", dir+"/devices.allow"
-	if l.allow {
+	if l.otherwise == allow {
 		all, each = each, all
 	}
 	if err := writeFile(all, "a"); err != nil {
@@ -230,7 +243,7 @@ func (l *deviceList) write(dir string) error {
 	if err != nil {
 		return fault.New("open", each, err)
 	}
-	defer unix.Close(fd)
+	defer linux.CloseFD(fd)
 	for _, e := range l.exceptions {
 		rule := e.String()
 		err := retry(func() error {

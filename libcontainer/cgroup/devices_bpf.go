@@ -1,6 +1,8 @@
 package cgroup
 
 import (
+	"errors"
+
 	"golang.org/x/sys/unix"
 
 	"hull/internal/fault"
@@ -15,7 +17,7 @@ func (l *deviceList) attach(dir string) error {
 	if err != nil {
 		return fault.New("open cgroup", dir, err)
 	}
-	defer unix.Close(fd)
+	defer linux.CloseFD(fd)
 	old, err := linux.DevicePrograms(fd)
 	if err != nil {
 		return fault.New("list the device programs of", dir, err)
@@ -26,7 +28,7 @@ func (l *deviceList) attach(dir string) error {
 	for _, id := range old {
 		// Not ours to look at, by an LSM's word, means not ours to remove:
 		// it can only forbid more.
-		if err := linux.DetachDeviceProgram(fd, id); err != nil && !denied(err) && err != unix.ENOENT {
+		if err := linux.DetachDeviceProgram(fd, id); err != nil && !denied(err) && !errors.Is(err, unix.ENOENT) {
 			return fault.New("detach the old device program from", dir, err)
 		}
 	}
@@ -57,14 +59,14 @@ func (l *deviceList) program() []linux.BPFInstruction {
 		linux.BPFLoad32(regMinor, regCtx, 8),
 	}
 	for _, e := range l.exceptions {
-		p = append(p, e.block(l.allow)...)
+		p = append(p, e.block(l.otherwise)...)
 	}
-	return append(p, linux.BPFMoveImm(regResult, verdict(l.allow)), linux.BPFExit())
+	return append(p, linux.BPFMoveImm(regResult, int32(l.otherwise)), linux.BPFExit())
 }
 
 // block matches one exception from the default. One that allows must cover all
 // of the access that is asked for; one that denies, any of it.
-func (r deviceRule) block(allowedByDefault bool) []linux.BPFInstruction {
+func (r deviceRule) block(otherwise action) []linux.BPFInstruction {
 	kind := int32(unix.BPF_DEVCG_DEV_CHAR)
 	if r.kind == 'b' {
 		kind = unix.BPF_DEVCG_DEV_BLOCK
@@ -72,7 +74,7 @@ func (r deviceRule) block(allowedByDefault bool) []linux.BPFInstruction {
 	b := []linux.BPFInstruction{linux.BPFJumpNotEqualImm(regKind, kind)}
 	if r.access != allAccess {
 		b = append(b, linux.BPFMove(regCtx, regAccess), linux.BPFAndImm(regCtx, int32(r.access)))
-		if allowedByDefault {
+		if otherwise == allow {
 			b = append(b, linux.BPFJumpEqualImm(regCtx, 0))
 		} else {
 			b = append(b, linux.BPFJumpNotEqual(regCtx, regAccess))
@@ -84,18 +86,11 @@ func (r deviceRule) block(allowedByDefault bool) []linux.BPFInstruction {
 	if r.minor != anyNumber {
 		b = append(b, linux.BPFJumpNotEqualImm(regMinor, int32(uint32(r.minor))))
 	}
-	b = append(b, linux.BPFMoveImm(regResult, verdict(!allowedByDefault)), linux.BPFExit())
+	b = append(b, linux.BPFMoveImm(regResult, int32(allow-otherwise)), linux.BPFExit())
 	for i := range b {
 		if b[i].Jumps() {
 			b[i].Offset = int16(len(b) - i - 1)
 		}
 	}
 	return b
-}
-
-func verdict(allow bool) int32 {
-	if allow {
-		return 1
-	}
-	return 0
 }

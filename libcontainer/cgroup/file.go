@@ -1,10 +1,13 @@
 package cgroup
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"hull/internal/linux"
 )
 
 // The helpers here return the bare errno: their callers know better names for
@@ -17,7 +20,7 @@ func writeFile(path, value string) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(fd)
+	defer linux.CloseFD(fd)
 	return retry(func() error {
 		_, err := unix.Write(fd, []byte(value))
 		return err
@@ -30,7 +33,7 @@ func readFile(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer unix.Close(fd)
+	defer linux.CloseFD(fd)
 	return readAll(fd)
 }
 
@@ -66,7 +69,7 @@ func openFile(path string, flags int) (fd int, err error) {
 // signals, and a write that reclaims memory is interruptible.
 func retry(f func() error) error {
 	for {
-		if err := f(); err != unix.EINTR {
+		if err := f(); !errors.Is(err, unix.EINTR) {
 			return err
 		}
 	}
@@ -96,9 +99,9 @@ func value(content, key string) uint64 {
 
 // gone reports whether err says that the cgroup is not there: ENOENT when a
 // path is opened, ENODEV when it went while a file of it was open.
-func gone(err error) bool { return err == unix.ENOENT || err == unix.ENODEV }
+func gone(err error) bool { return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENODEV) }
 
 // denied reports whether err is for lack of privilege or of a writable mount.
 func denied(err error) bool {
-	return err == unix.EPERM || err == unix.EACCES || err == unix.EROFS
+	return errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) || errors.Is(err, unix.EROFS)
 }

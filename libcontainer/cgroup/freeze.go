@@ -14,9 +14,9 @@ import (
 type FreezerState int
 
 const (
-	// Thawed: they run, or there are none.
+	// Thawed processes run, or there are none.
 	Thawed FreezerState = iota
-	// Frozen: they are stopped by this cgroup, or about to be.
+	// Frozen processes are stopped by this cgroup, or about to be.
 	Frozen
 )
 
@@ -106,7 +106,7 @@ func (h *Hierarchy) await(key string, want uint64, deadline time.Time) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(fd)
+	defer linux.CloseFD(fd)
 	for {
 		content, err := readAll(fd)
 		if err != nil {

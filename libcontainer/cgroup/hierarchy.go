@@ -91,7 +91,7 @@ func (s system) standardMount(controllers string) string {
 func isType(path string, magic int64) bool {
 	var st unix.Statfs_t
 	err := retry(func() error { return unix.Statfs(path, &st) })
-	return err == nil && int64(st.Type) == magic
+	return err == nil && st.Type == magic
 }
 
 // mountTable is the cgroup part of /proc/PID/mountinfo.

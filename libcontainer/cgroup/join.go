@@ -1,6 +1,7 @@
 package cgroup
 
 import (
+	"errors"
 	"os"
 	"strconv"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hull/internal/fault"
+	"hull/internal/linux"
 )
 
 // Join is how a new process gets into the cgroup. Where the kernel allows it,
@@ -28,10 +30,10 @@ type Join struct {
 // Close closes the descriptors.
 func (j Join) Close() {
 	if j.Into != nil {
-		j.Into.Close()
+		_ = j.Into.Close()
 	}
 	for _, f := range j.Tasks {
-		f.Close()
+		_ = f.Close()
 	}
 }
 
@@ -120,7 +122,7 @@ func openBeneath(dir, name string, flags int) (fd int, err error) {
 	if err != nil {
 		return -1, err
 	}
-	defer unix.Close(top)
+	defer linux.CloseFD(top)
 	how := unix.OpenHow{
 		Flags:   uint64(flags) | unix.O_CLOEXEC,
 		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS | unix.RESOLVE_NO_XDEV,
@@ -128,7 +130,7 @@ func openBeneath(dir, name string, flags int) (fd int, err error) {
 	err = retry(func() error {
 		fd, err = unix.Openat2(top, name, &how)
 		// The kernel asks to try again when a rename crossed its walk.
-		if err == unix.EAGAIN {
+		if errors.Is(err, unix.EAGAIN) {
 			return unix.EINTR
 		}
 		return err

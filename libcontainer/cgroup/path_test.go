@@ -26,9 +26,9 @@ func described(t *testing.T, self, mountinfo string) system {
 const (
 	hybridSelf = "3:name=systemd:/me\n2:cpu,cpuacct:/me\n1:net_cls:/me\n0::/slice/me\n"
 	hybridInfo = "30 1 0:1 / / rw - ext4 /dev/vda rw\n" +
-		"31 30 0:2 / /cg/cpu\\040mount rw shared:1 - cgroup cgroup rw,cpuacct,cpu\n" +
-		"32 30 0:3 / /cg/systemd rw - cgroup cgroup rw,xattr,name=systemd\n" +
-		"33 30 0:4 / /cg/unified rw - cgroup2 cgroup2 rw,nsdelegate\n"
+		"31 30 0:2 / /cg/cpu\\040mount rw shared:1 - cgroup none rw,cpuacct,cpu\n" +
+		"32 30 0:3 / /cg/systemd rw - cgroup none rw,xattr,name=systemd\n" +
+		"33 30 0:4 / /cg/unified rw - cgroup2 none rw,nsdelegate\n"
 )
 
 func TestThePathOfEachHierarchyFollowsCgroupsPath(t *testing.T) {
@@ -55,7 +55,7 @@ func TestThePathOfEachHierarchyFollowsCgroupsPath(t *testing.T) {
 		},
 		{
 			"in a container that sees the host's paths", "1:cpu:/docker/abc\n0::/docker/abc\n",
-			"31 30 0:2 /docker/abc /cg/cpu rw - cgroup cgroup rw,cpu\n33 30 0:4 /docker/abc /cg rw - cgroup2 none rw\n", "x",
+			"31 30 0:2 /docker/abc /cg/cpu rw - cgroup none rw,cpu\n33 30 0:4 /docker/abc /cg rw - cgroup2 none rw\n", "x",
 			[]string{"cpu=/cg/cpu/x", "=/cg/x"},
 		},
 	} {

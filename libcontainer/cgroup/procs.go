@@ -26,7 +26,7 @@ func procs(top string) ([]int, error) {
 	err := walk(top, func(dir string) error {
 		content, err := readFile(dir + "/cgroup.procs")
 		switch {
-		case err == unix.EOPNOTSUPP:
+		case errors.Is(err, unix.EOPNOTSUPP):
 			// A threaded cgroup: its processes are listed above it
 			// (cgroups(7), "Threaded mode").
 			return nil
@@ -127,7 +127,7 @@ func (c *Cgroup) Kill() error {
 	// One write, atomic against fork, and frozen processes die as well
 	// (kernel 5.14; a 5.12 or 5.13 has the freezer).
 	err := writeFile(h.dir()+"/cgroup.kill", "1")
-	if err != unix.ENOENT {
+	if !errors.Is(err, unix.ENOENT) {
 		return ignoreGone("kill the processes of", h.dir(), err)
 	}
 	return c.killFrozen()
@@ -206,7 +206,7 @@ func (c *Cgroup) Signal(sig unix.Signal) error {
 
 func signalAll(pids []int, sig unix.Signal) error {
 	for _, pid := range pids {
-		if err := unix.Kill(pid, sig); err != nil && err != unix.ESRCH {
+		if err := unix.Kill(pid, sig); err != nil && !errors.Is(err, unix.ESRCH) {
 			return fault.New("signal process", strconv.Itoa(pid), err)
 		}
 	}

@@ -1,6 +1,7 @@
 package cgroup
 
 import (
+	"errors"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -48,17 +49,17 @@ func (c *Cgroup) Remove() error {
 
 func (h *Hierarchy) remove(deadline time.Time) error {
 	err := unix.Rmdir(h.dir())
-	if err == unix.EBUSY {
+	if errors.Is(err, unix.EBUSY) {
 		err = h.removeBusy(deadline)
 	}
-	if err != nil && err != unix.ENOENT && h.exists() {
+	if err != nil && !errors.Is(err, unix.ENOENT) && h.exists() {
 		return h.busyHint(fault.New("remove cgroup", h.dir(), err))
 	}
 	for i, p := range ancestors(h.Path) {
 		if i >= h.Made {
 			break
 		}
-		if err := unix.Rmdir(h.Mount + p); err != nil && err != unix.ENOENT {
+		if err := unix.Rmdir(h.Mount + p); err != nil && !errors.Is(err, unix.ENOENT) {
 			break // somebody uses it
 		}
 	}
@@ -86,7 +87,7 @@ func (h *Hierarchy) removeBusy(deadline time.Time) error {
 			return err
 		}
 		err := removeTree(h.dir())
-		if err != unix.EBUSY || time.Now().After(deadline) {
+		if !errors.Is(err, unix.EBUSY) || time.Now().After(deadline) {
 			return err
 		}
 		// Empty, and still busy: the last process has announced its end
@@ -118,21 +119,21 @@ func (h *Hierarchy) awaitEmpty(deadline time.Time) error {
 // awaitExit blocks until the process has ended.
 func awaitExit(pid int, deadline time.Time) error {
 	fd, err := unix.PidfdOpen(pid, 0)
-	if err == unix.ESRCH && time.Now().Before(deadline) {
+	if errors.Is(err, unix.ESRCH) && time.Now().Before(deadline) {
 		linux.AwaitSchedule() // still listed: it ends right now
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	defer unix.Close(fd)
+	defer linux.CloseFD(fd)
 	return waitPoll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, deadline)
 }
 
 // removeTree removes dir and everything below it, deepest first.
 func removeTree(dir string) error {
 	err := unix.Rmdir(dir)
-	if err != unix.EBUSY {
+	if !errors.Is(err, unix.EBUSY) {
 		return ignoreENOENT(err)
 	}
 	subs, err := children(dir)
@@ -148,7 +149,7 @@ func removeTree(dir string) error {
 }
 
 func ignoreENOENT(err error) error {
-	if err == unix.ENOENT {
+	if errors.Is(err, unix.ENOENT) {
 		return nil
 	}
 	return err

@@ -71,7 +71,7 @@ type setting struct {
 // write applies s. A v2 file that is not there may only need its controller.
 func (k knobs) write(s setting) error {
 	err := k.try(s)
-	if err == unix.ENOENT && k.v2() {
+	if errors.Is(err, unix.ENOENT) && k.v2() {
 		k.h.enable([]string{k.name})
 		err = k.try(s)
 	}
@@ -100,11 +100,11 @@ func (k knobs) explain(s setting, cause error) error {
 	}
 	err := fault.New("set linux.resources."+s.field, object, cause)
 	switch {
-	case cause == unix.ENOENT && k.v2():
+	case errors.Is(cause, unix.ENOENT) && k.v2():
 		return err.WithHint("%s does not get the %s controller from its parents, or the kernel lacks the file", k.h.dir(), k.name)
-	case cause == unix.ENOENT:
+	case errors.Is(cause, unix.ENOENT):
 		return err.WithHint("the kernel does not have it")
-	case cause == unix.EBUSY && k.name == "memory":
+	case errors.Is(cause, unix.EBUSY) && k.name == "memory":
 		usage, _ := k.read(k.pick("memory.usage_in_bytes", "memory.current"))
 		return err.WithHint("%s bytes are in use", strings.TrimSpace(usage))
 	}
@@ -209,7 +209,7 @@ func (c *Cgroup) setHugepages(r *specs.LinuxResources) error {
 		// Pages reserved by mmap(2) and not yet touched count only here
 		// (kernel 5.7, where it is built in).
 		rsvd := setting{field, prefix + ".rsvd" + k.pick(".limit_in_bytes", ".max"), value}
-		if err := k.try(rsvd); err != nil && err != unix.ENOENT {
+		if err := k.try(rsvd); err != nil && !errors.Is(err, unix.ENOENT) {
 			return k.explain(rsvd, err)
 		}
 	}

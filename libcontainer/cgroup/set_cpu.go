@@ -69,21 +69,21 @@ func setCPUV2(k knobs, p *specs.LinuxCPU, l list) error {
 // cpuMax returns the value of cpu.max. The kernel keeps a period that is not
 // given; a quota that is not given is kept here.
 func cpuMax(k knobs, quota int64, period uint64) string {
-	max := "max"
+	limit := "max"
 	switch {
 	case quota > 0:
-		max = strconv.FormatInt(quota, 10)
+		limit = strconv.FormatInt(quota, 10)
 	case quota == 0:
 		if now, err := k.read("cpu.max"); err == nil {
 			if f := strings.Fields(now); len(f) > 0 {
-				max = f[0]
+				limit = f[0]
 			}
 		}
 	}
 	if period == 0 {
-		return max
+		return limit
 	}
-	return max + " " + strconv.FormatUint(period, 10)
+	return limit + " " + strconv.FormatUint(period, 10)
 }
 
 // weight converts cpu.shares, 2 to 262144 with the default 1024, to

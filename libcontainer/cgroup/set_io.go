@@ -23,7 +23,7 @@ func setBlockIOV1(k knobs, b *specs.LinuxBlockIO) error {
 	if !k.has("blkio.weight") {
 		prefix = "blkio.bfq."
 	}
-	var l list
+	l := make(list, 0, 2+2*len(b.WeightDevice))
 	addWeight(&l, "blockIO.weight", prefix+"weight", "", b.Weight)
 	addWeight(&l, "blockIO.leafWeight", "blkio.leaf_weight", "", b.LeafWeight)
 	for i, d := range b.WeightDevice {
@@ -40,11 +40,8 @@ func setBlockIOV1(k knobs, b *specs.LinuxBlockIO) error {
 }
 
 func setBlockIOV2(k knobs, b *specs.LinuxBlockIO) error {
-	var l list
-	if b.LeafWeight != nil && *b.LeafWeight != 0 {
-		addWeight(&l, "blockIO.leafWeight", "", "", b.LeafWeight)
-	}
-	l = append(l, k.weightsV2(b)...)
+	l := k.weightsV2(b)
+	addWeight(&l, "blockIO.leafWeight", "", "", b.LeafWeight)
 	for _, t := range throttles(b) {
 		for i, d := range t.devices {
 			rate := strconv.FormatUint(d.Rate, 10)

@@ -1,6 +1,7 @@
 package cgroup
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 
@@ -58,7 +59,7 @@ func swapV1(k knobs, m *specs.LinuxMemory) int64 {
 		return 0
 	}
 	// A kernel without swap accounting has nothing to lift.
-	if _, err := k.read("memory.memsw.limit_in_bytes"); err == unix.ENOENT {
+	if _, err := k.read("memory.memsw.limit_in_bytes"); errors.Is(err, unix.ENOENT) {
 		return 0
 	}
 	return -1
@@ -116,10 +117,8 @@ func checkUsage(k knobs, m *specs.LinuxMemory) error {
 	if m.CheckBeforeUpdate == nil || !*m.CheckBeforeUpdate || !k.v2() {
 		return nil
 	}
-	content, err := k.read("memory.current")
-	if err != nil {
-		return nil // a new cgroup without the controller uses nothing
-	}
+	// A cgroup without the controller has used nothing yet.
+	content := k.text("memory.current")
 	usage, _ := strconv.ParseInt(strings.TrimSpace(content), 10, 64)
 	for _, l := range [...]struct {
 		field string

@@ -13,14 +13,15 @@ import (
 func ptr[T any](v T) *T { return &v }
 
 // onV1 runs f on a cgroup whose controllers are in v1.
-func onV1(t *testing.T, f func(t *testing.T, c *Cgroup)) {
+func onV1(t *testing.T, f func(scene)) {
+	t.Helper()
 	sys, ok := systems(t)["v1 alone"]
 	if !ok {
 		t.Skip("SKIP: no cgroup v1 hierarchy is mounted")
 	}
 	c := newCgroup(t, sys, testPath(t))
 	create(t, c)
-	f(t, c)
+	f(scene{t, c})
 }
 
 func content(t *testing.T, c *Cgroup, controller, file string) string {
@@ -33,7 +34,8 @@ func content(t *testing.T, c *Cgroup, controller, file string) string {
 }
 
 func TestSetWritesEachLimitToItsFile(t *testing.T) {
-	onV1(t, func(t *testing.T, c *Cgroup) {
+	onV1(t, func(sc scene) {
+		t, c := sc.t, sc.c
 		for _, tt := range []struct {
 			name             string
 			r                specs.LinuxResources
@@ -56,6 +58,7 @@ func TestSetWritesEachLimitToItsFile(t *testing.T) {
 			{"no limit lifts swap as well", specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: ptr(int64(-1))}}, "memory", "memory.memsw.limit_in_bytes", "9223372036854771712"},
 			{"reservation", specs.LinuxResources{Memory: &specs.LinuxMemory{Reservation: ptr(int64(1 << 20))}}, "memory", "memory.soft_limit_in_bytes", "1048576"},
 			{"swappiness", specs.LinuxResources{Memory: &specs.LinuxMemory{Swappiness: ptr(uint64(0))}}, "memory", "memory.swappiness", "0"},
+			//nolint:staticcheck // deprecated is what it is tested for
 			{"ignored kernel limit", specs.LinuxResources{Memory: &specs.LinuxMemory{Kernel: ptr(int64(5))}}, "memory", "memory.swappiness", "0"},
 		} {
 			t.Run(tt.name, func(t *testing.T) {
@@ -79,13 +82,6 @@ func TestALimitGoesToV2WhereItsControllerIs(t *testing.T) {
 	u := probe.unified()
 	if u == nil || probe.controller("hugetlb") != u || !hasWord(u.Mount+"/cgroup.controllers", "hugetlb") {
 		t.Skip("SKIP: the hugetlb controller is not in v2 here")
-	}
-	if switches := u.Mount + "/cgroup.subtree_control"; !hasWord(switches, "hugetlb") {
-		t.Cleanup(func() { // runs after the cgroup is removed
-			if err := writeFile(switches, "-hugetlb"); err != nil {
-				t.Error(err)
-			}
-		})
 	}
 	c := newCgroup(t, sys, testPath(t)+"/below")
 	create(t, c)
@@ -118,7 +114,8 @@ func hasWord(file, word string) bool {
 }
 
 func TestSetNamesThePathTheFileAndTheValue(t *testing.T) {
-	onV1(t, func(t *testing.T, c *Cgroup) {
+	onV1(t, func(sc scene) {
+		t, c := sc.t, sc.c
 		for _, tt := range []struct {
 			name string
 			r    specs.LinuxResources
@@ -209,7 +206,8 @@ func TestWeightGoesThroughTheAgreedPoints(t *testing.T) {
 }
 
 func TestOutOfMemoryKillsAreCountedAndMemoryIsMeasured(t *testing.T) {
-	onV1(t, func(t *testing.T, c *Cgroup) {
+	onV1(t, func(sc scene) {
+		t, c := sc.t, sc.c
 		// swap stays out of it: the kernel's failcnt counts only the limit
 		// that is hit first, and not every kernel has one for swap.
 		if err := c.Set(&specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: ptr(int64(16 << 20)), Swappiness: ptr(uint64(0))}}); err != nil {
@@ -238,7 +236,8 @@ func TestOutOfMemoryKillsAreCountedAndMemoryIsMeasured(t *testing.T) {
 }
 
 func TestStatsCountProcesses(t *testing.T) {
-	onEach(t, func(t *testing.T, c *Cgroup) {
+	onEach(t, func(sc scene) {
+		t, c := sc.t, sc.c
 		if _, err := c.Stats(); err == nil {
 			t.Error("a cgroup that does not exist has statistics")
 		}
@@ -276,7 +275,8 @@ func TestOnlyAllowedDevicesCanBeOpened(t *testing.T) {
 	all := func(allow bool) specs.LinuxDeviceCgroup {
 		return specs.LinuxDeviceCgroup{Allow: allow, Access: "rwm"}
 	}
-	onEach(t, func(t *testing.T, c *Cgroup) {
+	onEach(t, func(sc scene) {
+		t, c := sc.t, sc.c
 		create(t, c)
 		for _, tt := range []struct {
 			name  string

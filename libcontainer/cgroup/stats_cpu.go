@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"hull/internal/linux"
 )
 
 // userHZ is the unit of cpuacct.stat; the kernel's ABI fixes it (USER_HZ).
@@ -156,7 +158,7 @@ func pageSizes() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer unix.Close(fd)
+	defer linux.CloseFD(fd)
 	buf := make([]byte, 4096)
 	n, err := unix.ReadDirent(fd, buf)
 	if err != nil {

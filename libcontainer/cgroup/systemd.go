@@ -92,16 +92,17 @@ func expandSlice(slice string) (string, error) {
 	if name == "-" {
 		return "/", nil
 	}
-	var dir, prefix string
-	for part := range strings.SplitSeq(name, "-") {
-		if part == "" {
+	var dir strings.Builder
+	for i, c := range name + "-" {
+		if c != '-' {
+			continue
+		}
+		if i == 0 || name[i-1] == '-' {
 			return "", errSliceName
 		}
-		prefix += part
-		dir += "/" + prefix + ".slice"
-		prefix += "-"
+		dir.WriteString("/" + name[:i] + ".slice")
 	}
-	return dir, nil
+	return dir.String(), nil
 }
 
 // managerCgroup returns the cgroup that the manager behind the socket has as

@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -25,7 +24,7 @@ func userManager(t *testing.T) string {
 	home := newCgroup(t, systems(t)["as mounted"], testPath(t)+"-manager")
 	create(t, home)
 	runtimeDir := t.TempDir()
-	const script = `mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/system && exec "$0" --user`
+	const script = `mount -t tmpfs none /run && mkdir -p /run/systemd/system && exec "$0" --user`
 	cmd := exec.Command("unshare", "--mount", "--propagation", "private", "sh", "-c",
 		"read go; "+script, program)
 	cmd.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+runtimeDir)
@@ -44,7 +43,7 @@ func userManager(t *testing.T) string {
 		t.Fatal(err)
 	}
 	in.Close()
-	socket := filepath.Join(runtimeDir, "systemd/private")
+	socket := filepath.Join(runtimeDir, "systemd", "private")
 	for deadline := time.Now().Add(20 * time.Second); ; {
 		if c, err := New(Config{Driver: Systemd, ID: "probe", Bus: socket}); err == nil && len(c.rec.Hierarchies) > 0 {
 			return socket
@@ -99,7 +98,7 @@ func TestSystemdOwnsTheScopeFromItsFirstProcessToItsEnd(t *testing.T) {
 	if err := c.Kill(); err != nil {
 		t.Error(err)
 	}
-	if state, err := cmd.Process.Wait(); err != nil || state.Sys().(syscall.WaitStatus).Signal() != syscall.SIGKILL {
+	if state, err := cmd.Process.Wait(); err != nil || state.String() != "signal: killed" {
 		t.Errorf("the process: %v %v", state, err)
 	}
 	if err := c.Remove(); err != nil {
@@ -150,7 +149,7 @@ func TestQuotaPerSecondIsRoundedUpToAPercent(t *testing.T) {
 }
 
 func TestMaskSetsTheBitOfEachNumber(t *testing.T) {
-	for list, want := range map[string]string{"0": "\x01", "0-3,9": "\x0f\x02", "": "", " 1 , 2": "\x06"} {
+	for list, want := range map[string]string{"0": "\x01", "0-3,9": "\x0f\x02", "": "", "1, 2": "\x06"} {
 		got, err := mask(list)
 		if err != nil || string(got) != want {
 			t.Errorf("%q: got %x, %v", list, got, err)

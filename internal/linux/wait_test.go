@@ -1,0 +1,45 @@
+package linux
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestWaitAnyLeavesTheStatusToTheOwner(t *testing.T) {
+	cmd := exec.Command("/bin/sh", "-c", "exit 7")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		pid, err := WaitAny()
+		if err != nil || pid != cmd.Process.Pid {
+			t.Fatalf("WaitAny() = %d, %v, want %d", pid, err, cmd.Process.Pid)
+		}
+	}
+	var exit *exec.ExitError
+	if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 7 {
+		t.Errorf("Wait() = %v, want exit status 7", err)
+	}
+}
+
+func TestReapRemovesTheZombie(t *testing.T) {
+	p, err := os.StartProcess("/bin/true", []string{"true"}, &os.ProcAttr{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Release() //nolint:errcheck // the process is gone
+	pid, err := WaitAny()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Reap(pid); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := WaitAny(); !errors.Is(err, unix.ECHILD) {
+		t.Errorf("WaitAny() after Reap = %v, want ECHILD", err)
+	}
+}

@@ -1,0 +1,209 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"slices"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/urfave/cli/v2"
+
+	"hull/internal/fault"
+	"hull/libcontainer"
+)
+
+func execCommand(p *program) *cli.Command {
+	return &cli.Command{
+		Usage: "execute new process inside the container",
+		UsageText: p.name + " exec [options] CONTAINER-ID COMMAND [ARGUMENT...]\n" +
+			p.name + " exec [options] --process FILE CONTAINER-ID",
+		Description: `Runs a program in a running container: as the container's own in user,
+environment and rights, where flags do not say otherwise. Flags after the
+container's ID are the program's.
+
+The exit status is the program's, 128 plus the number of the signal that
+killed it, or 255 if it could not be started.
+
+Examples:
+
+   hull exec web ps -ef
+   hull exec -t -e TERM=xterm --cwd /tmp web sh
+   hull exec -d --pid-file job.pid -u 1000:1000 web job --now`,
+		Flags:  execFlags(),
+		Action: p.exec,
+	}
+}
+
+func execFlags() []cli.Flag {
+	noSubreaper := boolFlag("no-subreaper", "does nothing: exec is no subreaper")
+	noSubreaper.Hidden = true
+	return []cli.Flag{
+		stringFlag("console-socket", consoleSocketUsage),
+		stringFlag("pidfd-socket", "send a pidfd of the process to the AF_UNIX socket `PATH`"),
+		stringFlag("cwd", "start the program in `DIR` of the container"),
+		stringsFlag("env", "set an environment variable, `NAME=VALUE`; may be repeated", "e"),
+		boolFlag("tty", "give the program a terminal", "t"),
+		stringFlag("user", "run as `USER`: UID[:GID], or a name in the container", "u"),
+		&cli.Int64SliceFlag{Name: "additional-gids", Aliases: []string{"g"}, Usage: "be in the group `GID` too; may be repeated"},
+		stringFlag("process", "read the whole process from `FILE`, JSON as in config.json", "p"),
+		boolFlag("detach", "return when the process runs, and leave it", "d"),
+		stringFlag("pid-file", "write the pid of the process to `FILE`"),
+		stringFlag("process-label", "run with the SELinux `LABEL`"),
+		stringFlag("apparmor", "run with the AppArmor `PROFILE`"),
+		boolFlag("no-new-privs", "set no_new_privs: set-user-ID programs give no rights"),
+		stringsFlag("cap", "have the capability `CAP` too; may be repeated", "c"),
+		preserveFDsFlag(),
+		stringsFlag("cgroup", "run in the cgroup `PATH` below the container's; on cgroup v1 also CONTROLLER[,CONTROLLER...]:PATH, repeated"),
+		boolFlag("ignore-paused", "start the process in a paused container, too; it runs after resume"),
+		noSubreaper,
+	}
+}
+
+func (p *program) exec(c *cli.Context) error {
+	if err := p.wantArgs(c, 1, anyNumber); err != nil {
+		return err
+	}
+	if err := p.execIn(c); err != nil {
+		return exitError{err, exitNotExec}
+	}
+	return nil
+}
+
+func (p *program) execIn(c *cli.Context) error {
+	ctr, err := p.load(c)
+	if err != nil {
+		return err
+	}
+	opts, err := execOptions(c, ctr.Config)
+	if err != nil {
+		return err
+	}
+	detached := c.Bool("detach")
+	if err := checkConsole(opts.Process.Terminal, detached, opts.ConsoleSocket); err != nil {
+		return err
+	}
+	if detached {
+		_, err := ctr.Exec(c.Context, opts)
+		return err
+	}
+	fg, ctx := p.newForeground(c.Context)
+	defer fg.close()
+	process, err := ctr.Exec(ctx, opts)
+	if err != nil {
+		return interruption(ctx, err)
+	}
+	p.status, err = fg.run(process, func() error { return nil })
+	return err
+}
+
+// execOptions returns what the flags say. The container's configuration is
+// asked for only if they leave something to it.
+func execOptions(c *cli.Context, config func() (*specs.Spec, error)) (libcontainer.ExecOptions, error) {
+	process, err := execProcess(c, config)
+	if err != nil {
+		return libcontainer.ExecOptions{}, err
+	}
+	preserve, err := preserveFDs(c)
+	if err != nil {
+		return libcontainer.ExecOptions{}, err
+	}
+	opts := libcontainer.ExecOptions{
+		Process:       process,
+		Stdio:         ownStdio(),
+		ConsoleSocket: c.String("console-socket"),
+		PidfdSocket:   c.String("pidfd-socket"),
+		PidFile:       c.String("pid-file"),
+		PreserveFDs:   preserve,
+		Cgroup:        c.StringSlice("cgroup"),
+		IgnorePaused:  c.Bool("ignore-paused"),
+	}
+	// A process file is complete; flags that would change it are for people.
+	if c.String("process") == "" {
+		opts.User = c.String("user")
+	}
+	return opts, nil
+}
+
+func execProcess(c *cli.Context, config func() (*specs.Spec, error)) (*specs.Process, error) {
+	if path := c.String("process"); path != "" {
+		return readProcess(path)
+	}
+	args := c.Args().Tail()
+	if len(args) == 0 {
+		return nil, errors.New("exec args cannot be empty")
+	}
+	s, err := config()
+	if err != nil {
+		return nil, err
+	}
+	process := specs.Process{Cwd: "/"}
+	if s.Process != nil {
+		process = *s.Process
+	}
+	process.Args = args
+	return &process, applyExecFlags(c, &process)
+}
+
+func readProcess(path string) (*specs.Process, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fault.New("read process", path, errors.Unwrap(err))
+	}
+	process := new(specs.Process)
+	if err := json.Unmarshal(text, process); err != nil {
+		return nil, fault.New("read process", path, err)
+	}
+	return process, nil
+}
+
+// applyExecFlags changes process, a copy of the container's own, as the flags
+// say. What the two share is not written to.
+func applyExecFlags(c *cli.Context, process *specs.Process) error {
+	if cwd := c.String("cwd"); cwd != "" {
+		process.Cwd = cwd
+	}
+	if profile := c.String("apparmor"); profile != "" {
+		process.ApparmorProfile = profile
+	}
+	if label := c.String("process-label"); label != "" {
+		process.SelinuxLabel = label
+	}
+	if c.IsSet("no-new-privs") {
+		process.NoNewPrivileges = c.Bool("no-new-privs")
+	}
+	// That the container has a terminal says nothing about this process.
+	process.Terminal = c.Bool("tty")
+	process.Env = append(slices.Clip(process.Env), c.StringSlice("env")...)
+	process.Capabilities = withCapabilities(process.Capabilities, c.StringSlice("cap"))
+	process.User.AdditionalGids = slices.Clip(process.User.AdditionalGids)
+	for _, gid := range c.Int64Slice("additional-gids") {
+		if gid < 0 || gid > math.MaxUint32 {
+			return fmt.Errorf("additional-gids must be a positive number %d", gid)
+		}
+		process.User.AdditionalGids = append(process.User.AdditionalGids, uint32(gid))
+	}
+	return nil
+}
+
+// withCapabilities returns has and more. Ambient capabilities have to be
+// inheritable, which nothing becomes here, so that they are added only where
+// the container has inheritable ones.
+func withCapabilities(has *specs.LinuxCapabilities, more []string) *specs.LinuxCapabilities {
+	if len(more) == 0 {
+		return has
+	}
+	var all specs.LinuxCapabilities
+	if has != nil {
+		all = *has
+	}
+	all.Bounding = append(slices.Clip(all.Bounding), more...)
+	all.Effective = append(slices.Clip(all.Effective), more...)
+	all.Permitted = append(slices.Clip(all.Permitted), more...)
+	if all.Inheritable != nil {
+		all.Ambient = append(slices.Clip(all.Ambient), more...)
+	}
+	return &all
+}

@@ -1,0 +1,104 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strconv"
+	"text/tabwriter"
+	"time"
+
+	"github.com/moby/sys/user"
+	"github.com/urfave/cli/v2"
+
+	"hull/libcontainer"
+)
+
+func listCommand(p *program) *cli.Command {
+	return &cli.Command{
+		Usage:     "lists containers started by hull with the given root",
+		UsageText: p.name + " [--root DIR] list [options]",
+		Description: `Prints the containers whose state is in the directory of the global --root.
+
+Examples:
+
+   hull list
+   hull --root /run/containerd/runc/k8s.io list -f json
+   hull list -q | xargs -n 1 hull delete --force`,
+		Flags: []cli.Flag{
+			formatFlag(),
+			boolFlag("quiet", "print only container IDs", "q"),
+		},
+		Action: p.list,
+	}
+}
+
+func (p *program) list(c *cli.Context) error {
+	if err := p.wantArgs(c, 0, 0); err != nil {
+		return err
+	}
+	format, err := checkFormat(c)
+	if err != nil {
+		return err
+	}
+	rt, err := p.runtime(c)
+	if err != nil {
+		return err
+	}
+	all, err := rt.List()
+	if errors.Is(err, fs.ErrNotExist) && !c.IsSet("root") {
+		err = nil // no container was ever made
+	}
+	if err != nil {
+		return err
+	}
+	if c.Bool("quiet") {
+		for _, ctr := range all {
+			fmt.Fprintln(p.out, ctr.ID())
+		}
+		return nil
+	}
+	states := p.states(all)
+	if format == "json" {
+		return json.NewEncoder(p.out).Encode(states)
+	}
+	return printTable(p.out, states)
+}
+
+// states returns the states of all that have one: a container that is broken,
+// or deleted meanwhile, does not hide the others. No state is nil: null, and
+// not [], is what readers of the JSON know.
+func (p *program) states(all []*libcontainer.Container) []containerState {
+	var states []containerState
+	for _, ctr := range all {
+		s, err := stateOf(ctr)
+		if err != nil {
+			p.log.warn(fmt.Errorf("state of container %s: %w", ctr.ID(), err))
+			continue
+		}
+		s.Owner = userName(ctr.Owner())
+		states = append(states, s)
+	}
+	return states
+}
+
+// userName returns the host's name of uid, or #uid if it has none.
+func userName(uid int) string {
+	u, err := user.LookupUid(uid)
+	if err != nil {
+		return "#" + strconv.Itoa(uid)
+	}
+	return u.Name
+}
+
+func printTable(w io.Writer, states []containerState) error {
+	t := tabwriter.NewWriter(w, 12, 1, 3, ' ', 0)
+	fmt.Fprint(t, "ID\tPID\tSTATUS\tBUNDLE\tCREATED\tOWNER\n")
+	for _, s := range states {
+		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\n",
+			s.ID, s.Pid, s.Status, s.Bundle, s.Created.Format(time.RFC3339Nano), s.Owner)
+	}
+	return t.Flush()
+}

@@ -1,0 +1,27 @@
+package cli
+
+import "github.com/urfave/cli/v2"
+
+func resumeCommand(p *program) *cli.Command {
+	return &cli.Command{
+		Usage:     "resumes all processes that have been previously paused",
+		UsageText: p.name + " resume CONTAINER-ID",
+		Description: `Undoes "pause".
+
+Example:
+
+   hull resume web`,
+		Action: p.resume,
+	}
+}
+
+func (p *program) resume(c *cli.Context) error {
+	if err := p.wantArgs(c, 1, 1); err != nil {
+		return err
+	}
+	ctr, err := p.load(c)
+	if err != nil {
+		return err
+	}
+	return ctr.Resume()
+}

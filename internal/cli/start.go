@@ -1,0 +1,27 @@
+package cli
+
+import "github.com/urfave/cli/v2"
+
+func startCommand(p *program) *cli.Command {
+	return &cli.Command{
+		Usage:     "executes the user defined process in a created container",
+		UsageText: p.name + " start CONTAINER-ID",
+		Description: `Runs the program of a container that "create" made. Returns once it runs.
+
+Example:
+
+   hull start web`,
+		Action: p.start,
+	}
+}
+
+func (p *program) start(c *cli.Context) error {
+	if err := p.wantArgs(c, 1, 1); err != nil {
+		return err
+	}
+	ctr, err := p.load(c)
+	if err != nil {
+		return err
+	}
+	return ctr.Start()
+}

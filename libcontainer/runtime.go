@@ -95,8 +95,9 @@ func (r *Runtime) Load(id string) (*Container, error) {
 	return r.container(dir, record)
 }
 
-// List returns all containers, sorted by ID. One whose state cannot be read is
-// reported through Warn and left out.
+// List returns all containers, sorted by ID. The error is fs.ErrNotExist if
+// there is no state directory. A container whose state cannot be
+// read is reported through Warn and left out.
 func (r *Runtime) List() ([]*Container, error) {
 	ids, err := state.List(r.Root)
 	if err != nil {

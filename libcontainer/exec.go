@@ -194,7 +194,7 @@ func (e *execution) target(pidfd int) (*nsenter.Namespaces, cgroup.Join, error) 
 	if err != nil {
 		return nil, cgroup.Join{}, err
 	}
-	join, err := e.container.cgroup.JoinAt(e.options.Cgroup)
+	join, err := e.container.cgroup.JoinAt(e.options.Cgroup, joinCredentials(ns))
 	if err != nil {
 		closeJoins(ns)
 		return nil, join, err

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hull/internal/fault"
+	"hull/libcontainer/cgroup"
 	"hull/nsenter"
 	"hull/spec"
 )
@@ -140,4 +141,17 @@ func heldCapabilities(s *specs.Spec) (uint64, error) {
 		return spec.AllCapabilities, nil
 	}
 	return spec.HeldCapabilities()
+}
+
+// joinCredentials says whether a process enters its cgroup from another user
+// namespace.
+func joinCredentials(ns *nsenter.Namespaces) cgroup.Credentials {
+	flags := ns.New
+	for _, j := range ns.Join {
+		flags |= j.Type
+	}
+	if flags&unix.CLONE_NEWUSER != 0 {
+		return cgroup.OtherCredentials
+	}
+	return cgroup.OwnCredentials
 }

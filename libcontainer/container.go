@@ -30,6 +30,10 @@ type Container struct {
 	init *Process
 }
 
+// Close gives back the descriptor that the value holds. The container itself
+// stays as it is.
+func (c *Container) Close() error { return c.dir.Close() }
+
 // ID returns the container's ID.
 func (c *Container) ID() string { return c.record.ID }
 

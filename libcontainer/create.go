@@ -270,7 +270,7 @@ func (n *creation) build(ctx context.Context) (*Container, error) {
 		return nil, err
 	}
 	// Until the stage has its namespaces, ending it is all there is to do.
-	if err := n.joinCgroup(namespaces); err != nil {
+	if err := n.joinCgroup(stage, namespaces); err != nil {
 		stage.Abort()
 		return nil, err
 	}
@@ -367,7 +367,7 @@ func launch(stdio Stdio, dir string, preserve int) (*nsenter.Stage, error) {
 }
 
 // joinCgroup makes the container's cgroup and says how the process gets there.
-func (n *creation) joinCgroup(ns *nsenter.Namespaces) error {
+func (n *creation) joinCgroup(stage *nsenter.Stage, ns *nsenter.Namespaces) error {
 	if err := n.cgroup.EnsureUnused(); err != nil {
 		return err
 	}
@@ -381,6 +381,9 @@ func (n *creation) joinCgroup(ns *nsenter.Namespaces) error {
 	}
 	n.closers = append(n.closers, join.Close)
 	ns.Cgroup = nsenter.Cgroup{Into: join.Into, Tasks: join.Tasks}
+	if join.Adopt {
+		return n.cgroup.Adopt(stage.PID())
+	}
 	return nil
 }
 

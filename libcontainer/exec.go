@@ -76,7 +76,7 @@ func (c *Container) execTarget(policy PausedPolicy) (int, error) {
 	}
 	switch {
 	case status == specs.StateStopped || status == specs.StateCreating:
-		return -1, fault.New("exec in", c.record.ID, ErrNotRunning)
+		return -1, fault.New("exec in", c.record.ID, ErrNotRunning).WithHint("cannot exec in a stopped container")
 	case status == StatusPaused && policy == RefusePaused:
 		return -1, fault.New("exec in", c.record.ID, ErrPaused)
 	}

@@ -130,6 +130,10 @@ func Launch(exe *Executable, in Inherit) (*Stage, error) {
 // the program travels in the plan. One P is all that init needs.
 func stageEnv() []string { return []string{"GOMAXPROCS=1"} }
 
+// PID returns the pid of the stage, which waits in the caller's namespaces. What
+// it is moved into, the init process is born in.
+func (s *Stage) PID() int { return s.pid }
+
 // Enter sends the stage into its namespaces and returns the pid of the init
 // process, which is a child of the caller, and the caller's end of the link.
 // The stage itself is gone when Enter returns.

@@ -14,7 +14,7 @@ import (
 // capabilityNames are the capabilities of capabilities(7) in the order of their
 // numbers. The last one came with Linux 5.9, so every kernel that hull runs on
 // has all of them.
-var capabilityNames = [...]string{
+var capabilityNames = [...]string{ //nolint:gochecknoglobals // a table, never written
 	"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER",
 	"CAP_FSETID", "CAP_KILL", "CAP_SETGID", "CAP_SETUID",
 	"CAP_SETPCAP", "CAP_LINUX_IMMUTABLE", "CAP_NET_BIND_SERVICE", "CAP_NET_BROADCAST",

@@ -124,7 +124,7 @@ func resolveDir(joined, written string) (string, error) {
 	if err != nil {
 		return "", fault.New("open", path, err).WithHint("root.path must be a directory")
 	}
-	unix.Close(fd)
+	_ = unix.Close(fd) // O_PATH: there is nothing to lose
 	resolved, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return "", fault.New("resolve", path, cause(err)).WithHint("root.path")
@@ -210,7 +210,8 @@ func (c *compiler) statSource(m *mount) {
 // expandCgroup puts the steps of a cgroup mount in its place: see Inputs.
 func expandCgroup(m plan.Mount, steps []plan.Mount) []plan.Mount {
 	out := make([]plan.Mount, len(steps))
-	for i, step := range steps {
+	for i := range steps {
+		step := steps[i]
 		step.Name = m.Name
 		step.Target = filepath.Join(m.Target, step.Target)
 		if step.Kind != plan.Link {

@@ -66,11 +66,11 @@ func translateMount(p *problems, s *specs.Spec, i int, warn func(error)) mount {
 	}}
 	// Some tools write the type "bind" without the option. No filesystem has
 	// that name, so nothing else can be meant.
-	isBind := o.bind || in.Type == "bind"
+	o.bind = o.bind || in.Type == "bind"
 	switch {
 	case o.remount:
 		m.Kind = plan.Reconfigure
-	case isBind:
+	case o.bind:
 		m.Kind = plan.Bind
 	}
 	switch {
@@ -79,7 +79,7 @@ func translateMount(p *problems, s *specs.Spec, i int, warn func(error)) mount {
 	case m.Target == "/" && m.Kind != plan.Reconfigure:
 		p.add(at(name, "destination"), "must not be the root of the container")
 	}
-	if isBind {
+	if o.bind {
 		bindOptions(p, &m, o)
 	} else {
 		filesystemOptions(p, &m, o, linux(s).MountLabel)
@@ -89,7 +89,7 @@ func translateMount(p *problems, s *specs.Spec, i int, warn func(error)) mount {
 		m.Flags |= plan.FallbackBind
 	}
 	mountIDMap(p, s, in, &m, o)
-	mountWarnings(in, &m, o, isBind, warn)
+	mountWarnings(in, &m, o, warn)
 	return m
 }
 
@@ -197,7 +197,7 @@ func containerIDMap(p *problems, s *specs.Spec, m *mount) {
 
 // mountWarnings reports what is accepted but does nothing, or soon will not be
 // accepted.
-func mountWarnings(in *specs.Mount, m *mount, o *mountOptions, isBind bool, warn func(error)) {
+func mountWarnings(in *specs.Mount, m *mount, o *mountOptions, warn func(error)) {
 	if warn == nil {
 		return
 	}
@@ -205,7 +205,7 @@ func mountWarnings(in *specs.Mount, m *mount, o *mountOptions, isBind bool, warn
 		warn(fault.Newf("", at(m.Name, "destination"), "relative paths are deprecated, %s is used", m.Target))
 	}
 	ineffective := slices.Clone(o.unheard)
-	if isBind {
+	if o.bind {
 		for _, opt := range o.superblock {
 			ineffective = append(ineffective, opt.Key)
 		}

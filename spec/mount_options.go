@@ -64,7 +64,7 @@ type option struct {
 // options are all mount options that hull knows, by name. Whatever is not here
 // goes to the filesystem. To add one, add a row in the order of the names; it
 // appears in Features by itself.
-var options = [...]option{
+var options = [...]option{ //nolint:gochecknoglobals // a table, never written
 	{"async", superblock, oneMount, unset, 0},
 	{"atime", accessTime, oneMount, unset, unix.MOUNT_ATTR_NOATIME},
 	{"bind", bind, oneMount, set, 0},
@@ -213,6 +213,15 @@ func (m *mountOptions) add(text string) {
 		m.data = append(m.data, dataOption(key, value, hasValue))
 		return
 	}
+	if o.kind == idMapped {
+		m.idMap, m.idMapScope = text, o.scope
+		return
+	}
+	m.apply(o)
+}
+
+// apply carries out an option that the table has.
+func (m *mountOptions) apply(o *option) {
 	attrs := &m.attrs
 	if o.scope == wholeTree {
 		attrs = &m.treeAttrs
@@ -223,13 +232,13 @@ func (m *mountOptions) add(text string) {
 	case accessTime:
 		attrs.applyTime(o)
 	case superblock:
-		m.superblock = append(m.superblock, plan.FSOption{Key: key, IsFlag: true})
+		m.superblock = append(m.superblock, plan.FSOption{Key: o.name, IsFlag: true})
 	case propagation:
 		m.propagation = append(m.propagation, o.flag)
 	case extension:
 		m.flags |= plan.MountFlags(o.flag)
 	case unheard:
-		m.unheard = append(m.unheard, key)
+		m.unheard = append(m.unheard, o.name)
 	case bind:
 		m.bind = true
 		if o.scope == wholeTree {
@@ -237,8 +246,7 @@ func (m *mountOptions) add(text string) {
 		}
 	case remount:
 		m.remount = true
-	case idMapped:
-		m.idMap, m.idMapScope = text, o.scope
+	case inert, idMapped: // nothing to do, done by add
 	}
 }
 

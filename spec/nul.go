@@ -62,6 +62,7 @@ func (f nulFinder) walk(v reflect.Value, here *step) {
 		}
 	case reflect.Struct:
 		f.fields(v, here)
+	default: // holds no string
 	}
 }
 
@@ -74,9 +75,9 @@ func (f nulFinder) fields(v reflect.Value, here *step) {
 		switch field := v.Field(i); field.Kind() {
 		case reflect.String, reflect.Pointer, reflect.Slice, reflect.Map, reflect.Struct:
 			if !field.IsZero() {
-				name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
-				f.walk(field, &step{before: here, name: name})
+				f.walk(field, &step{before: here, name: jsonName(t.Field(i))})
 			}
+		default: // holds no string; skipping it here saves the path
 		}
 	}
 }

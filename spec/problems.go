@@ -7,12 +7,12 @@ import (
 	"hull/internal/fault"
 )
 
-// Invalid is all that is wrong with a configuration: one error a fault, each a
+// InvalidError is all that is wrong with a configuration: one error a fault, each a
 // *fault.Error whose Object is the JSON path. It is never empty.
-type Invalid []error
+type InvalidError []error
 
 // Error renders the faults on one line, because engines show one line of log.
-func (e Invalid) Error() string {
+func (e InvalidError) Error() string {
 	var b strings.Builder
 	for i, err := range e {
 		if i > 0 {
@@ -24,12 +24,12 @@ func (e Invalid) Error() string {
 }
 
 // Unwrap returns the faults, for errors.Is and errors.As.
-func (e Invalid) Unwrap() []error { return e }
+func (e InvalidError) Unwrap() []error { return e }
 
 // problems collects faults. The translators of this package report to one, so
 // that Validate finds what Compile would stumble over with the same code.
 type problems struct {
-	found Invalid
+	found InvalidError
 }
 
 // add reports that the value at the JSON path is wrong.

@@ -44,39 +44,30 @@ func rlimits(p *problems, process *specs.Process) []Rlimit {
 
 // rlimitResource translates a name of getrlimit(2).
 func rlimitResource(name string) (int, bool) {
-	switch name {
-	case "RLIMIT_CPU":
-		return unix.RLIMIT_CPU, true
-	case "RLIMIT_FSIZE":
-		return unix.RLIMIT_FSIZE, true
-	case "RLIMIT_DATA":
-		return unix.RLIMIT_DATA, true
-	case "RLIMIT_STACK":
-		return unix.RLIMIT_STACK, true
-	case "RLIMIT_CORE":
-		return unix.RLIMIT_CORE, true
-	case "RLIMIT_RSS":
-		return unix.RLIMIT_RSS, true
-	case "RLIMIT_NPROC":
-		return unix.RLIMIT_NPROC, true
-	case "RLIMIT_NOFILE":
-		return unix.RLIMIT_NOFILE, true
-	case "RLIMIT_MEMLOCK":
-		return unix.RLIMIT_MEMLOCK, true
-	case "RLIMIT_AS":
-		return unix.RLIMIT_AS, true
-	case "RLIMIT_LOCKS":
-		return unix.RLIMIT_LOCKS, true
-	case "RLIMIT_SIGPENDING":
-		return unix.RLIMIT_SIGPENDING, true
-	case "RLIMIT_MSGQUEUE":
-		return unix.RLIMIT_MSGQUEUE, true
-	case "RLIMIT_NICE":
-		return unix.RLIMIT_NICE, true
-	case "RLIMIT_RTPRIO":
-		return unix.RLIMIT_RTPRIO, true
-	case "RLIMIT_RTTIME":
-		return unix.RLIMIT_RTTIME, true
+	for _, r := range [...]struct {
+		name   string
+		number int
+	}{
+		{"RLIMIT_CPU", unix.RLIMIT_CPU},
+		{"RLIMIT_FSIZE", unix.RLIMIT_FSIZE},
+		{"RLIMIT_DATA", unix.RLIMIT_DATA},
+		{"RLIMIT_STACK", unix.RLIMIT_STACK},
+		{"RLIMIT_CORE", unix.RLIMIT_CORE},
+		{"RLIMIT_RSS", unix.RLIMIT_RSS},
+		{"RLIMIT_NPROC", unix.RLIMIT_NPROC},
+		{"RLIMIT_NOFILE", unix.RLIMIT_NOFILE},
+		{"RLIMIT_MEMLOCK", unix.RLIMIT_MEMLOCK},
+		{"RLIMIT_AS", unix.RLIMIT_AS},
+		{"RLIMIT_LOCKS", unix.RLIMIT_LOCKS},
+		{"RLIMIT_SIGPENDING", unix.RLIMIT_SIGPENDING},
+		{"RLIMIT_MSGQUEUE", unix.RLIMIT_MSGQUEUE},
+		{"RLIMIT_NICE", unix.RLIMIT_NICE},
+		{"RLIMIT_RTPRIO", unix.RLIMIT_RTPRIO},
+		{"RLIMIT_RTTIME", unix.RLIMIT_RTTIME},
+	} {
+		if r.name == name {
+			return r.number, true
+		}
 	}
 	return 0, false
 }

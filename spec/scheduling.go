@@ -46,25 +46,38 @@ func scheduler(p *problems, s *specs.Scheduler) []byte {
 
 // schedValues checks that each value fits the policy (sched(7)).
 func schedValues(p *problems, s *specs.Scheduler) {
-	var (
-		niced    = s.Policy == specs.SchedOther || s.Policy == specs.SchedBatch
-		realtime = s.Policy == specs.SchedFIFO || s.Policy == specs.SchedRR
-		deadline = s.Policy == specs.SchedDeadline
-	)
-	if niced && (s.Nice < -20 || s.Nice > 19) {
-		p.add("process.scheduler.nice", "%d is not from -20 to 19", s.Nice)
+	switch s.Policy {
+	case specs.SchedOther, specs.SchedBatch:
+		if s.Nice < -20 || s.Nice > 19 {
+			p.add("process.scheduler.nice", "%d is not from -20 to 19", s.Nice)
+		}
+	case specs.SchedDeadline:
+		schedDeadline(p, s)
+	default: // what the others need is below
 	}
+	schedPriority(p, s)
+	if s.Policy != specs.SchedDeadline && (s.Runtime != 0 || s.Deadline != 0 || s.Period != 0) {
+		p.add("process.scheduler.runtime", "runtime, deadline and period need the policy SCHED_DEADLINE")
+	}
+}
+
+// schedPriority checks the static priority, which real time needs and nothing
+// else may have.
+func schedPriority(p *problems, s *specs.Scheduler) {
+	realtime := s.Policy == specs.SchedFIFO || s.Policy == specs.SchedRR
 	if realtime && (s.Priority < 1 || s.Priority > 99) {
 		p.add("process.scheduler.priority", "%d is not from 1 to 99", s.Priority)
 	}
 	if !realtime && s.Priority != 0 {
 		p.add("process.scheduler.priority", "needs the policy SCHED_FIFO or SCHED_RR")
 	}
-	if deadline && (s.Runtime == 0 || s.Runtime > s.Deadline || s.Period != 0 && s.Deadline > s.Period) {
+}
+
+// schedDeadline checks runtime <= deadline <= period, where no period stands for
+// one as long as the deadline.
+func schedDeadline(p *problems, s *specs.Scheduler) {
+	if s.Runtime == 0 || s.Runtime > s.Deadline || s.Period != 0 && s.Deadline > s.Period {
 		p.add("process.scheduler.runtime", "must be above 0, at most deadline, and that at most period")
-	}
-	if !deadline && (s.Runtime != 0 || s.Deadline != 0 || s.Period != 0) {
-		p.add("process.scheduler.runtime", "runtime, deadline and period need the policy SCHED_DEADLINE")
 	}
 }
 

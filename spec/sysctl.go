@@ -31,7 +31,7 @@ func sysctls(p *problems, s *specs.Spec) []plan.Sysctl {
 		case !known:
 			p.add(path, "does not belong to a namespace, so it would change the host")
 		case Namespace(s, ns) == nil:
-			p.add(path, "needs a %s namespace", ns)
+			p.add(path, "needs a namespace of type %s", ns)
 		}
 		list = append(list, plan.Sysctl{Key: key, Value: linux(s).Sysctl[name]})
 	}

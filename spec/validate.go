@@ -1,7 +1,9 @@
 package spec
 
 import (
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -11,7 +13,7 @@ import (
 const maxUTSName = 64
 
 // Validate checks a configuration and reports everything that is wrong with it
-// at once, as an Invalid. It looks at the document only: whether files exist and
+// at once, as an InvalidError. It looks at the document only: whether files exist and
 // what the kernel can do shows later. The parts that belong to other packages
 // (linux.seccomp, linux.resources but its devices, linux.cgroupsPath) are theirs
 // to check.
@@ -176,7 +178,8 @@ func timeNamespace(p *problems, s *specs.Spec) {
 	case ns.Path != "":
 		p.add("linux.timeOffsets", "cannot be set for a time namespace that is joined")
 	}
-	for clock, offset := range s.Linux.TimeOffsets {
+	for _, clock := range slices.Sorted(maps.Keys(s.Linux.TimeOffsets)) {
+		offset := s.Linux.TimeOffsets[clock]
 		path := at("linux", "timeOffsets", clock)
 		if clock != "monotonic" && clock != "boottime" {
 			p.add(path, "unknown clock (one of monotonic, boottime)")
@@ -207,7 +210,8 @@ func deviceRules(p *problems, r *specs.LinuxResources) {
 }
 
 func netDevices(p *problems, s *specs.Spec) {
-	for host, d := range s.Linux.NetDevices {
+	for _, host := range slices.Sorted(maps.Keys(s.Linux.NetDevices)) {
+		d := s.Linux.NetDevices[host]
 		path := at("linux", "netDevices", host)
 		if Namespace(s, specs.NetworkNamespace) == nil {
 			p.add(path, "needs a network namespace")

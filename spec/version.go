@@ -53,5 +53,6 @@ func identifiers(s string) bool {
 
 func notIdentifier(r rune) bool {
 	letter := r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
-	return !letter && !(r >= '0' && r <= '9') && r != '-'
+	digit := r >= '0' && r <= '9'
+	return !letter && !digit && r != '-'
 }

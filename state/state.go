@@ -174,8 +174,15 @@ func List(root string) ([]string, error) {
 	return ids, nil
 }
 
-// Close releases the directory and its lock.
-func (d *Dir) Close() error { return unix.Close(d.fd) }
+// Close releases the directory and its lock. Closing twice does no harm.
+func (d *Dir) Close() error {
+	if d.fd < 0 {
+		return nil
+	}
+	fd := d.fd
+	d.fd = -1
+	return unix.Close(fd)
+}
 
 // Lock waits for the exclusive lock; create, start and delete hold it.
 func (d *Dir) Lock() error {

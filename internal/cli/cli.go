@@ -32,14 +32,21 @@ type Build struct {
 // Main runs the command line args, the program's name first, and returns the
 // exit status.
 func Main(args []string, b Build) int {
-	p := &program{
+	return newProgram(args, b, os.Stdout, os.Stderr).main()
+}
+
+func newProgram(args []string, b Build, out io.Writer, stderr *os.File) *program {
+	return &program{
 		args:  args,
 		name:  filepath.Base(args[0]),
 		build: b,
-		out:   os.Stdout,
-		err:   os.Stderr,
-		log:   newLogger(os.Stderr),
+		out:   out,
+		err:   stderr,
+		log:   newLogger(stderr),
 	}
+}
+
+func (p *program) main() int {
 	defer p.log.Close()
 	if err := p.run(); err != nil {
 		return p.fail(err)
@@ -66,7 +73,7 @@ type program struct {
 	name   string // what it was called as
 	build  Build
 	out    io.Writer
-	err    io.Writer
+	err    *os.File
 	log    *logger
 	status int // exit status of the command, if it did not fail
 }

@@ -30,6 +30,7 @@ type child interface {
 type foreground struct {
 	log     *logger
 	signals chan os.Signal
+	caught  chan struct{} // closed when signals are caught
 	cancel  context.CancelCauseFunc
 
 	mu      sync.Mutex
@@ -38,15 +39,21 @@ type foreground struct {
 	pending []unix.Signal
 }
 
-// newForeground catches signals from now on, and returns a context that ends
+// newForeground catches signals from soon on, and returns a context that ends
 // when one comes that should end this program before there is a child.
 func (p *program) newForeground(ctx context.Context) (*foreground, context.Context) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	f := &foreground{log: p.log, signals: make(chan os.Signal, 64), cancel: cancel}
+	f := &foreground{
+		log:     p.log,
+		signals: make(chan os.Signal, 64),
+		caught:  make(chan struct{}),
+		cancel:  cancel,
+	}
 	go func() {
 		// Registering 64 signals takes longer than much of what has to be
 		// done before the child runs, and can be done meanwhile.
 		signal.Notify(f.signals)
+		close(f.caught)
 		for sig := range f.signals {
 			f.handle(sig.(unix.Signal))
 		}
@@ -55,7 +62,9 @@ func (p *program) newForeground(ctx context.Context) (*foreground, context.Conte
 }
 
 func (f *foreground) close() {
+	<-f.caught
 	signal.Stop(f.signals)
+	close(f.signals)
 	f.cancel(nil)
 }
 
@@ -66,7 +75,7 @@ func (f *foreground) run(c child, start func() error) (status int, err error) {
 	if console := c.Console(); console != nil {
 		screen, err := tty.Attach(console, tty.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
 		if err != nil {
-			return 0, err
+			return 0, errors.Join(err, kill(c))
 		}
 		// Whatever happens from here on, the caller gets its terminal back.
 		defer func() { err = errors.Join(err, screen.Close()) }()
@@ -134,6 +143,13 @@ func (f *foreground) forward(sig unix.Signal) {
 	if err != nil && !errors.Is(err, libcontainer.ErrNotRunning) && !errors.Is(err, unix.ESRCH) {
 		f.log.warn(err)
 	}
+}
+
+// kill ends c, which nobody would attend to.
+func kill(c child) error {
+	err := c.Signal(unix.SIGKILL)
+	_, werr := c.Wait()
+	return errors.Join(err, werr)
 }
 
 // wait reaps children as they end until c does, and returns its status. It

@@ -1,6 +1,7 @@
 package inroot
 
 import (
+	"errors"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -58,7 +59,7 @@ type maker func(dir Handle, name string) error
 // makes one outside (CVE-2024-45310).
 func (r Root) create(unsafePath string, links int, mk maker) (Handle, error) {
 	h, err := r.Open(unsafePath)
-	if err != unix.ENOENT {
+	if !errors.Is(err, unix.ENOENT) {
 		return h, err
 	}
 	parent, name := split(unsafePath)
@@ -72,10 +73,10 @@ func (r Root) create(unsafePath string, links int, mk maker) (Handle, error) {
 	if !single(name) {
 		return r.Open(unsafePath)
 	}
-	switch err := mk(dir, name); err {
-	case nil:
+	switch err := mk(dir, name); {
+	case err == nil:
 		return dir.Child(name, unix.O_PATH)
-	case unix.EEXIST:
+	case errors.Is(err, unix.EEXIST):
 		return r.createBehind(dir, parent, name, links, mk)
 	default:
 		return Handle{}, err

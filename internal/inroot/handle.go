@@ -1,6 +1,8 @@
 package inroot
 
 import (
+	"errors"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -86,7 +88,7 @@ func (h Handle) Symlink(content, name string) error {
 		return unix.EINVAL
 	}
 	err := unix.Symlinkat(content, h.FD(), name)
-	if err != unix.EEXIST {
+	if !errors.Is(err, unix.EEXIST) {
 		return err
 	}
 	if has, linkErr := h.Readlink(name); linkErr != nil || has != content {

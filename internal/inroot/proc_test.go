@@ -1,6 +1,7 @@
 package inroot
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"strings"
@@ -52,7 +53,7 @@ func TestWriteSysctlWritesInTheContainersNamespaces(t *testing.T) {
 	if err != nil {
 		t.Skip(err)
 	}
-	testkit.In(t, syscall.CLONE_NEWNET|syscall.CLONE_NEWNS, func(t *testing.T) {
+	testkit.In(t, syscall.CLONE_NEWNET|syscall.CLONE_NEWNS, func() {
 		var p Proc
 		defer p.Close()
 		const key = "net.ipv4.ip_unprivileged_port_start"
@@ -74,13 +75,13 @@ func TestWriteSysctlWritesInTheContainersNamespaces(t *testing.T) {
 	if testkit.Inside(t) {
 		return
 	}
-	if after, _ := os.ReadFile("/proc/sys/net/ipv4/ip_unprivileged_port_start"); string(after) != string(before) {
+	if after, _ := os.ReadFile("/proc/sys/net/ipv4/ip_unprivileged_port_start"); !bytes.Equal(after, before) {
 		t.Errorf("the host's value was %q and is %q", before, after)
 	}
 }
 
 func TestThePrivateProcfsIsNotCoveredByMounts(t *testing.T) {
-	testkit.In(t, syscall.CLONE_NEWNS, func(t *testing.T) {
+	testkit.In(t, syscall.CLONE_NEWNS, func() {
 		if err := unix.Mount("", "/", "", unix.MS_PRIVATE|unix.MS_REC, ""); err != nil {
 			t.Fatal(err)
 		}
@@ -106,7 +107,7 @@ func TestThePrivateProcfsIsNotCoveredByMounts(t *testing.T) {
 }
 
 func TestTheHostsProcfsIsTakenOnlyWhereNothingIsMounted(t *testing.T) {
-	testkit.In(t, syscall.CLONE_NEWNS|syscall.CLONE_NEWUSER, func(t *testing.T) {
+	testkit.In(t, syscall.CLONE_NEWNS|syscall.CLONE_NEWUSER, func() {
 		// The pid namespace is the host's: a new procfs is refused.
 		if _, err := newProcfs(processesOnly); !errors.Is(err, unix.EPERM) {
 			t.Fatalf("a new procfs: %v", err)

@@ -17,6 +17,8 @@
 package inroot
 
 import (
+	"errors"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -82,7 +84,7 @@ func openat2(dir Handle, path string, flags int, resolve uint64) (Handle, error)
 		if err == nil {
 			return Own(fd), nil
 		}
-		if err != unix.EAGAIN && err != unix.EINTR {
+		if !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EINTR) {
 			return Handle{}, err
 		}
 	}

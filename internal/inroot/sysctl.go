@@ -1,6 +1,7 @@
 package inroot
 
 import (
+	"errors"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -29,34 +30,32 @@ func (p *Proc) WriteSysctl(key, value string) error {
 	if err == nil {
 		return nil
 	}
-	errno := errnoOf(err)
-	if errno == 0 {
-		return fault.New(op, key, err)
+	// The path in /proc says nothing that the key does not.
+	var errno unix.Errno
+	if errors.As(err, &errno) {
+		err = errno
 	}
-	return &fault.Error{Op: op, Object: key, Cause: errno, Hint: sysctlHint(errno, value)}
+	return &fault.Error{Op: op, Object: key, Cause: err, Hint: sysctlHint(err, value)}
 }
 
-func sysctlHint(errno unix.Errno, value string) string {
-	switch errno {
-	case unix.ENOENT:
-		return "this kernel has no such parameter, or it is not in the container's namespaces"
-	case unix.EINVAL, unix.ERANGE:
-		return "the kernel does not accept the value " + value
-	case unix.EACCES, unix.EPERM, unix.EROFS:
-		return "the container's namespaces do not own this parameter"
-	case unix.EXDEV:
-		return "something is mounted over it in /proc"
+func sysctlHint(err error, value string) string {
+	for _, h := range [...]struct {
+		errno unix.Errno
+		hint  string
+	}{
+		{unix.ENOENT, "this kernel has no such parameter, or it is not in the container's namespaces"},
+		{unix.EINVAL, "the kernel does not accept the value " + value},
+		{unix.ERANGE, "the kernel does not accept the value " + value},
+		{unix.EACCES, "the container's namespaces do not own this parameter"},
+		{unix.EPERM, "the container's namespaces do not own this parameter"},
+		{unix.EROFS, "/proc/sys is read-only"},
+		{unix.EXDEV, "something is mounted over it in /proc"},
+	} {
+		if errors.Is(err, h.errno) {
+			return h.hint
+		}
 	}
 	return ""
-}
-
-// errnoOf is the errno in err, or 0.
-func errnoOf(err error) unix.Errno {
-	if f, ok := err.(*fault.Error); ok { //nolint:errorlint // made by openBelow
-		err = f.Cause
-	}
-	errno, _ := err.(unix.Errno) //nolint:errorlint // as above
-	return errno
 }
 
 // sysctlPath is key as a path below /proc.

@@ -7,7 +7,6 @@ package testkit
 import (
 	"os"
 	"os/exec"
-	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -21,7 +20,7 @@ const marker = "HULL_TESTKIT_INSIDE"
 const IDs = 60000
 
 // RequireRoot skips the test without root.
-func RequireRoot(t testing.TB) {
+func RequireRoot(t *testing.T) {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("needs root")
@@ -29,7 +28,7 @@ func RequireRoot(t testing.TB) {
 }
 
 // RequireTool skips the test without the program name, and returns its path.
-func RequireTool(t testing.TB, name string) string {
+func RequireTool(t *testing.T, name string) string {
 	t.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil {
@@ -42,11 +41,15 @@ func RequireTool(t testing.TB, name string) string {
 // binary again, for this one test. Nothing in the test may come before or
 // after In but what may be done twice. Temporary directories of the child are
 // removed by the parent, because the child may have changed its root.
-func In(t *testing.T, cloneflags uintptr, body func(t *testing.T)) {
+func In(t *testing.T, cloneflags uintptr, body func()) {
 	t.Helper()
-	if os.Getenv(marker) == t.Name() {
-		body(t)
+	switch child() {
+	case "":
+	case t.Name():
+		body()
 		return
+	default:
+		t.Skip("this child is for " + child())
 	}
 	RequireRoot(t)
 	cmd := Command(t, "/proc/self/exe")
@@ -55,22 +58,52 @@ func In(t *testing.T, cloneflags uintptr, body func(t *testing.T)) {
 	Report(t, string(out), err)
 }
 
+// TempDir is t.TempDir for the body of In: the parent removes it, because the
+// child has mounts there, or another root by then.
+func TempDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "") //nolint:usetesting // t would remove it
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
 // Command is how In starts the child; program may be a tracer that takes the
 // test binary's command line as its last arguments.
 func Command(t *testing.T, program string, args ...string) *exec.Cmd {
 	t.Helper()
 	parts := strings.Split(t.Name(), "/")
 	for i, p := range parts {
-		parts[i] = "^" + regexp.QuoteMeta(p) + "$"
+		parts[i] = "^" + quote(p) + "$"
 	}
 	args = append(args, "-test.v", "-test.count=1", "-test.run="+strings.Join(parts, "/"))
 	cmd := exec.Command(program, args...)
-	cmd.Env = append(os.Environ(), marker+"="+t.Name(), "TMPDIR="+t.TempDir())
+	cmd.Env = append(os.Environ(), //nolint:forbidigo // this is for tests only
+		marker+"="+t.Name(), "TMPDIR="+t.TempDir())
 	return cmd
 }
 
+// child is the test that this process is a child of, or "".
+func child() string { return os.Getenv(marker) } //nolint:forbidigo // this is for tests only
+
+// quote makes a regular expression that is name.
+func quote(name string) string {
+	var b strings.Builder
+	for _, c := range name {
+		if strings.ContainsRune(`\.+*?()|[]{}^$`, c) {
+			b.WriteByte('\\')
+		}
+		b.WriteRune(c)
+	}
+	return b.String()
+}
+
 // Inside tells whether this is the child of In.
-func Inside(t *testing.T) bool { return os.Getenv(marker) == t.Name() }
+func Inside(t *testing.T) bool {
+	t.Helper()
+	return child() == t.Name()
+}
 
 // Namespaces are the attributes of a child in new namespaces.
 func Namespaces(cloneflags uintptr) *syscall.SysProcAttr {

@@ -19,7 +19,7 @@ import (
 //	fifo NAME
 //
 // Directories on the way are made too.
-func Tree(t testing.TB, dir string, lines ...string) {
+func Tree(t *testing.T, dir string, lines ...string) {
 	t.Helper()
 	for _, line := range lines {
 		if err := entry(dir, strings.Fields(line)); err != nil {
@@ -63,7 +63,7 @@ func makeDir(path, mode string) error {
 }
 
 // List is what is below dir, as lines "NAME TYPE" in order.
-func List(t testing.TB, dir string) []string {
+func List(t *testing.T, dir string) []string {
 	t.Helper()
 	var list []string
 	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {

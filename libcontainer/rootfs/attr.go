@@ -1,6 +1,7 @@
 package rootfs
 
 import (
+	"errors"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -65,13 +66,13 @@ func setAttributes(tree inroot.Handle, m *plan.Mount) error {
 
 func attrError(tree inroot.Handle, attr *unix.MountAttr, err error) error {
 	const op = "set mount attributes"
-	switch err {
-	case unix.EPERM:
+	switch {
+	case errors.Is(err, unix.EPERM):
 		if locked := lockedFlags(tree, attr); locked != "" {
 			return &fault.Error{Op: op, Cause: err, Hint: locked +
 				" is locked: a mount that a more privileged user namespace made keeps it; do not ask for the opposite"}
 		}
-	case unix.EINVAL:
+	case errors.Is(err, unix.EINVAL):
 		return &fault.Error{Op: op, Cause: err, Hint: "not a mount point, or a flag that this kernel or filesystem does not have"}
 	}
 	return fault.New(op, "", err)

@@ -1,6 +1,8 @@
 package rootfs
 
 import (
+	"errors"
+
 	"golang.org/x/sys/unix"
 
 	"hull/internal/fault"
@@ -30,15 +32,24 @@ func copyUp(from, to inroot.Handle) error {
 		defer src.Close()
 		var st unix.Stat_t
 		if st, err = src.Stat(); err == nil {
-			ignoreUnmapped(unix.Fchownat(to.FD(), ".", int(st.Uid), int(st.Gid), 0))
-			copyAttributes(src, to)
-			err = c.directory(src, to, "")
+			err = c.top(src, to, &st)
 		}
 	}
 	if err != nil {
 		return fault.New("copy up", "", err)
 	}
 	return nil
+}
+
+// top copies the directory itself but for its mode, which the options of the
+// tmpfs have settled.
+func (c *copier) top(src, dst inroot.Handle, st *unix.Stat_t) error {
+	err := unix.Fchownat(dst.FD(), ".", int(st.Uid), int(st.Gid), 0)
+	if err := ignoreUnmapped(err); err != nil {
+		return err
+	}
+	copyAttributes(src, dst)
+	return c.directory(src, dst, "")
 }
 
 func (c *copier) directory(src, dst inroot.Handle, below string) error {
@@ -176,7 +187,7 @@ func copyInode(dst inroot.Handle, name string, st *unix.Stat_t) error {
 
 // ignoreUnmapped forgives an owner that the user namespace has no id for.
 func ignoreUnmapped(err error) error {
-	if err == unix.EINVAL || err == unix.EPERM {
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EPERM) {
 		return nil
 	}
 	return err

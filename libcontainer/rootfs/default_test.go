@@ -3,10 +3,12 @@ package rootfs
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -76,20 +78,25 @@ const marks = 0x68756c6c
 func mark() { _, _, _ = unix.RawSyscall(unix.SYS_PRCTL, marks, 0, 0) }
 
 func TestTheDefaultBundleIsBuilt(t *testing.T) {
-	testkit.In(t, mounts|syscall.CLONE_NEWPID|syscall.CLONE_NEWIPC, buildDefault)
+	testkit.In(t, mounts|syscall.CLONE_NEWPID|syscall.CLONE_NEWIPC, func() { buildDefault(t) })
 }
 
 func buildDefault(t *testing.T) {
+	t.Helper()
 	b := newBox(t, "dir proc", "dir sys", "dir dev", "dir etc")
 	specDefault(&b.plan)
 	unix.Umask(0o077)
+	runtime.LockOSThread()
 	mark()
+	start := time.Now()
 	fs, err := Prepare(&b.plan, nil)
 	b.must(err)
 	b.fs = fs
 	b.must(fs.MountAll())
 	b.enter()
+	took := time.Since(start)
 	mark()
+	t.Logf("built in %v", took)
 	b.wantMount("/", " ro,")
 	b.wantMount("/proc", " rw,relatime", "- proc proc")
 	b.wantMount("/dev", "rw,nosuid - tmpfs tmpfs", "mode=755")
@@ -118,7 +125,55 @@ func buildDefault(t *testing.T) {
 	}
 }
 
-func mountTable(t testing.TB) string {
+// The budget of init is 600 system calls in all.
+func TestTheDefaultBundleTakesAtMost250SystemCalls(t *testing.T) {
+	if testkit.Inside(t) {
+		buildDefault(t)
+		return
+	}
+	testkit.RequireRoot(t)
+	strace := testkit.RequireTool(t, "strace")
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	trace := filepath.Join(t.TempDir(), "trace")
+	cmd := testkit.Command(t, strace, "-f", "-o", trace, exe)
+	cmd.SysProcAttr = testkit.Namespaces(mounts | syscall.CLONE_NEWIPC)
+	out, err := cmd.CombinedOutput()
+	testkit.Report(t, string(out), err)
+	text, err := os.ReadFile(trace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := countMarked(string(text)); n < 100 || n > 250 {
+		t.Errorf("%d system calls", n)
+	} else {
+		t.Logf("%d system calls", n)
+	}
+}
+
+// countMarked counts the calls between two marks in strace's text, of the
+// thread that made the marks.
+func countMarked(trace string) (n int) {
+	thread := ""
+	for line := range strings.Lines(trace) {
+		pid, call, _ := strings.Cut(line, " ")
+		call = strings.TrimLeft(call, " ")
+		switch {
+		case strings.HasPrefix(call, "prctl(0x68756c6c"):
+			if thread != "" {
+				return n
+			}
+			thread = pid
+		case pid == thread && !strings.HasPrefix(call, "<...") && !strings.HasPrefix(call, "---"):
+			n++
+		}
+	}
+	return 0
+}
+
+func mountTable(t *testing.T) string {
 	t.Helper()
 	table, err := readMountTable()
 	if err != nil {

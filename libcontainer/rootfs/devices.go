@@ -1,6 +1,7 @@
 package rootfs
 
 import (
+	"errors"
 	"path"
 
 	"golang.org/x/sys/unix"
@@ -70,12 +71,12 @@ func (d *directory) makeDevice(dev *plan.Device) error {
 		return d.bindDevice(dev, name)
 	}
 	err = d.Mknod(name, dev.Mode, unix.Mkdev(dev.Major, dev.Minor))
-	switch err {
-	case nil:
+	switch {
+	case err == nil:
 		return d.ownDevice(dev, name)
-	case unix.EEXIST:
+	case errors.Is(err, unix.EEXIST):
 		return d.acceptDevice(dev, name)
-	case unix.EPERM:
+	case errors.Is(err, unix.EPERM):
 		// Without CAP_MKNOD, or in a user namespace.
 		return d.bindDevice(dev, name)
 	}
@@ -87,7 +88,7 @@ func (d *directory) ownDevice(dev *plan.Device, name string) error {
 		return nil
 	}
 	err := unix.Fchownat(d.FD(), name, int(dev.UID), int(dev.GID), unix.AT_SYMLINK_NOFOLLOW)
-	if err == unix.EINVAL {
+	if errors.Is(err, unix.EINVAL) {
 		return &fault.Error{Op: "set the owner", Cause: err, Hint: "the id has no mapping in the user namespace"}
 	}
 	return err
@@ -119,8 +120,10 @@ func (d *directory) bindDevice(dev *plan.Device, name string) error {
 	fd, err := unix.OpenTree(unix.AT_FDCWD, dev.Path,
 		unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_SYMLINK_NOFOLLOW)
 	if err != nil {
-		return &fault.Error{Op: "open the host's node", Cause: err,
-			Hint: "mknod(2) is not permitted here, so the host's node of the same path is bound"}
+		return &fault.Error{
+			Op: "open the host's node", Cause: err,
+			Hint: "mknod(2) is not permitted here, so the host's node of the same path is bound",
+		}
 	}
 	tree := inroot.Own(fd)
 	defer tree.Close()
@@ -143,7 +146,7 @@ func (d *directory) bindDevice(dev *plan.Device, name string) error {
 // file opens name, which may not be a symbolic link, and makes an empty file
 // if there is nothing (CVE-2025-52565, CVE-2026-88264).
 func (d *directory) file(name string) (inroot.Handle, error) {
-	if err := d.Mknod(name, unix.S_IFREG|0o666, 0); err != nil && err != unix.EEXIST {
+	if err := d.Mknod(name, unix.S_IFREG|0o666, 0); err != nil && !errors.Is(err, unix.EEXIST) {
 		return inroot.Handle{}, err
 	}
 	return d.Child(name, unix.O_PATH)
@@ -157,7 +160,7 @@ func (d *directory) makeLink(l *plan.Symlink) error {
 		return err
 	}
 	err = d.Symlink(l.Target, name)
-	if err != unix.EEXIST {
+	if !errors.Is(err, unix.EEXIST) {
 		return err
 	}
 	var st unix.Stat_t

@@ -1,6 +1,7 @@
 package rootfs
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 
@@ -33,10 +34,10 @@ func (r *Rootfs) Enter() error {
 }
 
 func pivotHint(err error) string {
-	switch err {
-	case unix.EINVAL:
+	switch {
+	case errors.Is(err, unix.EINVAL):
 		return "the current root may be a ramfs, which --no-pivot is for, or not be a mount point"
-	case unix.EBUSY:
+	case errors.Is(err, unix.EBUSY):
 		return "the new root is on the same mount as the current one"
 	}
 	return ""
@@ -125,12 +126,12 @@ func (r *Rootfs) detachOthers() error {
 func detach(path, fsType string) error {
 	err := unix.Unmount(path, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
 	switch {
-	case err == nil, err == unix.ENOENT:
+	case err == nil, errors.Is(err, unix.ENOENT):
 		return nil
 	case fsType != "proc" && fsType != "sysfs":
 		// Gone with the mount it was on, or locked to it.
 		return nil
-	case err == unix.EINVAL, err == unix.EPERM:
+	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.EPERM):
 		return unix.Mount("none", path, "tmpfs", unix.MS_RDONLY, "nr_inodes=1,nr_blocks=1")
 	}
 	return err

@@ -60,22 +60,22 @@ func hinted(err error, hint string) error {
 
 // newHint says what an errno of a new filesystem usually means.
 func newHint(m *plan.Mount, err error) string {
-	switch err {
-	case unix.ENODEV:
+	switch {
+	case errors.Is(err, unix.ENODEV):
 		return "this kernel has no filesystem of that type"
-	case unix.EPERM:
+	case errors.Is(err, unix.EPERM):
 		return refusedHint(m.Type)
-	case unix.EBUSY:
+	case errors.Is(err, unix.EBUSY):
 		if m.Type == "cgroup" {
 			return "the controllers are mounted in another combination, or belong to cgroup v2"
 		}
-	case unix.EINVAL:
+	case errors.Is(err, unix.EINVAL):
 		if m.Type == "devpts" {
 			return "an id in gid= or uid= may have no mapping in the user namespace"
 		}
-	case unix.ENOENT:
+	case errors.Is(err, unix.ENOENT):
 		return "the source, or a path among the options, does not exist"
-	case unix.EACCES:
+	case errors.Is(err, unix.EACCES):
 		return "a path among the options cannot be reached, or the device is read-only"
 	}
 	return ""
@@ -97,7 +97,7 @@ func refusedHint(fsType string) string {
 }
 
 func optionHint(o *plan.FSOption, err error) string {
-	if err == unix.EINVAL && (o.Key == "uid" || o.Key == "gid") {
+	if errors.Is(err, unix.EINVAL) && (o.Key == "uid" || o.Key == "gid") {
 		return "id " + o.Value + " may have no mapping in the user namespace"
 	}
 	return ""

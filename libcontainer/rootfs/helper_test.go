@@ -35,7 +35,7 @@ type box struct {
 // newBox makes a root with the entries of lines.
 func newBox(t *testing.T, lines ...string) *box {
 	t.Helper()
-	top := t.TempDir()
+	top := testkit.TempDir(t)
 	testkit.Tree(t, top, "dir root", "file canary/alive yes")
 	b := &box{T: t, root: filepath.Join(top, "root"), canary: filepath.Join(top, "canary")}
 	testkit.Tree(t, b.root, lines...)
@@ -117,7 +117,7 @@ func (b *box) enter() {
 }
 
 // mountAt is the line of mountinfo of the topmost mount at path, or "".
-func mountAt(t testing.TB, path string) string {
+func mountAt(t *testing.T, path string) string {
 	t.Helper()
 	table, err := readMountTable()
 	if err != nil {
@@ -135,7 +135,7 @@ func mountAt(t testing.TB, path string) string {
 // wantMount checks that the mount at path has all the words.
 func (b *box) wantMount(path string, words ...string) {
 	b.Helper()
-	line := mountAt(b, path)
+	line := mountAt(b.T, path)
 	if line == "" {
 		b.Errorf("nothing is mounted on %s", path)
 		return

@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hull/internal/fault"
+	"hull/internal/inroot"
 	"hull/libcontainer/plan"
 )
 
@@ -31,7 +32,7 @@ func (r *Rootfs) mountLegacy(m *plan.Mount, to *place) error {
 	if err != nil {
 		return fault.New("open the working directory", "", err)
 	}
-	defer unix.Close(back)
+	defer inroot.Own(back).Close()
 	dir := to.dir
 	if to.name != "" {
 		if dir, err = to.dir.Child(to.name, unix.O_PATH); err != nil {

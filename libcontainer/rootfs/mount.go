@@ -1,7 +1,7 @@
 package rootfs
 
 import (
-	"strings"
+	"errors"
 
 	"golang.org/x/sys/unix"
 
@@ -116,19 +116,19 @@ func cloneHost(path string, f plan.MountFlags) (inroot.Handle, error) {
 }
 
 func sourceHint(err error, f plan.MountFlags) string {
-	switch err {
-	case unix.ENOENT:
+	switch {
+	case errors.Is(err, unix.ENOENT):
 		return "it does not exist on the host"
-	case unix.EACCES:
+	case errors.Is(err, unix.EACCES):
 		return "the container's user cannot reach it"
-	case unix.EINVAL:
+	case errors.Is(err, unix.EINVAL):
 		if f&plan.Recursive == 0 {
 			return "its mount is unbindable, or has submounts that a user namespace may not hide: use rbind"
 		}
 		return "its mount is unbindable"
-	case unix.ELOOP:
+	case errors.Is(err, unix.ELOOP):
 		return "too many symbolic links"
-	case unix.EPERM:
+	case errors.Is(err, unix.EPERM):
 		return "CAP_SYS_ADMIN is missing"
 	}
 	return ""
@@ -154,7 +154,7 @@ func reconfigureFilesystem(target inroot.Handle, m *plan.Mount) error {
 	fd, err := unix.Fspick(target.FD(), "", unix.FSPICK_EMPTY_PATH|unix.FSPICK_CLOEXEC)
 	if err != nil {
 		hint := ""
-		if err == unix.EINVAL {
+		if errors.Is(err, unix.EINVAL) {
 			hint = "not a mount point"
 		}
 		return &fault.Error{Op: "open the filesystem", Cause: err, Hint: hint}
@@ -176,5 +176,5 @@ func optionText(o *plan.FSOption) string {
 	if o.IsFlag {
 		return o.Key
 	}
-	return strings.Join([]string{o.Key, o.Value}, "=")
+	return o.Key + "=" + o.Value
 }

@@ -1,6 +1,7 @@
 package rootfs
 
 import (
+	"errors"
 	"path"
 	"strings"
 
@@ -39,18 +40,24 @@ func (p *place) attach(tree inroot.Handle) error {
 	if err == nil {
 		return nil
 	}
+	// move_mount(2) has one EINVAL for a dozen reasons; this one users cause.
+	if errors.Is(err, unix.EINVAL) && isFile(tree) != (p.name == "" && isFile(p.dir)) {
+		err = unix.ENOTDIR
+	}
 	return &fault.Error{Op: "attach", Cause: err, Hint: attachHint(err)}
 }
 
 func attachHint(err error) string {
-	switch err {
-	case unix.ENOTDIR:
+	switch {
+	case errors.Is(err, unix.ENOTDIR):
 		return "one of source and target is a directory and the other is not"
-	case unix.EINVAL:
-		return "the source is no detached mount of this namespace, or an unbindable mount meets a shared one"
-	case unix.ELOOP:
+	case errors.Is(err, unix.EINVAL):
+		return "the source is no detached mount, or an unbindable mount meets a shared one"
+	case errors.Is(err, unix.ELOOP):
 		return "the source contains the target"
-	case unix.ENOSPC:
+	case errors.Is(err, unix.ENOENT):
+		return "the target was removed meanwhile"
+	case errors.Is(err, unix.ENOSPC):
 		return "the limit fs.mount-max of mounts in a namespace is reached"
 	}
 	return ""
@@ -68,28 +75,29 @@ func (r *Rootfs) place(m *plan.Mount, tree inroot.Handle) (place, error) {
 	}
 	r.anchor = freshMount{}
 	flags := unix.O_PATH
-	strict := demandsDirectory(clean, m)
-	if strict {
+	if demandsDirectory(clean, m) {
 		flags |= unix.O_NOFOLLOW | unix.O_DIRECTORY
 	}
 	h, err := r.root.OpenPlain(m.Target, flags)
-	switch err {
-	case nil:
+	switch {
+	case err == nil:
 		return place{dir: h, plain: true}, nil
-	case unix.ENOENT:
+	case errors.Is(err, unix.ENOENT):
 		return r.placeMade(m.Target, tree)
-	case unix.ELOOP:
+	case errors.Is(err, unix.ELOOP):
 		if clean != "/proc" && clean != "/sys" {
 			return r.placeBehindLink(m, tree, flags)
 		}
 	}
-	return place{}, targetError(err, strict)
+	return place{}, targetError(err, flags)
 }
 
-func targetError(err error, strict bool) error {
-	if strict && (err == unix.ELOOP || err == unix.ENOTDIR) {
-		return &fault.Error{Op: "open the target", Cause: err,
-			Hint: "it must be an ordinary directory: the image has a symbolic link or a file there"}
+func targetError(err error, flags int) error {
+	if flags&unix.O_DIRECTORY != 0 && (errors.Is(err, unix.ELOOP) || errors.Is(err, unix.ENOTDIR)) {
+		return &fault.Error{
+			Op: "open the target", Cause: err,
+			Hint: "it must be an ordinary directory: the image has a symbolic link or a file there",
+		}
 	}
 	return fault.New("open the target", "", err)
 }
@@ -105,20 +113,19 @@ func demandsDirectory(clean string, m *plan.Mount) bool {
 // placeBehindLink resolves a target that has a symbolic link in it. Then the
 // text says nothing about where it ends, and procfs is looked for there.
 func (r *Rootfs) placeBehindLink(m *plan.Mount, tree inroot.Handle, flags int) (place, error) {
-	strict := flags&unix.O_DIRECTORY != 0
 	if m.Flags&plan.TargetNoFollow != 0 {
 		flags |= unix.O_NOFOLLOW
 	}
 	h, err := r.root.OpenFile(m.Target, flags)
-	switch err {
-	case nil:
+	switch {
+	case err == nil:
 		return place{dir: h}, refuseProc(h)
-	case unix.ENOENT:
+	case errors.Is(err, unix.ENOENT):
 		p, err := r.placeMade(m.Target, tree)
 		p.plain = false
 		return p, err
 	}
-	return place{}, targetError(err, strict)
+	return place{}, targetError(err, flags)
 }
 
 // placeMade makes the target.

@@ -15,6 +15,8 @@
 package rootfs
 
 import (
+	"errors"
+
 	"golang.org/x/sys/unix"
 
 	"hull/internal/fault"
@@ -113,7 +115,7 @@ func makeParentPrivate(path string) error {
 	for err == nil {
 		dir := inroot.Own(fd)
 		err = setPropagation(dir.FD(), "", unix.AT_EMPTY_PATH, unix.MS_PRIVATE)
-		if err != unix.EINVAL {
+		if !errors.Is(err, unix.EINVAL) {
 			dir.Close()
 			break
 		}
@@ -166,10 +168,10 @@ func bindOnItself(path string) (inroot.Handle, error) {
 }
 
 func rootHint(err error) string {
-	switch err {
-	case unix.EACCES:
+	switch {
+	case errors.Is(err, unix.EACCES):
 		return "the container's user must be able to reach it: look at the modes of the directories above"
-	case unix.EINVAL:
+	case errors.Is(err, unix.EINVAL):
 		return "its mount is unbindable, or not in this mount namespace"
 	}
 	return ""

@@ -1,6 +1,8 @@
 package rootfs
 
 import (
+	"errors"
+
 	"golang.org/x/sys/unix"
 
 	"hull/internal/fault"
@@ -68,7 +70,7 @@ func (r *Rootfs) readonlyPath(unsafePath string) error {
 	return to.attach(tree)
 }
 
-func absent(err error) bool { return err == unix.ENOENT || err == unix.ENOTDIR }
+func absent(err error) bool { return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) }
 
 func cloneHandle(h inroot.Handle, flags uint) (inroot.Handle, error) {
 	fd, err := unix.OpenTree(h.FD(), "", unix.AT_EMPTY_PATH|unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|flags)
@@ -191,8 +193,10 @@ func openNull(root inroot.Root) (inroot.Handle, error) {
 	}
 	if err != nil {
 		h.Close()
-		return inroot.Handle{}, &fault.Error{Op: op, Object: "/dev/null", Cause: err,
-			Hint: "it must be the null device, 1:3, and no link: files are masked with it"}
+		return inroot.Handle{}, &fault.Error{
+			Op: op, Object: "/dev/null", Cause: err,
+			Hint: "it must be the null device, 1:3, and no link: files are masked with it",
+		}
 	}
 	return h, nil
 }

@@ -53,24 +53,28 @@ func TestLastLineCountsLeavesAndTellsSuccess(t *testing.T) {
 			"a failed subtest is one failure, shown with its output",
 			map[string]string{"a_test.go": header + `func TestA(t *testing.T) {
 				t.Run("x", func(t *testing.T) { t.Error("the reason") }); t.Run("y", func(t *testing.T) {}) }`},
-			"1 passed, 1 failed, 0 skipped", false, []string{"the reason", "TestA/x"},
+			"1 passed, 1 failed, 0 skipped", false,
+			[]string{"the reason", "TestA/x"},
 		},
 		{
 			"a skip is listed with its reason",
 			map[string]string{"a_test.go": header + `func TestA(t *testing.T) {}
 				func TestB(t *testing.T) { t.Skip("no such device") }`},
-			"1 passed, 0 failed, 1 skipped", true, []string{"SKIPPED\n  hull TestB: no such device"},
+			"1 passed, 0 failed, 1 skipped", true,
+			[]string{"SKIPPED\n  hull TestB: no such device"},
 		},
 		{
 			"a package that does not build is a failure",
 			map[string]string{"a_test.go": header + "func TestA(t *testing.T) {}", "b/b_test.go": "package b\n\nvar x int = \"\"\n"},
-			"1 passed, 1 failed, 0 skipped", false, []string{"does not build", "cannot use"},
+			"1 passed, 1 failed, 0 skipped", false,
+			[]string{"does not build", "cannot use"},
 		},
 		{
 			"a suite that dies is a failure, with what it printed",
 			map[string]string{"tests/a_test.go": strings.Replace(header, "import", "import \"os\"\nimport", 1) +
 				`func TestA(t *testing.T) { t.Log("last words"); os.Exit(3) }`},
-			"0 passed, 1 failed, 0 skipped", false, []string{"tests TestA"},
+			"0 passed, 1 failed, 0 skipped", false,
+			[]string{"tests TestA"},
 		},
 		{
 			"no test at all is no success",

@@ -1,0 +1,191 @@
+package cgroup
+
+import (
+	"errors"
+	"path"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"hull/internal/fault"
+)
+
+// mkdirTries bounds how often Create starts again because somebody removed a
+// parent directory between two mkdir calls, as Remove of a sibling does.
+const mkdirTries = 100
+
+// Create makes the cgroup in each hierarchy. A cgroup that exists is used as
+// it is: ask EnsureUnused first. Under systemd it does nothing, since a scope
+// cannot exist without a process: Adopt creates it. After an error, Remove
+// takes away what was made.
+func (c *Cgroup) Create() error {
+	if c.rec.Driver != Cgroupfs {
+		return nil
+	}
+	return c.makeDirs()
+}
+
+func (c *Cgroup) makeDirs() error {
+	for i := 0; i < len(c.rec.Hierarchies); i++ {
+		h := &c.rec.Hierarchies[i]
+		err := h.create()
+		if err == nil {
+			continue
+		}
+		if !c.dispensable(h, err) {
+			return err
+		}
+		c.warn(err)
+		c.rec.Hierarchies = slices.Delete(c.rec.Hierarchies, i, i+1)
+		i--
+	}
+	if u := c.unified(); u != nil && len(c.rec.Hierarchies) == 1 {
+		u.enableAll()
+	}
+	return nil
+}
+
+// dispensable reports whether the container can do without h. The v1 named
+// hierarchies have no controller, and a container that itself runs in one
+// often has them read-only.
+func (c *Cgroup) dispensable(h *Hierarchy, err error) bool {
+	f, ok := err.(*fault.Error) //nolint:errorlint // create returns nothing else
+	if !ok || !denied(f.Cause) {
+		return false
+	}
+	return c.unwritable == Tolerate || strings.HasPrefix(h.Controllers, "name=")
+}
+
+// create makes the directory and gives it what a process needs to enter.
+func (h *Hierarchy) create() error {
+	if err := h.mkdir(); err != nil {
+		return err
+	}
+	if hasField(h.Controllers, "cpuset") {
+		return h.inheritCpuset(h.Path)
+	}
+	return nil
+}
+
+// mkdir makes the directory, and its parents where they are missing.
+func (h *Hierarchy) mkdir() error {
+	for range mkdirTries {
+		err := unix.Mkdir(h.dir(), 0o755)
+		if errors.Is(err, unix.ENOENT) {
+			if err := h.mkParents(); err != nil {
+				return err
+			}
+			continue
+		}
+		if err != nil && !errors.Is(err, unix.EEXIST) {
+			return fault.New("create cgroup", h.dir(), err)
+		}
+		return nil
+	}
+	return fault.New("create cgroup", h.dir(), unix.ENOENT).
+		WithHint("its parents are being removed all the time")
+}
+
+func (h *Hierarchy) mkParents() error {
+	for i, p := range slices.Backward(ancestors(h.Path)) {
+		switch err := unix.Mkdir(h.Mount+p, 0o755); err {
+		case nil:
+			h.Made = max(h.Made, i+1)
+		case unix.EEXIST:
+		case unix.ENOENT: // removed again: mkdir starts over
+			return nil
+		default:
+			return fault.New("create cgroup", h.Mount+p, err)
+		}
+	}
+	return nil
+}
+
+// ancestors lists the cgroups above p without the root, nearest first.
+func ancestors(p string) []string {
+	var as []string
+	for a := path.Dir(p); a != "/"; a = path.Dir(a) {
+		as = append(as, a)
+	}
+	return as
+}
+
+// inheritCpuset gives a v1 cpuset the CPUs and memory nodes of its parent. A
+// new one has none, and then no process can enter it (cpusets(7)). Parents
+// that somebody made and left empty are filled as well.
+func (h *Hierarchy) inheritCpuset(p string) error {
+	for _, file := range [...]string{"/cpuset.cpus", "/cpuset.mems"} {
+		if _, err := h.fillCpuset(p, file); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fillCpuset returns the value of a cpuset file, after taking it over from the
+// parent if there is none.
+func (h *Hierarchy) fillCpuset(p, file string) (string, error) {
+	name := h.Mount + p + file
+	v, err := readFile(name)
+	if err != nil {
+		return "", fault.New("read", name, err)
+	}
+	if strings.TrimSpace(v) != "" || p == "/" {
+		return v, nil
+	}
+	if v, err = h.fillCpuset(path.Dir(p), file); err != nil {
+		return "", err
+	}
+	if err := writeFile(name, v); err != nil {
+		return "", fault.New("inherit cpuset into", name, err)
+	}
+	return v, nil
+}
+
+// enableAll gives the v2 cgroup every controller that its mount offers. What
+// cannot be given, for instance because a parent has processes, is missed only
+// if a limit needs it, and Set then says so.
+func (h *Hierarchy) enableAll() {
+	have, _ := readFile(h.dir() + "/cgroup.controllers")
+	offered, _ := readFile(h.Mount + "/cgroup.controllers")
+	if have != offered {
+		h.enable(strings.Fields(offered))
+	}
+}
+
+// enable turns the controllers on in each parent, from the mount downwards.
+func (h *Hierarchy) enable(controllers []string) {
+	parents := append(ancestors(h.Path), "")
+	for _, p := range slices.Backward(parents) {
+		file := h.Mount + p + "/cgroup.subtree_control"
+		if writeFile(file, "+"+strings.Join(controllers, " +")) == nil {
+			continue
+		}
+		for _, c := range controllers {
+			_ = writeFile(file, "+"+c)
+		}
+	}
+}
+
+// Delegate makes uid the owner of the v2 cgroup, so that a container with its
+// own cgroup namespace and a writable cgroup mount can manage the subtree.
+// Ownership of v1 cgroups is not given away: their limits would be, too.
+func (c *Cgroup) Delegate(uid uint32) error {
+	u := c.unified()
+	if u == nil || len(c.rec.Hierarchies) != 1 {
+		return nil
+	}
+	files, err := readFile("/sys/kernel/cgroup/delegate")
+	if err != nil {
+		return fault.New("read", "/sys/kernel/cgroup/delegate", err)
+	}
+	for _, name := range append(strings.Fields(files), "") {
+		file := path.Join(u.dir(), name)
+		// The list covers controllers that this cgroup may not have.
+		if err := unix.Chown(file, int(uid), -1); err != nil && !errors.Is(err, unix.ENOENT) {
+			return fault.New("delegate", file, err)
+		}
+	}
+	return nil
+}

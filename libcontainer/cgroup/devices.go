@@ -1,0 +1,259 @@
+package cgroup
+
+import (
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"hull/internal/fault"
+	"hull/internal/linux"
+)
+
+// access is a set of what may be done with a device node. The bits are those
+// of BPF_DEVCG_ACC_*.
+type access uint8
+
+const (
+	mknod access = 1 << iota
+	read
+	write
+	allAccess = mknod | read | write
+)
+
+// anyNumber stands for all major or minor numbers.
+const anyNumber = -1
+
+// device is one or many device nodes.
+type device struct {
+	kind         byte // 'b' or 'c'
+	major, minor int64
+}
+
+// action is what to do with an access. The values are a BPF program's verdict.
+type action int32
+
+const (
+	deny action = iota
+	allow
+)
+
+type deviceRule struct {
+	device
+	access access
+}
+
+// deviceList is what a list of rules amounts to: a default, and exceptions
+// from it. It is the model of the v1 devices controller, and v2 follows it, so
+// that a configuration means the same on both.
+type deviceList struct {
+	otherwise  action
+	exceptions []deviceRule
+}
+
+// SetDevices restricts the cgroup to the device nodes that rules allow, in
+// their order, and to those that every container may use. It starts from
+// "nothing is allowed", replaces what was set, and is for a cgroup without
+// processes: on v1, access is denied for a moment.
+func (c *Cgroup) SetDevices(rules []specs.LinuxDeviceCgroup) error {
+	list, err := compileDevices(rules)
+	if err != nil || c.rec.Driver == Disabled {
+		return err
+	}
+	h := c.controller("devices")
+	switch {
+	case h == nil:
+		err = fault.New("set", "linux.resources.devices", errNoController)
+	case h.v2():
+		err = list.attach(h.dir())
+	default:
+		err = list.write(h.dir())
+	}
+	if err != nil && c.unwritable == Tolerate {
+		c.warn(err)
+		return nil
+	}
+	return err
+}
+
+// defaultDevices are the nodes that every container may use: it can make any
+// node, and open the harmless ones, the terminals, and tun, which the runtimes
+// before us have allowed for so long that images rely on it.
+func defaultDevices() [11]deviceRule {
+	return [...]deviceRule{
+		{device{'c', anyNumber, anyNumber}, mknod},
+		{device{'b', anyNumber, anyNumber}, mknod},
+		{device{'c', 1, 3}, allAccess},           // null
+		{device{'c', 1, 5}, allAccess},           // zero
+		{device{'c', 1, 7}, allAccess},           // full
+		{device{'c', 1, 8}, allAccess},           // random
+		{device{'c', 1, 9}, allAccess},           // urandom
+		{device{'c', 5, 0}, allAccess},           // tty
+		{device{'c', 5, 2}, allAccess},           // ptmx
+		{device{'c', 136, anyNumber}, allAccess}, // pts/*
+		{device{'c', 10, 200}, allAccess},        // net/tun
+	}
+}
+
+func compileDevices(rules []specs.LinuxDeviceCgroup) (deviceList, error) {
+	l := deviceList{exceptions: make([]deviceRule, 0, len(rules)+11)}
+	for i := range rules {
+		if err := l.addSpec(&rules[i]); err != nil {
+			return l, fault.New("set", "linux.resources.devices["+strconv.Itoa(i)+"]", err)
+		}
+	}
+	for _, r := range defaultDevices() {
+		if err := l.add(r, allow); err != nil {
+			return l, err
+		}
+	}
+	return l, nil
+}
+
+func (l *deviceList) addSpec(r *specs.LinuxDeviceCgroup) error {
+	a, err := parseAccess(r.Access)
+	if err != nil {
+		return err
+	}
+	act := deny
+	if r.Allow {
+		act = allow
+	}
+	switch r.Type {
+	case "", "a":
+		// Everything: what was said before is void.
+		*l = deviceList{otherwise: act, exceptions: l.exceptions[:0]}
+		return nil
+	case "b", "c", "u":
+	default:
+		return fault.Newf("type", r.Type, `it must be "a", "b", "c" or "u"`)
+	}
+	d := device{kind: r.Type[0], major: anyNumber, minor: anyNumber}
+	if d.kind == 'u' { // mknod(1)'s unbuffered character device
+		d.kind = 'c'
+	}
+	for _, n := range [...]struct {
+		to   *int64
+		from *int64
+	}{{&d.major, r.Major}, {&d.minor, r.Minor}} {
+		if n.from == nil {
+			continue
+		}
+		if *n.from < anyNumber || *n.from > math.MaxUint32 {
+			return fault.Newf("device number", strconv.FormatInt(*n.from, 10), "it is out of range")
+		}
+		*n.to = *n.from
+	}
+	return l.add(deviceRule{d, a}, act)
+}
+
+func parseAccess(s string) (access, error) {
+	var a access
+	for _, c := range s {
+		switch c {
+		case 'r':
+			a |= read
+		case 'w':
+			a |= write
+		case 'm':
+			a |= mknod
+		default:
+			return 0, fault.Newf("access", s, `it must consist of "r", "w" and "m"`)
+		}
+	}
+	if a == 0 {
+		return 0, fault.Newf("access", "", "it must not be empty")
+	}
+	return a, nil
+}
+
+// add takes in one rule. A rule that agrees with the default takes back an
+// exception, and only the exception for exactly its devices: the kernel would
+// accept a rule that takes back a part of a wider one, and not enforce it.
+func (l *deviceList) add(r deviceRule, act action) error {
+	i := slices.IndexFunc(l.exceptions, func(e deviceRule) bool { return e.device == r.device })
+	if act != l.otherwise {
+		if i < 0 {
+			l.exceptions = append(l.exceptions, r)
+			return nil
+		}
+		l.exceptions[i].access |= r.access
+		return nil
+	}
+	if act == deny { // an allow-list must not have holes that are none
+		for _, e := range l.exceptions {
+			if e.device != r.device && e.overlaps(r) {
+				return fault.Newf("deny", r.String(), "an earlier rule allows %s, and a part of it cannot be taken back", e)
+			}
+		}
+	}
+	if i >= 0 {
+		l.exceptions[i].access &^= r.access
+		if l.exceptions[i].access == 0 {
+			l.exceptions = slices.Delete(l.exceptions, i, i+1)
+		}
+	}
+	return nil
+}
+
+func (r deviceRule) overlaps(o deviceRule) bool {
+	return r.kind == o.kind && r.access&o.access != 0 &&
+		(r.major == o.major || r.major == anyNumber || o.major == anyNumber) &&
+		(r.minor == o.minor || r.minor == anyNumber || o.minor == anyNumber)
+}
+
+// String is the rule as the v1 controller reads it.
+func (r deviceRule) String() string {
+	var b strings.Builder
+	b.WriteByte(r.kind)
+	for i, n := range [...]int64{r.major, r.minor} {
+		b.WriteByte(" :"[i])
+		if n == anyNumber {
+			b.WriteByte('*')
+			continue
+		}
+		b.WriteString(strconv.FormatInt(n, 10))
+	}
+	b.WriteByte(' ')
+	for _, a := range [...]struct {
+		bit  access
+		char byte
+	}{{read, 'r'}, {write, 'w'}, {mknod, 'm'}} {
+		if r.access&a.bit != 0 {
+			b.WriteByte(a.char)
+		}
+	}
+	return b.String()
+}
+
+// write sets the v1 controller: first the default, which voids what was there,
+// then the exceptions. The kernel takes one rule a write.
+func (l *deviceList) write(dir string) error {
+	all, each := dir+"/devices.deny", dir+"/devices.allow"
+	if l.otherwise == allow {
+		all, each = each, all
+	}
+	if err := writeFile(all, "a"); err != nil {
+		return fault.New("set linux.resources.devices", all+"=a", err)
+	}
+	fd, err := openFile(each, unix.O_WRONLY)
+	if err != nil {
+		return fault.New("open", each, err)
+	}
+	defer linux.CloseFD(fd)
+	for _, e := range l.exceptions {
+		rule := e.String()
+		err := retry(func() error {
+			_, err := unix.Write(fd, []byte(rule))
+			return err
+		})
+		if err != nil {
+			return fault.New("set linux.resources.devices", each+"="+rule, err).
+				WithHint("a cgroup cannot allow what its parent does not")
+		}
+	}
+	return nil
+}

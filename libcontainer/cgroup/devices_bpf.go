@@ -1,0 +1,96 @@
+package cgroup
+
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+
+	"hull/internal/fault"
+	"hull/internal/linux"
+)
+
+// attach makes the list a BPF program of the v2 cgroup dir. What was attached
+// before goes after the new one is in force, so that there is no moment
+// without a filter. Programs of the parents stay in force in any case.
+func (l *deviceList) attach(dir string) error {
+	fd, err := openFile(dir, unix.O_RDONLY|unix.O_DIRECTORY)
+	if err != nil {
+		return fault.New("open cgroup", dir, err)
+	}
+	defer linux.CloseFD(fd)
+	old, err := linux.DevicePrograms(fd)
+	if err != nil {
+		return fault.New("list the device programs of", dir, err)
+	}
+	if err := linux.AttachDeviceProgram(fd, l.program()); err != nil {
+		return fault.New("set linux.resources.devices: attach a program to", dir, err)
+	}
+	for _, id := range old {
+		// Not ours to look at, by an LSM's word, means not ours to remove:
+		// it can only forbid more.
+		if err := linux.DetachDeviceProgram(fd, id); err != nil && !denied(err) && !errors.Is(err, unix.ENOENT) {
+			return fault.New("detach the old device program from", dir, err)
+		}
+	}
+	return nil
+}
+
+// The registers that program uses, by what they hold.
+const (
+	regResult = 0
+	regCtx    = 1 // the argument, and then a scratch register
+	regKind   = 2
+	regAccess = 3
+	regMajor  = 4
+	regMinor  = 5
+)
+
+// program compiles the list. It sees a struct bpf_cgroup_dev_ctx {access_type,
+// major, minor}, whose access_type is access << 16 | kind, and returns whether
+// to allow. Each exception is a block that ends in a return if all matches,
+// and else jumps behind its end.
+func (l *deviceList) program() []linux.BPFInstruction {
+	p := []linux.BPFInstruction{
+		linux.BPFLoad32(regKind, regCtx, 0),
+		linux.BPFMove(regAccess, regKind),
+		linux.BPFAndImm(regKind, 0xffff),
+		linux.BPFShiftRightImm(regAccess, 16),
+		linux.BPFLoad32(regMajor, regCtx, 4),
+		linux.BPFLoad32(regMinor, regCtx, 8),
+	}
+	for _, e := range l.exceptions {
+		p = append(p, e.block(l.otherwise)...)
+	}
+	return append(p, linux.BPFMoveImm(regResult, int32(l.otherwise)), linux.BPFExit())
+}
+
+// block matches one exception from the default. One that allows must cover all
+// of the access that is asked for; one that denies, any of it.
+func (r deviceRule) block(otherwise action) []linux.BPFInstruction {
+	kind := int32(unix.BPF_DEVCG_DEV_CHAR)
+	if r.kind == 'b' {
+		kind = unix.BPF_DEVCG_DEV_BLOCK
+	}
+	b := []linux.BPFInstruction{linux.BPFJumpNotEqualImm(regKind, kind)}
+	if r.access != allAccess {
+		b = append(b, linux.BPFMove(regCtx, regAccess), linux.BPFAndImm(regCtx, int32(r.access)))
+		if otherwise == allow {
+			b = append(b, linux.BPFJumpEqualImm(regCtx, 0))
+		} else {
+			b = append(b, linux.BPFJumpNotEqual(regCtx, regAccess))
+		}
+	}
+	if r.major != anyNumber {
+		b = append(b, linux.BPFJumpNotEqualImm(regMajor, int32(uint32(r.major))))
+	}
+	if r.minor != anyNumber {
+		b = append(b, linux.BPFJumpNotEqualImm(regMinor, int32(uint32(r.minor))))
+	}
+	b = append(b, linux.BPFMoveImm(regResult, int32(allow-otherwise)), linux.BPFExit())
+	for i := range b {
+		if b[i].Jumps() {
+			b[i].Offset = int16(len(b) - i - 1)
+		}
+	}
+	return b
+}

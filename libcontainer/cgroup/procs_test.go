@@ -1,0 +1,141 @@
+package cgroup
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func cpuTime(t *testing.T, pid int) string {
+	t.Helper()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(strings.Fields(string(b))[13:15], " ")
+}
+
+func TestAFrozenProcessDoesNotRunAndAThawedOneDoes(t *testing.T) {
+	onEach(t, func(sc scene) {
+		t, c := sc.t, sc.c
+		create(t, c)
+		cmd := start(t, c, "while :; do :; done")
+		expect := func(want FreezerState) {
+			t.Helper()
+			if got, err := c.State(); err != nil || got != want {
+				t.Fatalf("State: %v %v, want %v", got, err, want)
+			}
+		}
+		expect(Thawed)
+		if err := c.Freeze(); err != nil {
+			t.Fatal(err)
+		}
+		expect(Frozen)
+		before := cpuTime(t, cmd.Process.Pid)
+		time.Sleep(50 * time.Millisecond)
+		if after := cpuTime(t, cmd.Process.Pid); after != before {
+			t.Errorf("it ran while frozen: %s, then %s", before, after)
+		}
+		if err := c.Thaw(); err != nil {
+			t.Fatal(err)
+		}
+		expect(Thawed)
+		for deadline := time.Now().Add(5 * time.Second); cpuTime(t, cmd.Process.Pid) == before; {
+			if time.Now().After(deadline) {
+				t.Fatal("it does not run after the thaw")
+			}
+		}
+	})
+}
+
+func TestEnsureUnusedRefusesAFrozenCgroup(t *testing.T) {
+	onEach(t, func(sc scene) {
+		t, c := sc.t, sc.c
+		if err := c.EnsureUnused(); err != nil {
+			t.Fatalf("one that does not exist: %v", err)
+		}
+		create(t, c)
+		if err := c.EnsureUnused(); err != nil {
+			t.Fatalf("an empty one: %v", err)
+		}
+		if err := c.Freeze(); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.EnsureUnused(); err == nil || !strings.Contains(err.Error(), "frozen") {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+func TestKillLeavesNothingOfAForkingCrowdAlsoWhenFrozen(t *testing.T) {
+	for _, frozen := range []string{"running", "frozen"} {
+		t.Run(frozen, func(t *testing.T) {
+			onEach(t, func(sc scene) {
+				t, c := sc.t, sc.c
+				create(t, c)
+				start(t, c, "while :; do /bin/true & done")
+				if frozen == "frozen" {
+					if err := c.Freeze(); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := c.Kill(); err != nil {
+					t.Fatal(err)
+				}
+				// No wait: Remove has to.
+				if err := c.Remove(); err != nil {
+					t.Fatal(err)
+				}
+				if got := leftovers(c); len(got) != 0 {
+					t.Errorf("left %v", got)
+				}
+			})
+		})
+	}
+}
+
+func TestSignalReachesEveryProcessBelow(t *testing.T) {
+	onEach(t, func(sc scene) {
+		t, c := sc.t, sc.c
+		create(t, c)
+		for _, h := range c.rec.Hierarchies {
+			if hasField(h.Controllers, "cpuset") {
+				continue // would need its own inheritance
+			}
+			if err := os.Mkdir(h.dir()+"/sub", 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var subs []Sub
+		for _, h := range c.rec.Hierarchies {
+			if h.v2() || hasField(h.Controllers, "cpuset") {
+				continue
+			}
+			subs = append(subs, Sub{strings.TrimPrefix(h.Controllers, "name="), "sub"})
+		}
+		if c.unified() != nil {
+			subs = append([]Sub{{Path: "sub"}, {"cpuset", "."}}, subs...)
+		}
+		var cmds []*exec.Cmd
+		cmds = append(cmds, start(t, c, "sleep 1000"), start(t, c, "sleep 1000", subs...))
+		if err := c.Signal(unix.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		for _, cmd := range cmds {
+			if err := cmd.Wait(); err == nil || err.Error() != "signal: terminated" {
+				t.Errorf("got %v", err)
+			}
+		}
+		if err := c.Remove(); err != nil {
+			t.Fatal(err)
+		}
+		if got := leftovers(c); len(got) != 0 {
+			t.Errorf("left %v", got)
+		}
+	})
+}

@@ -1,0 +1,152 @@
+package cgroup
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"hull/internal/fault"
+)
+
+// setMemory applies linux.resources.memory. kernel, kernelTCP and useHierarchy
+// are ignored, as the spec allows: every kernel since 5.12 accounts kernel
+// memory to the limit, and is hierarchical or refuses to be otherwise.
+func (c *Cgroup) setMemory(r *specs.LinuxResources) error {
+	m := r.Memory
+	if m == nil {
+		return nil
+	}
+	k := c.knobs("memory")
+	if err := checkUsage(k, m); err != nil {
+		return err
+	}
+	if k.v2() {
+		return setMemoryV2(k, m)
+	}
+	return setMemoryV1(k, m)
+}
+
+func setMemoryV1(k knobs, m *specs.LinuxMemory) error {
+	var limits, others list
+	limits.addInt("memory.limit", "memory.limit_in_bytes", m.Limit)
+	if memsw := swapV1(k, m); memsw != 0 {
+		limits.addInt("memory.swap", "memory.memsw.limit_in_bytes", &memsw)
+	}
+	if err := k.settle(limits); err != nil {
+		return err
+	}
+	others.addInt("memory.reservation", "memory.soft_limit_in_bytes", m.Reservation)
+	if m.DisableOOMKiller != nil && *m.DisableOOMKiller {
+		others.add("memory.disableOOMKiller", "memory.oom_control", "1")
+	}
+	if s := m.Swappiness; s != nil && int64(*s) != -1 {
+		others.add("memory.swappiness", "memory.swappiness", strconv.FormatUint(*s, 10))
+	}
+	return k.settle(others)
+}
+
+// swapV1 returns the limit of memory and swap together. Lifting the memory
+// limit lifts it as well, since it could otherwise not be reached.
+func swapV1(k knobs, m *specs.LinuxMemory) int64 {
+	swap, limit := deref(m.Swap), deref(m.Limit)
+	if swap != 0 && swap != -1 {
+		return swap
+	}
+	if swap == 0 && limit != -1 {
+		return 0
+	}
+	// A kernel without swap accounting has nothing to lift.
+	if _, err := k.read("memory.memsw.limit_in_bytes"); errors.Is(err, unix.ENOENT) {
+		return 0
+	}
+	return -1
+}
+
+func setMemoryV2(k knobs, m *specs.LinuxMemory) error {
+	if m.DisableOOMKiller != nil && *m.DisableOOMKiller {
+		return k.write(setting{"memory.disableOOMKiller", "", "true"})
+	}
+	if s := m.Swappiness; s != nil && int64(*s) != -1 {
+		return k.write(setting{"memory.swappiness", "", strconv.FormatUint(*s, 10)})
+	}
+	swap, err := swapV2(m)
+	if err != nil {
+		return err
+	}
+	var l list
+	// Without swap there is nothing to forbid and nothing to lift.
+	if swap != "" && (swap != "max" && swap != "0" || k.has("memory.swap.max")) {
+		l.add("memory.swap", "memory.swap.max", swap)
+	}
+	if m.Limit != nil && *m.Limit != 0 {
+		l.add("memory.limit", "memory.max", orMax(*m.Limit))
+	}
+	if m.Reservation != nil && *m.Reservation != 0 {
+		l.add("memory.reservation", "memory.low", orMax(*m.Reservation))
+	}
+	return k.settle(l)
+}
+
+// swapV2 converts memory.swap, which is memory and swap together, into the
+// limit of swap alone; empty leaves it.
+func swapV2(m *specs.LinuxMemory) (string, error) {
+	swap, limit := deref(m.Swap), deref(m.Limit)
+	switch {
+	case swap == -1, swap == 0 && limit == -1:
+		return "max", nil
+	case swap == 0:
+		return "", nil
+	case limit == -1:
+		return strconv.FormatInt(swap, 10), nil
+	case limit <= 0:
+		return "", fault.Newf("set linux.resources.memory.swap", strconv.FormatInt(swap, 10),
+			"memory.limit must be set with it").WithHint("it is the limit of memory and swap together")
+	case swap < limit:
+		return "", fault.Newf("set linux.resources.memory.swap", strconv.FormatInt(swap, 10),
+			"it is less than memory.limit").WithHint("it is the limit of memory and swap together")
+	}
+	return strconv.FormatInt(swap-limit, 10), nil
+}
+
+// checkUsage refuses a limit that is already exceeded, if the user wants that:
+// v2 would accept it and kill what is above.
+func checkUsage(k knobs, m *specs.LinuxMemory) error {
+	if m.CheckBeforeUpdate == nil || !*m.CheckBeforeUpdate || !k.v2() {
+		return nil
+	}
+	// A cgroup without the controller has used nothing yet.
+	content := k.text("memory.current")
+	usage, _ := strconv.ParseInt(strings.TrimSpace(content), 10, 64)
+	for _, l := range [...]struct {
+		field string
+		v     int64
+	}{{"memory.swap", deref(m.Swap)}, {"memory.limit", deref(m.Limit)}} {
+		if l.v > 0 && l.v <= usage {
+			return fault.Newf("set linux.resources."+l.field, strconv.FormatInt(l.v, 10),
+				"%d bytes are in use", usage).WithHint("memory.checkBeforeUpdate is set")
+		}
+	}
+	return nil
+}
+
+func (k knobs) has(file string) bool {
+	_, err := k.read(file)
+	return err == nil
+}
+
+func orMax(v int64) string {
+	if v == -1 {
+		return "max"
+	}
+	return strconv.FormatInt(v, 10)
+}
+
+func deref[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
+	}
+	return v
+}

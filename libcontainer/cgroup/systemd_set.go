@@ -1,0 +1,160 @@
+package cgroup
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"hull/internal/dbus"
+	"hull/internal/fault"
+)
+
+// setUnitProperties tells systemd the limits that it manages itself. It would
+// otherwise put back its own idea of them whenever it is reloaded. The files
+// are then written as without systemd, with all precision.
+func (c *Cgroup) setUnitProperties(r *specs.LinuxResources) error {
+	cpus, mems, err := cpusetMasks(r.CPU)
+	if err != nil {
+		return err
+	}
+	w := &dbus.Writer{}
+	w.String(c.rec.Unit)
+	w.Bool(true) // until the next boot
+	w.Array(8, func() {
+		c.memoryProperties(w, r.Memory)
+		c.cpuProperties(w, r.CPU)
+		maskProperty(w, "AllowedCPUs", cpus)
+		maskProperty(w, "AllowedMemoryNodes", mems)
+		if r.Pids != nil && r.Pids.Limit != nil {
+			numberProperty(w, "TasksMax", tasksMax(*r.Pids.Limit))
+		}
+	})
+	conn, err := dbus.Dial(c.rec.Bus, unitTimeout)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if _, err := conn.Call(managerMethod("SetUnitProperties"), "sba(sv)", w); err != nil {
+		return fault.New("set the properties of systemd unit", c.rec.Unit, err)
+	}
+	return nil
+}
+
+func tasksMax(limit int64) uint64 {
+	switch {
+	case limit < 0:
+		return Unlimited
+	case limit == 0:
+		return 1 // systemd has no 0
+	}
+	return uint64(limit)
+}
+
+func (c *Cgroup) memoryProperties(w *dbus.Writer, m *specs.LinuxMemory) {
+	if m == nil {
+		return
+	}
+	limit := "MemoryLimit" // its name where memory is in v1
+	if c.knobs("memory").v2() {
+		limit = "MemoryMax"
+		if v := deref(m.Reservation); v != 0 {
+			numberProperty(w, "MemoryLow", uint64(v))
+		}
+		if swap, err := swapV2(m); err == nil && swap != "" { // else: setMemory says what is wrong
+			numberProperty(w, "MemorySwapMax", number(swap))
+		}
+	}
+	if v := deref(m.Limit); v != 0 {
+		numberProperty(w, limit, uint64(v)) // -1 is infinity
+	}
+}
+
+func (c *Cgroup) cpuProperties(w *dbus.Writer, p *specs.LinuxCPU) {
+	if p == nil {
+		return
+	}
+	if shares := deref(p.Shares); shares != 0 {
+		if c.knobs("cpu").v2() {
+			numberProperty(w, "CPUWeight", weight(shares))
+		} else {
+			numberProperty(w, "CPUShares", shares)
+		}
+	}
+	quota, period := deref(p.Quota), deref(p.Period)
+	if period != 0 {
+		numberProperty(w, "CPUQuotaPeriodUSec", period)
+	}
+	if quota != 0 {
+		numberProperty(w, "CPUQuotaPerSecUSec", quotaPerSecond(quota, period))
+	}
+}
+
+// quotaPerSecond converts a quota to systemd's measure, which it keeps in whole
+// percents: rounded up, for the container's share must not be less.
+func quotaPerSecond(quota int64, period uint64) uint64 {
+	const (
+		second        = 1_000_000
+		percent       = second / 100
+		defaultPeriod = second / 10
+	)
+	if quota < 0 {
+		return Unlimited
+	}
+	if period == 0 {
+		period = defaultPeriod
+	}
+	perSecond := uint64(quota) * second / period
+	return (perSecond + percent - 1) / percent * percent
+}
+
+func cpusetMasks(p *specs.LinuxCPU) (cpus, mems []byte, err error) {
+	if p == nil {
+		return nil, nil, nil
+	}
+	if cpus, err = mask(p.Cpus); err != nil {
+		return nil, nil, fault.New("set linux.resources.cpu.cpus", p.Cpus, err)
+	}
+	if mems, err = mask(p.Mems); err != nil {
+		return nil, nil, fault.New("set linux.resources.cpu.mems", p.Mems, err)
+	}
+	return cpus, mems, nil
+}
+
+// maxMask bounds the numbers in a mask; no kernel has more CPUs.
+const maxMask = 1 << 16
+
+// mask turns a list like "0-3,7" into a little-endian set of bits.
+func mask(list string) ([]byte, error) {
+	var m []byte
+	for part := range strings.SplitSeq(list, ",") {
+		if part = strings.TrimSpace(part); part == "" {
+			continue
+		}
+		from, to, ok := strings.Cut(part, "-")
+		if !ok {
+			to = from
+		}
+		first, err := strconv.ParseUint(from, 10, 32)
+		if err != nil {
+			return nil, fault.Newf("", part, "it is not a number or a range")
+		}
+		last, err := strconv.ParseUint(to, 10, 32)
+		if err != nil || last < first || last >= maxMask {
+			return nil, fault.Newf("", part, "it is not a number or a range")
+		}
+		for i := first; i <= last; i++ {
+			for uint64(len(m)) <= i/8 {
+				m = append(m, 0)
+			}
+			m[i/8] |= 1 << (i % 8)
+		}
+	}
+	return m, nil
+}
+
+func maskProperty(w *dbus.Writer, name string, m []byte) {
+	if len(m) > 0 {
+		property(w, name, "ay", func() { w.Bytes(m) })
+	}
+}

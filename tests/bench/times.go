@@ -1,0 +1,146 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"time"
+)
+
+// warmUps are rounds that do not count: they fill caches, the runtimes' own
+// seccomp caches among them.
+const warmUps = 5
+
+const (
+	containerID = "hull-bench"
+	waitingID   = "hull-bench-waiting"
+)
+
+// operation is something to time. It returns the time that counts; what it
+// does beside that is not measured.
+type operation struct {
+	name string
+	run  func(oci, bundle) (time.Duration, error)
+}
+
+// timeBundle times all operations of all runtimes with one bundle and prints a
+// table of them.
+func timeBundle(rounds int, runtimes []oci, b bundle) error {
+	defer stopWaiting(runtimes)
+	if err := startWaiting(runtimes, b); err != nil {
+		return err
+	}
+	operations := []operation{
+		{"run", timeRun},
+		{"create+start+delete", timeLifeCycle},
+		{"exec", timeExec},
+	}
+	fmt.Printf("\n%s: milliseconds, %d rounds\n%-20s %-8s %7s %15s %8s %8s\n", b.name, rounds,
+		"", "", "median", "p10 - p90", "of crun", "of runc")
+	for _, op := range operations {
+		samples, err := sample(rounds, runtimes, b, op)
+		if err != nil {
+			return err
+		}
+		medians := map[string]time.Duration{}
+		for _, r := range runtimes {
+			medians[r.name] = percentile(samples[r.name], 50)
+		}
+		for i, r := range runtimes {
+			title := ""
+			if i == 0 {
+				title = op.name
+			}
+			s := samples[r.name]
+			fmt.Printf("%-20s %-8s %7.2f %7.2f-%7.2f %8s %8s\n", title, r.name, ms(medians[r.name]),
+				ms(percentile(s, 10)), ms(percentile(s, 90)),
+				ratio(medians[r.name], medians["crun"]), ratio(medians[r.name], medians["runc"]))
+		}
+	}
+	return nil
+}
+
+// startWaiting starts the containers that exec enters.
+func startWaiting(runtimes []oci, b bundle) error {
+	for _, r := range runtimes {
+		if err := r.command("run", "--detach", "--bundle", b.waiting, r.id(waitingID)).Run(); err != nil {
+			return fmt.Errorf("%s run: %w", r.name, err)
+		}
+	}
+	return nil
+}
+
+func stopWaiting(runtimes []oci) {
+	for _, r := range runtimes {
+		if err := r.command("delete", "--force", r.id(waitingID)).Run(); err != nil {
+			fmt.Fprintf(os.Stderr, "bench: %s delete: %v\n", r.name, err)
+		}
+	}
+}
+
+// sample times one operation, the runtimes taking turns. The samples of each
+// come sorted.
+func sample(rounds int, runtimes []oci, b bundle, op operation) (map[string][]time.Duration, error) {
+	samples := map[string][]time.Duration{}
+	for i := range warmUps + rounds {
+		for _, r := range runtimes {
+			took, err := op.run(r, b)
+			if err != nil {
+				return nil, fmt.Errorf("%s %s: %w", r.name, op.name, err)
+			}
+			if i >= warmUps {
+				samples[r.name] = append(samples[r.name], took)
+			}
+		}
+	}
+	for _, s := range samples {
+		slices.Sort(s)
+	}
+	return samples, nil
+}
+
+func timeRun(r oci, b bundle) (time.Duration, error) {
+	return timed(r, "run", "--bundle", b.dir, r.id(containerID))
+}
+
+// timeLifeCycle deletes, by force, a process that still runs: whether one that
+// ends has ended by then is chance.
+func timeLifeCycle(r oci, b bundle) (time.Duration, error) {
+	var total time.Duration
+	for _, args := range [][]string{
+		{"create", "--bundle", b.waiting, r.id(containerID)},
+		{"start", r.id(containerID)},
+		{"delete", "--force", r.id(containerID)},
+	} {
+		took, err := timed(r, args...)
+		if err != nil {
+			return 0, err
+		}
+		total += took
+	}
+	return total, nil
+}
+
+func timeExec(r oci, _ bundle) (time.Duration, error) {
+	return timed(r, "exec", r.id(waitingID), "/payload")
+}
+
+func timed(r oci, args ...string) (time.Duration, error) {
+	cmd := r.command(args...)
+	start := time.Now()
+	err := cmd.Run()
+	return time.Since(start), err
+}
+
+func percentile(sorted []time.Duration, p int) time.Duration {
+	return sorted[(len(sorted)-1)*p/100]
+}
+
+func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+func ratio(d, other time.Duration) string {
+	if other == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.2fx", float64(d)/float64(other))
+}

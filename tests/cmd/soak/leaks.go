@@ -1,0 +1,89 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// editConfig makes of what spec writes a container that ends at once.
+func editConfig(path string) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	var config specs.Spec
+	if err := json.Unmarshal(text, &config); err != nil {
+		return err
+	}
+	config.Process.Terminal = false
+	config.Process.Args = []string{"/bin/true"}
+	text, err = json.Marshal(config)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, text, 0o600)
+}
+
+// leaks names what is left of the containers.
+func (h house) leaks() ([]string, error) {
+	var found []string
+	entries, err := os.ReadDir(h.root)
+	if err != nil {
+		return nil, err
+	}
+	for _, entry := range entries {
+		if strings.HasPrefix(entry.Name(), h.prefix) {
+			found = append(found, "state directory "+entry.Name())
+		}
+	}
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return nil, err
+	}
+	for line := range strings.Lines(string(mounts)) {
+		if strings.Contains(line, h.prefix) {
+			found = append(found, "mount "+line)
+		}
+	}
+	found = append(found, h.leakedCgroups()...)
+	return append(found, h.leakedProcesses()...), nil
+}
+
+func (h house) leakedCgroups() []string {
+	var found []string
+	// What goes away while we look is none of ours.
+	_ = filepath.WalkDir("/sys/fs/cgroup", func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.IsDir() && strings.Contains(entry.Name(), h.prefix) {
+			found = append(found, "cgroup "+path)
+		}
+		return nil
+	})
+	return found
+}
+
+// leakedProcesses finds processes that are in one of the cgroups, or were
+// started with one of the names.
+func (h house) leakedProcesses() []string {
+	var found []string
+	entries, err := filepath.Glob("/proc/[0-9]*")
+	if err != nil {
+		return nil
+	}
+	for _, dir := range entries {
+		for _, file := range []string{"cgroup", "cmdline", "environ"} {
+			// A process that has just gone is no leak.
+			text, err := os.ReadFile(filepath.Join(dir, file))
+			if err == nil && bytes.Contains(text, []byte(h.prefix)) {
+				found = append(found, "process "+filepath.Base(dir)+" (by its "+file+")")
+				break
+			}
+		}
+	}
+	return found
+}

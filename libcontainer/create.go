@@ -379,8 +379,11 @@ func (n *creation) joinCgroup(stage *nsenter.Stage, ns *nsenter.Namespaces) erro
 	if err != nil {
 		return err
 	}
+	if err := enterCgroup(ns, &join); err != nil {
+		join.Close()
+		return err
+	}
 	n.closers = append(n.closers, join.Close)
-	ns.Cgroup = nsenter.Cgroup{Into: join.Into, Tasks: join.Tasks}
 	if join.Adopt {
 		return n.cgroup.Adopt(stage.PID())
 	}

@@ -11,7 +11,6 @@ import (
 	"hull/libcontainer/cgroup"
 	"hull/libcontainer/link"
 	"hull/libcontainer/plan"
-	"hull/nsenter"
 	"hull/spec"
 )
 
@@ -153,8 +152,10 @@ func (e *execution) run(ctx context.Context, pidfd int) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer join.Close()
-	ns.Cgroup = nsenter.Cgroup{Into: join.Into, Tasks: join.Tasks}
+	defer func() { join.Close() }()
+	if err := enterCgroup(ns, &join); err != nil {
+		return nil, err
+	}
 	stage, err := launch(e.options.Stdio, "", int(e.plan.Process.PreserveFDs))
 	if err != nil {
 		return nil, err

@@ -38,9 +38,15 @@ func (h *host) create(b *bundle, flags ...string) *container {
 	pidFile := c.out + ".pid"
 	args := append([]string{"create", "--bundle", b.dir, "--pid-file", pidFile}, flags...)
 	cmd := h.command(append(args, c.id)...)
-	cmd.Stdout = f
+	errors, err := os.Create(c.out + ".errors")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer errors.Close()
+	cmd.Stdout, cmd.Stderr = f, errors
 	if r := h.finish(cmd); r.status != 0 {
-		h.t.Fatalf("create: status %d\n%s", r.status, r.stderr)
+		text, _ := os.ReadFile(errors.Name())
+		h.t.Fatalf("create: status %d\n%s", r.status, text)
 	}
 	text, err := os.ReadFile(pidFile)
 	if err == nil {
@@ -148,6 +154,53 @@ func needTool(t *testing.T, name string) string {
 }
 
 func pointer[T any](v T) *T { return &v }
+
+// mappedOwner hands the root filesystem to the root of joinable user namespaces.
+// It is an edit for containers that get their mapping from elsewhere.
+func mappedOwner(s *specs.Spec) {
+	if s.Annotations == nil {
+		s.Annotations = map[string]string{}
+	}
+	s.Annotations["org.example.owner"] = strconv.Itoa(mappedRoot)
+}
+
+// mappedRoot is the user of the host that mapAll makes root of a container.
+const mappedRoot = 100000
+
+// handOver lets the root of the container's user namespace reach and own the
+// root filesystem, as an engine would.
+func (b *bundle) handOver(t *testing.T) {
+	t.Helper()
+	owner := 0
+	if l := b.config.Linux; l != nil && len(l.UIDMappings) > 0 {
+		owner = int(l.UIDMappings[0].HostID)
+	} else if b.config.Annotations["org.example.owner"] != "" {
+		owner = mappedRoot
+	}
+	if owner == 0 {
+		return
+	}
+	reachable(t, b.path("rootfs"))
+	err := filepath.WalkDir(b.path("rootfs"), func(path string, d os.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			err = os.Chown(path, owner, owner)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// reachable makes the way to a directory passable for all.
+func reachable(t *testing.T, dir string) {
+	t.Helper()
+	for d := dir; d != "/" && d != os.TempDir(); d = filepath.Dir(d) {
+		if err := os.Chmod(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
 
 // equal compares by JSON, which is what sights are made of.
 func equal(t *testing.T, what string, got, want any) {

@@ -75,7 +75,7 @@ func mapAll(s *specs.Spec) {
 func TestANewNamespaceDiffersAndAnAbsentOneIsTheHosts(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
-	for kind, name := range procNames {
+	for kind := range procNames {
 		for _, asked := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s asked for %v", kind, asked), func(t *testing.T) {
 				h := &host{t: t, root: h.root}
@@ -88,14 +88,18 @@ func TestANewNamespaceDiffersAndAnAbsentOneIsTheHosts(t *testing.T) {
 				}
 				edits := []edit{alone(base...)}
 				if kind == specs.UserNamespace && asked {
-					edits = append(edits, mapAll, openToAll)
+					// Only then may it mount procfs and mqueue.
+					base = append(base, specs.PIDNamespace, specs.IPCNamespace)
+					edits = []edit{alone(base...), mapAll}
 				}
 				if kind == specs.MountNamespace && !asked {
 					edits = append(edits, nothingToMount)
 				}
-				seen := get[map[string]string](t, h.probe([]string{"namespaces"}, edits...), "namespaces")
-				if same := seen[name] == nsOf(t, os.Getpid(), kind); same == asked {
-					t.Errorf("%s is %s, and the host's is %s", name, seen[name], nsOf(t, os.Getpid(), kind))
+				c := h.start(nil, edits...)
+				defer c.delete()
+				own := nsOf(t, os.Getpid(), kind)
+				if seen := nsOf(t, c.pid, kind); (seen == own) == asked {
+					t.Errorf("%s is %s, and the host's is %s", kind, seen, own)
 				}
 			})
 		}
@@ -103,8 +107,7 @@ func TestANewNamespaceDiffersAndAnAbsentOneIsTheHosts(t *testing.T) {
 }
 
 // nothingToMount is for a container in the mount namespace of the host, which
-// is only a chroot. The proc that the probe needs is bound by no one: it is
-// the job of who wants one.
+// is a chroot only.
 func nothingToMount(s *specs.Spec) {
 	s.Mounts = nil
 	s.Root.Readonly = false
@@ -198,7 +201,7 @@ func TestContainersOfAPodShareNamespaces(t *testing.T) {
 
 func TestAUserNamespaceIsJoinedWithWhatItOwns(t *testing.T) {
 	h := newHost(t)
-	owner := h.start([]string{"namespaces"}, addNamespace(specs.UserNamespace, ""), mapAll, openToAll)
+	owner := h.start([]string{"namespaces"}, addNamespace(specs.UserNamespace, ""), mapAll)
 	owner.see()
 	for name, kinds := range map[string][]specs.LinuxNamespaceType{
 		"user alone":           {specs.UserNamespace},
@@ -208,7 +211,7 @@ func TestAUserNamespaceIsJoinedWithWhatItOwns(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := &host{t: t, root: h.root}
-			edits := []edit{openToAll, func(s *specs.Spec) { s.Hostname = "" }}
+			edits := []edit{mappedOwner, func(s *specs.Spec) { s.Hostname = "" }}
 			for _, kind := range kinds {
 				edits = append(edits, addNamespace(kind, nsPath(owner.pid, kind)))
 			}
@@ -225,7 +228,7 @@ func TestAUserNamespaceIsJoinedWithWhatItOwns(t *testing.T) {
 func TestAllEightNamespacesAreNewAtOnce(t *testing.T) {
 	h := newHost(t)
 	h.leavesNothing()
-	edits := []edit{mapAll, openToAll}
+	edits := []edit{mapAll}
 	for _, kind := range []specs.LinuxNamespaceType{specs.UserNamespace, specs.CgroupNamespace, specs.TimeNamespace} {
 		edits = append(edits, addNamespace(kind, ""))
 	}
@@ -290,7 +293,7 @@ func TestCreateLeavesOneProcessWhichIsItsChild(t *testing.T) {
 	for name, edits := range map[string][]edit{
 		"the default namespaces": nil,
 		"all namespaces": {
-			mapAll, openToAll, addNamespace(specs.UserNamespace, ""), addNamespace(specs.CgroupNamespace, ""),
+			mapAll, addNamespace(specs.UserNamespace, ""), addNamespace(specs.CgroupNamespace, ""),
 			addNamespace(specs.TimeNamespace, ""),
 		},
 		"no pid namespace": {dropNamespace(specs.PIDNamespace)},

@@ -392,8 +392,11 @@ func (n *creation) joinCgroup(ns *nsenter.Namespaces) error {
 	if err != nil {
 		return err
 	}
+	if err := enterCgroup(ns, &join); err != nil {
+		join.Close()
+		return err
+	}
 	n.closers = append(n.closers, join.Close)
-	ns.Cgroup = nsenter.Cgroup{Into: join.Into, Tasks: join.Tasks}
 	n.adopt = join.Adopt
 	return nil
 }

@@ -199,7 +199,11 @@ func (e *execution) target(pidfd int) (*nsenter.Namespaces, cgroup.Join, error) 
 		closeJoins(ns)
 		return nil, join, err
 	}
-	ns.Cgroup = nsenter.Cgroup{Into: join.Into, Tasks: join.Tasks}
+	if err := enterCgroup(ns, &join); err != nil {
+		closeJoins(ns)
+		join.Close()
+		return nil, cgroup.Join{}, err
+	}
 	return ns, join, nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hull/internal/fault"
+	"hull/libcontainer/cgroup"
 	"hull/nsenter"
 	"hull/spec"
 )
@@ -123,6 +124,18 @@ func (c *Container) joinAll(pidfd int) (*nsenter.Namespaces, error) {
 		File: os.NewFile(uintptr(fd), "pidfd"),
 	}}
 	return ns, nil
+}
+
+// enterCgroup makes join the way in which the process of ns gets into its
+// cgroup.
+func enterCgroup(ns *nsenter.Namespaces, join *cgroup.Join) (err error) {
+	if ns.EntersUser() {
+		if *join, err = join.Written(); err != nil {
+			return err
+		}
+	}
+	ns.Cgroup = nsenter.Cgroup{Into: join.Into, Tasks: join.Tasks}
+	return nil
 }
 
 func sameNamespace(name string, pid int) (bool, error) {

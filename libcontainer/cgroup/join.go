@@ -18,7 +18,8 @@ import (
 type Join struct {
 	// Into is the v2 cgroup for clone3(2) with CLONE_INTO_CGROUP, or nil.
 	Into *os.File
-	// Tasks are the v1 `tasks` files. The process writes "0" to each while
+	// Tasks are the v1 `tasks` files, and after Written the cgroup.procs of
+	// v2. The process writes "0" to each while
 	// it has one thread: the move of a single thread by itself takes no
 	// global lock (kernel 5.4).
 	Tasks []*os.File
@@ -35,6 +36,24 @@ func (j Join) Close() {
 	for _, f := range j.Tasks {
 		_ = f.Close()
 	}
+}
+
+// Written returns j for a process that is in another user namespace by the time
+// it gets there: clone3(2) asks whether the caller may write to the cgroup,
+// which a mapped root may not, but a write is judged by who opened the file
+// (kernel commit 1756d7994ad8, in every maintained series).
+func (j Join) Written() (Join, error) {
+	if j.Into == nil {
+		return j, nil
+	}
+	name := j.Into.Name() + "/cgroup.procs"
+	fd, err := unix.Openat(int(j.Into.Fd()), "cgroup.procs", unix.O_WRONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return j, fault.New("open cgroup", name, err)
+	}
+	_ = j.Into.Close()
+	j.Into, j.Tasks = nil, append(j.Tasks, os.NewFile(uintptr(fd), name))
+	return j, nil
 }
 
 // Sub is a cgroup below the container's.

@@ -8,6 +8,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -71,7 +72,9 @@ func forever(seconds string) {
 		time.Sleep(time.Duration(s) * time.Second)
 		return
 	}
-	select {}
+	// Nothing else runs here, and the Go runtime ends a program that waits
+	// for nothing.
+	time.Sleep(math.MaxInt64)
 }
 
 func look(verb, argument string) (any, error) {

@@ -15,9 +15,13 @@ import (
 	"hull/nsenter"
 )
 
-// changeDirectory enters process.cwd with the rights of the program.
+// changeDirectory enters process.cwd with the rights of the program. It is empty
+// only for a container without a process.
 func (s *stage) changeDirectory() error {
 	cwd := s.plan.Process.Cwd
+	if cwd == "" {
+		return nil
+	}
 	if err := unix.Chdir(cwd); err != nil {
 		return fault.New("enter process.cwd", cwd, err)
 	}

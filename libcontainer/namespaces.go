@@ -146,11 +146,7 @@ func heldCapabilities(s *specs.Spec) (uint64, error) {
 // joinCredentials says whether a process enters its cgroup from another user
 // namespace.
 func joinCredentials(ns *nsenter.Namespaces) cgroup.Credentials {
-	flags := ns.New
-	for _, j := range ns.Join {
-		flags |= j.Type
-	}
-	if flags&unix.CLONE_NEWUSER != 0 {
+	if ns.EntersUser() {
 		return cgroup.OtherCredentials
 	}
 	return cgroup.OwnCredentials

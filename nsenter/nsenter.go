@@ -65,7 +65,8 @@ type Join struct {
 type Cgroup struct {
 	// Into is a cgroup v2 directory for CLONE_INTO_CGROUP, or nil.
 	Into *os.File
-	// Tasks are `tasks` files of cgroup v1, open for writing.
+	// Tasks are `tasks` files of cgroup v1, or cgroup.procs of v2, open for
+	// writing.
 	Tasks []*os.File
 }
 
@@ -80,6 +81,15 @@ type Namespaces struct {
 	// ClockOffsets are of a new time namespace.
 	ClockOffsets []ClockOffset
 	Cgroup       Cgroup
+}
+
+// EntersUser tells whether the process is to be in another user namespace.
+func (ns *Namespaces) EntersUser() bool {
+	flags := ns.New
+	for i := range ns.Join {
+		flags |= ns.Join[i].Type
+	}
+	return flags&unix.CLONE_NEWUSER != 0
 }
 
 // Stage is a started copy of this executable that waits for its bootstrap.
@@ -305,6 +315,8 @@ func newNamespaceFailure(flags uint64, cause syscall.Errno) error {
 		err.Hint = "unprivileged users need a user namespace in linux.namespaces"
 	case syscall.EAGAIN:
 		err.Hint = "the pids limit of this cgroup or RLIMIT_NPROC is reached"
+	case syscall.ENOMEM:
+		err.Hint = "the pid namespace that is joined has lost its first process, or memory is short"
 	case syscall.EINVAL:
 		err.Hint = "the kernel lacks one of these namespaces"
 	}

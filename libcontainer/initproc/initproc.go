@@ -170,10 +170,10 @@ func (s *stage) receivePlan() (sources []int, err error) {
 	}
 	script := link.Script(s.plan)
 	s.conn.Follow(script)
-	// Whatever else was inherited must not reach a hook or the program
-	// (CVE-2024-21626); the preserved descriptors are moved at the end.
-	first := uint(nsenter.FirstPreservedFD) + uint(s.plan.Process.PreserveFDs)
-	if err := unix.CloseRange(first, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+	// Nothing that was inherited must reach a hook, least of all the link, nor
+	// the program (CVE-2024-21626): the preserved descriptors are copied for it
+	// at the end.
+	if err := unix.CloseRange(uint(nsenter.LinkFD), math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		return nil, fault.New("close inherited descriptors", "", err)
 	}
 	for _, kind := range script {

@@ -179,18 +179,13 @@ func (s *stage) movePreserved() error {
 			return fault.New("pass on", "preserved descriptors", err)
 		}
 	}
-	// The last of them is still at its old place too.
-	if first < end {
-		unix.Close(end - 1)
-	}
 	return nil
 }
 
 // closeInherited makes sure once more that nothing but the standard streams and
-// the preserved descriptors outlives execve(2).
+// what movePreserved copies outlives execve(2).
 func (s *stage) closeInherited() error {
-	end := nsenter.FirstPreservedFD + int(s.plan.Process.PreserveFDs)
-	if err := unix.CloseRange(uint(end), math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+	if err := unix.CloseRange(uint(nsenter.LinkFD), math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		return fault.New("close inherited descriptors", "", err)
 	}
 	return nil

@@ -39,7 +39,7 @@ func lookDeeper(verb, argument string) (any, error) {
 	case "tty":
 		return terminal()
 	}
-	return nil, errors.New("unknown verb " + verb)
+	return exert(verb, argument)
 }
 
 func statusField(name string) (string, error) {

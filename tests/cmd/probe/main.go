@@ -8,6 +8,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -47,6 +48,18 @@ func run(commands []string) error {
 			print(seen)
 			seen = make(map[string]any)
 			forever(argument)
+		case "record": // file to append what was seen to; for hooks
+			if err := record(argument, seen); err != nil {
+				return err
+			}
+			seen = make(map[string]any)
+		case "spawn": // a child that outlives this process: seconds or "forever"
+			if err := spawn(argument); err != nil {
+				return err
+			}
+		case "await": // signals, until the first that ends this program
+			print(seen)
+			return await(argument)
 		default:
 			value, err := look(verb, argument)
 			if err != nil {
@@ -71,7 +84,9 @@ func forever(seconds string) {
 		time.Sleep(time.Duration(s) * time.Second)
 		return
 	}
-	select {}
+	// Nothing else runs here, and the Go runtime ends a program that waits
+	// for nothing.
+	time.Sleep(math.MaxInt64)
 }
 
 func look(verb, argument string) (any, error) {

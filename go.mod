@@ -2,13 +2,6 @@ module hull
 
 go 1.26.0
 
-// The runtime would read its own cgroup's CPU limit at every start, to size
-// itself: twelve system calls for processes that live for milliseconds.
-godebug (
-	containermaxprocs=0
-	updatemaxprocs=0
-)
-
 require (
 	github.com/containerd/console v1.0.5 // indirect
 	github.com/coreos/go-systemd/v22 v22.6.0 // indirect

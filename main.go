@@ -5,7 +5,7 @@ import (
 	"os"
 
 	"hull/internal/cli"
-	"hull/libcontainer/initproc"
+	_ "hull/libcontainer/initproc" // is the program of a container's init process
 )
 
 // The linker sets both (-X main.version=…): the release, and the commit that
@@ -16,8 +16,5 @@ var (
 )
 
 func main() {
-	// In a process that a hull started inside a container this does not return.
-	initproc.Init()
-
 	os.Exit(cli.Main(os.Args, cli.Build{Version: version, Commit: commit}))
 }

@@ -94,7 +94,11 @@ const (
 // for it, or to exit and leave that to its own parent or subreaper.
 func (r *Runtime) Create(ctx context.Context, id string, o CreateOptions) (*Container, error) {
 	n := &creation{runtime: r, options: o, id: id}
+	if err := n.begin(); err != nil {
+		return nil, err
+	}
 	if err := n.configure(); err != nil {
+		n.launch.abort()
 		return nil, err
 	}
 	c, err := n.build(ctx)
@@ -111,13 +115,17 @@ type creation struct {
 	options CreateOptions
 	id      string
 
-	bundle    string
-	config    []byte
-	spec      *specs.Spec
-	plan      *plan.Plan
-	sources   []spec.Source
-	rlimits   []spec.Rlimit
-	cgroup    *cgroup.Cgroup
+	bundle   string
+	preserve int
+	launch   *launch
+	config   []byte
+	spec     *specs.Spec
+	plan     *plan.Plan
+	sources  []spec.Source
+	rlimits  []spec.Rlimit
+	cgroup   *cgroup.Cgroup
+	// adopt says that the stage has to be put into the cgroup.
+	adopt     bool
 	container *Container
 	// undo is what to do if creation fails, last first.
 	undo []func()
@@ -136,12 +144,25 @@ func (n *creation) finish(err error) {
 	}
 }
 
-// configure does all that can fail because the configuration is wrong. It has
-// no side effect.
-func (n *creation) configure() error {
+// begin checks the options and starts the init stage.
+func (n *creation) begin() (err error) {
 	if err := state.ValidateID(n.id); err != nil {
 		return err
 	}
+	if n.bundle, err = filepath.Abs(n.options.Bundle); err != nil {
+		return fault.New("find bundle", n.options.Bundle, err)
+	}
+	n.preserve = n.options.ListenFDs + n.options.PreserveFDs
+	if err := checkPreserved(n.preserve); err != nil {
+		return err
+	}
+	n.launch = launchStage(n.options.Stdio, n.bundle, n.preserve)
+	return nil
+}
+
+// configure does all that can fail because the configuration is wrong. It has
+// no side effect.
+func (n *creation) configure() error {
 	if err := n.load(); err != nil {
 		return err
 	}
@@ -181,18 +202,14 @@ func (n *creation) configure() error {
 
 // load reads and checks the configuration.
 func (n *creation) load() error {
-	bundle, err := filepath.Abs(n.options.Bundle)
-	if err != nil {
-		return fault.New("find bundle", n.options.Bundle, err)
-	}
-	n.bundle = bundle
 	path := n.options.ConfigFile
 	if path == "" {
 		path = "config.json"
 	}
 	if !filepath.IsAbs(path) {
-		path = filepath.Join(bundle, path)
+		path = filepath.Join(n.bundle, path)
 	}
+	var err error
 	if n.config, err = spec.Read(path); err != nil {
 		return err
 	}
@@ -220,18 +237,21 @@ func (n *creation) processInputs() (spec.ProcessInputs, error) {
 	if n.options.Keyring == CallersKeyring {
 		in.Keyring = plan.KeepKeyring
 	}
-	in.PreserveFDs, err = preservedCount(n.options.ListenFDs + n.options.PreserveFDs)
-	return in, err
+	in.PreserveFDs = uint32(n.preserve)
+	return in, nil
 }
 
-// preservedCount checks that the descriptors to preserve are there.
-func preservedCount(count int) (uint32, error) {
+// checkPreserved checks that the descriptors to preserve are there.
+func checkPreserved(count int) error {
+	if count < 0 {
+		return fault.Newf("preserve", "descriptors", "a negative number of them: %d", count)
+	}
 	for fd := 3; fd < 3+count; fd++ {
 		if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil {
-			return 0, fault.Newf("preserve", "descriptors", "descriptor %d: %w", fd, err)
+			return fault.Newf("preserve", "descriptors", "descriptor %d: %w", fd, err)
 		}
 	}
-	return uint32(max(count, 0)), nil
+	return nil
 }
 
 // cgroupMounts asks what a mount of type cgroup stands for on this host.
@@ -252,32 +272,28 @@ func (n *creation) cgroupMounts() ([]plan.Mount, error) {
 
 // build makes the container that configure has worked out.
 func (n *creation) build(ctx context.Context) (*Container, error) {
-	if err := n.makeDirectory(); err != nil {
-		return nil, err
-	}
-	gate, err := n.container.dir.MakeGate()
+	namespaces, gate, err := n.prepare()
 	if err != nil {
+		n.launch.abort()
 		return nil, err
 	}
 	defer gate.Close()
-	namespaces, err := namespacesOf(n.spec)
-	if err != nil {
-		return nil, err
-	}
 	defer closeJoins(namespaces)
-	stage, err := n.launch()
+	stage, err := n.launch.wait()
 	if err != nil {
 		return nil, err
 	}
-	// Until the stage has its namespaces, ending it is all there is to do.
-	if err := n.joinCgroup(stage, namespaces); err != nil {
-		stage.Abort()
-		return nil, err
+	if n.adopt {
+		if err := n.cgroup.Adopt(stage.PID()); err != nil {
+			stage.Abort()
+			return nil, err
+		}
 	}
 	pid, fd, err := stage.Enter(namespaces)
 	if err != nil {
 		return nil, err
 	}
+	defer stage.Reap()
 	n.undo = append(n.undo, func() { killAndReap(pid) })
 	d := newDrive(n.runtime, pid, fd, n.plan, namespaces)
 	defer d.close()
@@ -292,6 +308,26 @@ func (n *creation) build(ctx context.Context) (*Container, error) {
 	}
 	n.container.init = &Process{pid: pid, console: d.console}
 	return n.container, nil
+}
+
+// prepare makes what the process needs to be born: the container's directory
+// and cgroup. Its record comes before anything else.
+func (n *creation) prepare() (ns *nsenter.Namespaces, gate state.Gate, err error) {
+	if err := n.makeDirectory(); err != nil {
+		return nil, gate, err
+	}
+	if gate, err = n.container.dir.MakeGate(); err != nil {
+		return nil, gate, err
+	}
+	if ns, err = namespacesOf(n.spec); err != nil {
+		gate.Close()
+		return nil, gate, err
+	}
+	if err = n.joinCgroup(ns); err != nil {
+		gate.Close()
+		closeJoins(ns)
+	}
+	return ns, gate, err
 }
 
 // makeDirectory makes the record of the container before anything else of it
@@ -343,31 +379,8 @@ func (n *creation) tolerate(err error) {
 	}
 }
 
-func (n *creation) launch() (*nsenter.Stage, error) {
-	return launch(n.options.Stdio, n.bundle, int(n.plan.Process.PreserveFDs))
-}
-
-// launch starts the init stage.
-func launch(stdio Stdio, dir string, preserve int) (*nsenter.Stage, error) {
-	exe, err := nsenter.Seal()
-	if err != nil {
-		return nil, err
-	}
-	defer exe.Close()
-	fds, release, err := stdio.open()
-	if err != nil {
-		return nil, err
-	}
-	defer release()
-	preserved := make([]uintptr, preserve)
-	for i := range preserved {
-		preserved[i] = uintptr(3 + i)
-	}
-	return nsenter.Launch(exe, nsenter.Inherit{Dir: dir, Stdio: fds, Preserved: preserved})
-}
-
 // joinCgroup makes the container's cgroup and says how the process gets there.
-func (n *creation) joinCgroup(stage *nsenter.Stage, ns *nsenter.Namespaces) error {
+func (n *creation) joinCgroup(ns *nsenter.Namespaces) error {
 	if err := n.cgroup.EnsureUnused(); err != nil {
 		return err
 	}
@@ -384,9 +397,7 @@ func (n *creation) joinCgroup(stage *nsenter.Stage, ns *nsenter.Namespaces) erro
 		return err
 	}
 	n.closers = append(n.closers, join.Close)
-	if join.Adopt {
-		return n.cgroup.Adopt(stage.PID())
-	}
+	n.adopt = join.Adopt
 	return nil
 }
 

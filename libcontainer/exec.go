@@ -11,6 +11,7 @@ import (
 	"hull/libcontainer/cgroup"
 	"hull/libcontainer/link"
 	"hull/libcontainer/plan"
+	"hull/nsenter"
 	"hull/spec"
 )
 
@@ -32,7 +33,7 @@ type ExecOptions struct {
 	PreserveFDs   int
 	// Cgroup are cgroups below the container's for the process to be in,
 	// instead of the container's own.
-	Cgroup []SubCgroup
+	Cgroup   []SubCgroup
 	Lifetime Lifetime
 	// Paused says what to do in a paused container.
 	Paused PausedPolicy
@@ -61,7 +62,12 @@ func (c *Container) Exec(ctx context.Context, o ExecOptions) (*Process, error) {
 	}
 	defer unix.Close(pidfd)
 	e := &execution{container: c, options: o}
+	if err := checkPreserved(o.PreserveFDs); err != nil {
+		return nil, err
+	}
+	e.launch = launchStage(o.Stdio, "", o.PreserveFDs)
 	if err := e.compile(); err != nil {
+		e.launch.abort()
 		return nil, err
 	}
 	return e.run(ctx, pidfd)
@@ -86,6 +92,7 @@ func (c *Container) execTarget(policy PausedPolicy) (int, error) {
 type execution struct {
 	container *Container
 	options   ExecOptions
+	launch    *launch
 	spec      *specs.Spec
 	plan      *plan.Plan
 	rlimits   []spec.Rlimit
@@ -110,9 +117,7 @@ func (e *execution) compile() error {
 	if in.Held, err = heldCapabilities(s); err != nil {
 		return err
 	}
-	if in.PreserveFDs, err = preservedCount(e.options.PreserveFDs); err != nil {
-		return err
-	}
+	in.PreserveFDs = uint32(e.options.PreserveFDs)
 	process, err := spec.CompileProcess(s, e.options.Process, in)
 	if err != nil {
 		return err
@@ -143,27 +148,28 @@ func (e *execution) loadFilter() error {
 
 func (e *execution) run(ctx context.Context, pidfd int) (*Process, error) {
 	c := e.container
-	ns, err := c.joinAll(pidfd)
+	ns, join, err := e.target(pidfd)
 	if err != nil {
+		e.launch.abort()
 		return nil, err
 	}
 	defer closeJoins(ns)
-	join, err := c.cgroup.JoinAt(e.options.Cgroup)
+	defer join.Close()
+	stage, err := e.launch.wait()
 	if err != nil {
 		return nil, err
 	}
-	defer func() { join.Close() }()
-	if err := enterCgroup(ns, &join); err != nil {
-		return nil, err
-	}
-	stage, err := launch(e.options.Stdio, "", int(e.plan.Process.PreserveFDs))
-	if err != nil {
-		return nil, err
+	if join.Adopt {
+		if err := c.cgroup.Adopt(stage.PID()); err != nil {
+			stage.Abort()
+			return nil, err
+		}
 	}
 	pid, fd, err := stage.Enter(ns)
 	if err != nil {
 		return nil, err
 	}
+	defer stage.Reap()
 	d := newDrive(c.runtime, pid, fd, e.plan, ns)
 	defer d.close()
 	stop := context.AfterFunc(ctx, d.interrupt)
@@ -180,6 +186,25 @@ func (e *execution) run(ctx context.Context, pidfd int) (*Process, error) {
 		return nil, err
 	}
 	return &Process{pid: pid, console: d.console}, nil
+}
+
+// target opens the namespaces and the cgroup that the process is to join.
+func (e *execution) target(pidfd int) (*nsenter.Namespaces, cgroup.Join, error) {
+	ns, err := e.container.joinAll(pidfd)
+	if err != nil {
+		return nil, cgroup.Join{}, err
+	}
+	join, err := e.container.cgroup.JoinAt(e.options.Cgroup)
+	if err != nil {
+		closeJoins(ns)
+		return nil, join, err
+	}
+	if err := enterCgroup(ns, &join); err != nil {
+		closeJoins(ns)
+		join.Close()
+		return nil, join, err
+	}
+	return ns, join, nil
 }
 
 func (e *execution) drive(d *drive) error {

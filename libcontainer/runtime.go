@@ -1,14 +1,13 @@
 // Package libcontainer creates and runs OCI containers: it is the runtime as a
 // library, and all that the hull command uses.
 //
-// A program that embeds it calls initproc.Init first thing in its main, since
-// the init process of a container starts as a copy of the program:
+// A program that embeds it imports the init stage beside it, since the init
+// process of a container starts as a copy of the program:
 //
-//	func main() {
-//		initproc.Init()
-//		rt := &libcontainer.Runtime{Root: "/run/example"}
-//		…
-//	}
+//	import (
+//		"hull/libcontainer"
+//		_ "hull/libcontainer/initproc"
+//	)
 //
 // The package logs nothing, ends no process, reads no environment variable and
 // keeps nothing between calls: what is known of a container is in its directory
@@ -96,8 +95,9 @@ func (r *Runtime) Load(id string) (*Container, error) {
 	return r.container(dir, record)
 }
 
-// List returns all containers, sorted by ID. One whose state cannot be read is
-// reported through Warn and left out.
+// List returns all containers, sorted by ID. The error is fs.ErrNotExist if
+// there is no state directory. A container whose state cannot be
+// read is reported through Warn and left out.
 func (r *Runtime) List() ([]*Container, error) {
 	ids, err := state.List(r.Root)
 	if err != nil {

@@ -146,7 +146,7 @@ func (s *Stage) PID() int { return s.pid }
 
 // Enter sends the stage into its namespaces and returns the pid of the init
 // process, which is a child of the caller, and the caller's end of the link.
-// The stage itself is gone when Enter returns.
+// The stage itself is about to exit: the caller ends with Reap.
 func (s *Stage) Enter(ns *Namespaces) (pid, link int, err error) {
 	pid, err = s.enter(ns)
 	if err != nil {
@@ -156,9 +156,11 @@ func (s *Stage) Enter(ns *Namespaces) (pid, link int, err error) {
 		}
 		return 0, -1, err
 	}
-	reap(s.pid)
 	return pid, s.link, nil
 }
+
+// Reap collects the stage after Enter.
+func (s *Stage) Reap() { reap(s.pid) }
 
 // Abort ends the stage and closes the link; an init process that is already
 // there sees the end of the link and exits.

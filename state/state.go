@@ -156,12 +156,10 @@ func open(path string) (*Dir, error) {
 	return &Dir{path: path, fd: fd}, nil
 }
 
-// List returns the IDs of all containers below root, sorted.
+// List returns the IDs of all containers below root, sorted. A root that is not
+// there is an error, fs.ErrNotExist.
 func List(root string) ([]string, error) {
 	entries, err := os.ReadDir(root)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
 	if err != nil {
 		return nil, fault.New("list", root, unwrapPath(err))
 	}

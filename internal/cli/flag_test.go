@@ -34,14 +34,13 @@ func parse(t *testing.T, line string, see func(p *program, c *cli.Context) error
 
 func TestCreateFlagsBecomeOptions(t *testing.T) {
 	t.Chdir(t.TempDir())
-	t.Setenv("NOTIFY_SOCKET", "/n")
 	t.Setenv("LISTEN_FDS", "2")
 	t.Setenv("LISTEN_PID", strconv.Itoa(os.Getpid()))
 	cwd, err := os.Getwd()
 	if err != nil {
 		t.Fatal(err)
 	}
-	base := libcontainer.CreateOptions{Bundle: cwd, Stdio: ownStdio(), NotifySocket: "/n", ListenFDs: 2}
+	base := libcontainer.CreateOptions{Bundle: cwd, Stdio: ownStdio(), ListenFDs: 2}
 	with := func(change func(*libcontainer.CreateOptions)) libcontainer.CreateOptions {
 		o := base
 		change(&o)
@@ -53,7 +52,7 @@ func TestCreateFlagsBecomeOptions(t *testing.T) {
 		"create x -b b": with(func(o *libcontainer.CreateOptions) { o.Bundle = filepath.Join(cwd, "b") }),
 		"create --bundle /b --pid-file p --console-socket c --pidfd-socket d --no-pivot --no-new-keyring --preserve-fds 3 --config f x": with(func(o *libcontainer.CreateOptions) {
 			o.Bundle, o.PidFile, o.ConsoleSocket, o.PidfdSocket = "/b", "p", "c", "d"
-			o.NoPivot, o.NoNewKeyring, o.PreserveFDs, o.ConfigFile = true, true, 3, "f"
+			o.Pivot, o.Keyring, o.PreserveFDs, o.ConfigFile = libcontainer.NoPivot, libcontainer.CallersKeyring, 3, "f"
 		}),
 		"run -no-subreaper -keep --detach --bundle=/b -f c x": with(func(o *libcontainer.CreateOptions) { o.Bundle, o.ConfigFile = "/b", "c" }),
 	} {
@@ -80,7 +79,7 @@ func TestGlobalFlagsBecomeTheRuntime(t *testing.T) {
 	for line, want := range map[string]libcontainer.Runtime{
 		"--rootless=false state x":                                            {Root: "/run/hull"},
 		"--rootless false --root /r/../s state x":                             {Root: "/s"},
-		"--rootless true --systemd-cgroup state x":                            {Root: "/run/hull", Cgroup: libcontainer.Systemd, Rootless: true},
+		"--rootless true --systemd-cgroup state x":                            {Root: "/run/hull", Cgroup: libcontainer.Systemd, Privilege: libcontainer.Rootless},
 		"--rootless false --cgroup-manager systemd state x":                   {Root: "/run/hull", Cgroup: libcontainer.Systemd},
 		"--rootless false --systemd-cgroup --cgroup-manager disabled state x": {Root: "/run/hull", Cgroup: libcontainer.NoCgroup},
 		"--rootless false --cgroup-manager=cgroupfs --log-level=warn state x": {Root: "/run/hull"},
@@ -152,7 +151,7 @@ func TestExecFlagsBecomeOptions(t *testing.T) {
 		got.Process = nil
 		want := libcontainer.ExecOptions{
 			User: "1:2", Stdio: ownStdio(), PidFile: "p", PidfdSocket: "s",
-			PreserveFDs: 2, Cgroup: []string{"cpu:/a", "pids:/b"}, IgnorePaused: true,
+			PreserveFDs: 2, Cgroup: []libcontainer.SubCgroup{{Controllers: "cpu", Path: "/a"}, {Controllers: "pids", Path: "/b"}}, Paused: libcontainer.IgnorePaused, Lifetime: libcontainer.Detached,
 		}
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("\n got %+v\nwant %+v", got, want)
@@ -194,26 +193,5 @@ func TestExecRefusesWhatCannotBeMeant(t *testing.T) {
 			}
 			return nil
 		})
-	}
-}
-
-func TestAConsoleSocketIsNeededExactlyWhereNobodyHoldsTheTerminal(t *testing.T) {
-	for _, test := range []struct {
-		terminal, detached bool
-		socket             string
-		ok                 bool
-	}{
-		{false, false, "", true},
-		{false, true, "", true},
-		{true, false, "", true},
-		{true, true, "s", true},
-		{true, true, "", false},
-		{true, false, "s", false},
-		{false, true, "s", false},
-		{false, false, "s", false},
-	} {
-		if err := checkConsole(test.terminal, test.detached, test.socket); (err == nil) != test.ok {
-			t.Errorf("%+v: %v", test, err)
-		}
 	}
 }

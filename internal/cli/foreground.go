@@ -39,8 +39,8 @@ type foreground struct {
 	pending []unix.Signal
 }
 
-// newForeground catches signals from soon on, and returns a context that ends
-// when one comes that should end this program before there is a child.
+// newForeground catches the signals that end programs, and returns a context
+// that ends when one comes before there is a child to send it to.
 func (p *program) newForeground(ctx context.Context) (*foreground, context.Context) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	f := &foreground{
@@ -50,9 +50,7 @@ func (p *program) newForeground(ctx context.Context) (*foreground, context.Conte
 		cancel:  cancel,
 	}
 	go func() {
-		// Registering 64 signals takes longer than much of what has to be
-		// done before the child runs, and can be done meanwhile.
-		signal.Notify(f.signals)
+		signal.Notify(f.signals, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM)
 		close(f.caught)
 		for sig := range f.signals {
 			f.handle(sig.(unix.Signal))
@@ -61,12 +59,9 @@ func (p *program) newForeground(ctx context.Context) (*foreground, context.Conte
 	return f, ctx
 }
 
-func (f *foreground) close() {
-	<-f.caught
-	signal.Stop(f.signals)
-	close(f.signals)
-	f.cancel(nil)
-}
+// close is all there is to do before the program exits: to give each signal
+// back would take longer than to create a container.
+func (f *foreground) close() { f.cancel(nil) }
 
 // run calls start, waits for the end of c and returns its status as a shell
 // gives it. What else ends meanwhile among the children of this process is
@@ -100,8 +95,11 @@ func (f *foreground) resizes(screen *tty.Session) {
 	f.screen = screen
 }
 
-// follow sends signals to c from now on, those that came before first.
+// follow sends signals to c from now on, those that came before first. To catch
+// the sixty that do not end a program by convention takes half a millisecond,
+// which is spent while c runs.
 func (f *foreground) follow(c child) {
+	go signal.Notify(f.signals)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.child = c
@@ -128,10 +126,7 @@ func (f *foreground) handle(sig unix.Signal) {
 			return
 		}
 		f.pending = append(f.pending, sig)
-		switch sig {
-		case unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM:
-			f.cancel(fmt.Errorf("interrupted by %s", unix.SignalName(sig)))
-		}
+		f.cancel(fmt.Errorf("interrupted by %s", unix.SignalName(sig)))
 	}
 }
 

@@ -6,6 +6,9 @@
 // the main thread: credentials, labels and the seccomp filter belong to a
 // thread, and execve(2) keeps those of the thread that calls it.
 //
+// Importing it is all that a program has to do to embed the runtime; a process
+// that is not an init stage does not notice.
+//
 // It never imports what only a parent needs (see imports_test.go): its start
 // is the larger part of a container's.
 package initproc
@@ -26,20 +29,16 @@ import (
 	"hull/nsenter"
 )
 
+// A process that was started as a container's init becomes it here, and goes no
+// further. Packages are initialised in the order of their paths (Go
+// specification, "Program initialization"): what only a command line needs is
+// never initialised in a container. The main goroutine is on the main thread
+// and stays there.
 func init() {
-	if nsenter.IsStage() {
-		// The main goroutine starts on the main thread and stays there.
-		runtime.LockOSThread()
-	}
-}
-
-// Init turns this process into a container's init if that is what it was
-// started for, and then does not return. A program that embeds the runtime
-// calls it first thing in its main.
-func Init() {
 	if !nsenter.IsStage() {
 		return
 	}
+	runtime.LockOSThread()
 	// Init lives for milliseconds: a collection would only start threads,
 	// which count against the container's pids limit.
 	debug.SetGCPercent(-1)

@@ -73,6 +73,10 @@ type host struct {
 func newHost(t *testing.T) *host {
 	t.Helper()
 	h := &host{t: t, root: filepath.Join(t.TempDir(), "state")}
+	// A directory that was asked for by name has to be there for list.
+	if err := os.Mkdir(h.root, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(h.sweep)
 	return h
 }

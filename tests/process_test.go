@@ -55,11 +55,11 @@ func TestTheProgramIsFoundThroughPATH(t *testing.T) {
 		name, path string
 		words      []string
 	}{
-		"not in PATH":            {"cake", "/bin:/", []string{`exec "cake"`, "executable file not found in $PATH"}},
-		"no such path":           {"/cake", "/bin", []string{`exec "/cake"`, "no such file or directory"}},
-		"found, not executable":  {"probe", "/etc", []string{`exec "probe"`, "permission denied"}},
-		"a path, not executable": {"/etc/probe", "/", []string{`exec "/etc/probe"`, "permission denied"}},
-		"a directory":            {"/tmp", "/", []string{`exec "/tmp"`, "is a directory"}},
+		"not in PATH":            {"cake", "/bin:/", []string{`cake`, "executable file not found in $PATH"}},
+		"no such path":           {"/cake", "/bin", []string{`/cake`, "no such file or directory"}},
+		"found, not executable":  {"probe", "/etc", []string{`probe`, "permission denied"}},
+		"a path, not executable": {"/etc/probe", "/", []string{`/etc/probe`, "permission denied"}},
+		"a directory":            {"/tmp", "/", []string{`/tmp`, "is a directory"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := &host{t: t, root: h.root}

@@ -115,8 +115,9 @@ func cgroupOf(t *testing.T, pid int, controller string) string {
 	return ""
 }
 
-// fails checks that a container with the edits is refused by both run and
-// create, with all of words in the error, and that nothing is left of it.
+// fails checks that a container with the edits is refused, with all of words in
+// the error, and that nothing is left of it. It looks at the whole machine, and
+// is not for tests that run in parallel with others.
 func (h *host) fails(words []string, edits ...edit) {
 	h.t.Helper()
 	b := h.newBundle([]string{"pid"}, edits...)

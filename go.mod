@@ -2,6 +2,13 @@ module hull
 
 go 1.26.0
 
+// The runtime would keep the CPU limit files of its own cgroup open, on the
+// lowest free descriptors: those that --preserve-fds is about.
+godebug (
+	containermaxprocs=0
+	updatemaxprocs=0
+)
+
 require (
 	github.com/containerd/console v1.0.5 // indirect
 	github.com/coreos/go-systemd/v22 v22.6.0 // indirect

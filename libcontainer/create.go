@@ -166,6 +166,7 @@ func (n *creation) configure() error {
 	if err := n.load(); err != nil {
 		return err
 	}
+	n.dropMountLabel()
 	var path string
 	if n.spec.Linux != nil {
 		path = n.spec.Linux.CgroupsPath
@@ -225,6 +226,16 @@ func (n *creation) load() error {
 		}
 	}
 	return nil
+}
+
+// dropMountLabel leaves linux.mountLabel out where there is no SELinux: no
+// filesystem would know the option.
+func (n *creation) dropMountLabel() {
+	if n.spec.Linux == nil || n.spec.Linux.MountLabel == "" || selinuxEnabled() {
+		return
+	}
+	n.runtime.warn(fault.Newf("use", "linux.mountLabel", "ignored: SELinux is not enabled on this host"))
+	n.spec.Linux.MountLabel = ""
 }
 
 func (n *creation) processInputs() (spec.ProcessInputs, error) {
@@ -388,15 +399,12 @@ func (n *creation) joinCgroup(ns *nsenter.Namespaces) error {
 	if err := n.cgroup.Create(); err != nil {
 		return err
 	}
-	join, err := n.cgroup.Join()
+	join, err := n.cgroup.Join(joinCredentials(ns))
 	if err != nil {
 		return err
 	}
-	if err := enterCgroup(ns, &join); err != nil {
-		join.Close()
-		return err
-	}
 	n.closers = append(n.closers, join.Close)
+	ns.Cgroup = nsenter.Cgroup{Into: join.Into, Tasks: join.Tasks}
 	n.adopt = join.Adopt
 	return nil
 }

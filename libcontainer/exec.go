@@ -194,16 +194,12 @@ func (e *execution) target(pidfd int) (*nsenter.Namespaces, cgroup.Join, error) 
 	if err != nil {
 		return nil, cgroup.Join{}, err
 	}
-	join, err := e.container.cgroup.JoinAt(e.options.Cgroup)
+	join, err := e.container.cgroup.JoinAt(e.options.Cgroup, joinCredentials(ns))
 	if err != nil {
 		closeJoins(ns)
 		return nil, join, err
 	}
-	if err := enterCgroup(ns, &join); err != nil {
-		closeJoins(ns)
-		join.Close()
-		return nil, join, err
-	}
+	ns.Cgroup = nsenter.Cgroup{Into: join.Into, Tasks: join.Tasks}
 	return ns, join, nil
 }
 

@@ -11,11 +11,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 
 	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
 )
+
+// firstExtraFD is the descriptor after the standard streams.
+const firstExtraFD = 3
 
 // Exit statuses that are not those of a container's process.
 const (
@@ -32,6 +37,9 @@ type Build struct {
 // Main runs the command line args, the program's name first, and returns the
 // exit status.
 func Main(args []string, b Build) int {
+	// What a caller left open is not for hooks and ps(1); what --preserve-fds
+	// passes on is copied. The kernel refuses nothing here.
+	_ = unix.CloseRange(firstExtraFD, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC)
 	return newProgram(args, b, os.Stdout, os.Stderr).main()
 }
 

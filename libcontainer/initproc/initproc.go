@@ -65,6 +65,9 @@ type stage struct {
 	sources      []int
 	filter       link.Filter
 	console      int
+	// own are the capabilities of init, caps those that the program gets.
+	own  uint64
+	caps plan.Capabilities
 	program      string
 	// released says that `start` has let init go, and the link is closed.
 	released bool
@@ -95,10 +98,12 @@ func createSteps() []step {
 		(*stage).restoreFileLimit,
 		(*stage).awaitFinish,
 		(*stage).writeLabels,
-		(*stage).loadFilterEarly,
-		(*stage).takeIdentity,
 		(*stage).changeDirectory,
+		(*stage).takeIDs,
 		(*stage).resolveProgram,
+		(*stage).closeInherited,
+		(*stage).loadFilterEarly,
+		(*stage).takeCapabilities,
 		(*stage).sendListener,
 		(*stage).closeLink,
 		(*stage).awaitStart,
@@ -118,10 +123,12 @@ func execSteps() []step {
 		(*stage).restoreFileLimit,
 		(*stage).awaitFinish,
 		(*stage).writeLabels,
-		(*stage).loadFilterEarly,
-		(*stage).takeIdentity,
 		(*stage).changeDirectory,
+		(*stage).takeIDs,
 		(*stage).resolveProgram,
+		(*stage).closeInherited,
+		(*stage).loadFilterEarly,
+		(*stage).takeCapabilities,
 		(*stage).sendListener,
 		(*stage).execute,
 	}
@@ -163,10 +170,10 @@ func (s *stage) receivePlan() (sources []int, err error) {
 	}
 	script := link.Script(s.plan)
 	s.conn.Follow(script)
-	// Whatever else was inherited must not reach a hook or the program
-	// (CVE-2024-21626); the preserved descriptors are moved at the end.
-	first := uint(nsenter.FirstPreservedFD) + uint(s.plan.Process.PreserveFDs)
-	if err := unix.CloseRange(first, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+	// Nothing that was inherited must reach a hook, least of all the link, nor
+	// the program (CVE-2024-21626): the preserved descriptors are copied for it
+	// at the end.
+	if err := unix.CloseRange(uint(nsenter.LinkFD), math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		return nil, fault.New("close inherited descriptors", "", err)
 	}
 	for _, kind := range script {

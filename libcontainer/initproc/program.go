@@ -15,9 +15,14 @@ import (
 	"hull/nsenter"
 )
 
-// changeDirectory enters process.cwd with the rights of the program.
+// changeDirectory enters process.cwd. It does so with the rights of init, since
+// a program may be started where it could not go, and before a filter can
+// forbid to ask where that is.
 func (s *stage) changeDirectory() error {
 	cwd := s.plan.Process.Cwd
+	if cwd == "" { // there is no process
+		return nil
+	}
 	if err := unix.Chdir(cwd); err != nil {
 		return fault.New("enter process.cwd", cwd, err)
 	}
@@ -160,7 +165,7 @@ func (s *stage) execute() error {
 }
 
 // movePreserved puts the preserved descriptors where the program expects them,
-// from 3 on and so over the link, and leaves nothing else to be inherited.
+// from 3 on and so over the link.
 func (s *stage) movePreserved() error {
 	first := nsenter.FirstPreservedFD
 	end := first + int(s.plan.Process.PreserveFDs)
@@ -174,7 +179,13 @@ func (s *stage) movePreserved() error {
 			return fault.New("pass on", "preserved descriptors", err)
 		}
 	}
-	if err := unix.CloseRange(uint(end-1), math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+	return nil
+}
+
+// closeInherited makes sure once more that nothing but the standard streams and
+// what movePreserved copies outlives execve(2).
+func (s *stage) closeInherited() error {
+	if err := unix.CloseRange(uint(nsenter.LinkFD), math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		return fault.New("close inherited descriptors", "", err)
 	}
 	return nil

@@ -151,8 +151,17 @@ func (s *stage) loadFilterEarly() error {
 	if s.plan.Process.Seccomp != plan.SeccompEarly || s.plan.Process.Notifies {
 		return nil
 	}
+	if err := s.raiseAdmin(); err != nil {
+		return err
+	}
 	_, err := s.loadFilter()
 	return err
+}
+
+// raiseAdmin makes CAP_SYS_ADMIN effective, if it is held, for a filter without
+// no_new_privs (seccomp(2)).
+func (s *stage) raiseAdmin() error {
+	return setCapabilities(s.own, s.caps.Effective|s.own&(1<<unix.CAP_SYS_ADMIN), 0)
 }
 
 // sendListener loads a filter that notifies while there still is a parent to

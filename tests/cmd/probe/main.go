@@ -48,6 +48,18 @@ func run(commands []string) error {
 			print(seen)
 			seen = make(map[string]any)
 			forever(argument)
+		case "record": // file to append what was seen to; for hooks
+			if err := record(argument, seen); err != nil {
+				return err
+			}
+			seen = make(map[string]any)
+		case "spawn": // a child that outlives this process: seconds or "forever"
+			if err := spawn(argument); err != nil {
+				return err
+			}
+		case "await": // signals, until the first that ends this program
+			print(seen)
+			return await(argument)
 		default:
 			value, err := look(verb, argument)
 			if err != nil {

@@ -1,0 +1,191 @@
+package tests
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// kinds of hooks that fail create.
+func hooksOf(s *specs.Spec, kind string) *[]specs.Hook {
+	switch kind {
+	case "prestart":
+		return &s.Hooks.Prestart //nolint:staticcheck // deprecated, and used
+	case "createRuntime":
+		return &s.Hooks.CreateRuntime
+	case "createContainer":
+		return &s.Hooks.CreateContainer
+	case "startContainer":
+		return &s.Hooks.StartContainer
+	case "poststart":
+		return &s.Hooks.Poststart
+	default:
+		return &s.Hooks.Poststop
+	}
+}
+
+// failing makes the first hook of the kind fail after it has recorded.
+func failing(kind string) edit {
+	return func(s *specs.Spec) {
+		first := &(*hooksOf(s, kind))[0]
+		first.Args = append(first.Args, "exit=3")
+	}
+}
+
+func TestAHookOfCreateThatFailsUndoesCreate(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"prestart", "createRuntime", "createContainer"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			h, d := newHost(t), newDiary(t)
+			b := h.newBundle([]string{"sleep"}, allHooks(d), failing(kind))
+			id := newID()
+			h.refuses([]string{kind, "exit status 3"}, "create", "--bundle", b.dir, id)
+			ran := slices.Index(atCreate(), kind+" 1") + 1
+			equal(t, "hooks", d.names(), append(atCreate()[:ran], atStop()...))
+			h.nothingRemains(id, b)
+			h.refuses([]string{"does not exist"}, "state", id)
+		})
+	}
+}
+
+func TestAHookOfStartThatFailsDestroysTheContainer(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"startContainer", "poststart"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			h, d := newHost(t), newDiary(t)
+			b := h.newBundle([]string{"sleep"}, allHooks(d), failing(kind))
+			c := h.create(b)
+			h.refuses([]string{kind, "exit status 3"}, "start", c.id)
+			ran := slices.Index(atStart(), kind+" 1") + 1
+			equal(t, "hooks", d.names(), slices.Concat(atCreate(), atStart()[:ran], atStop()))
+			h.nothingRemains(c.id, b)
+			h.refuses([]string{"does not exist"}, "state", c.id)
+		})
+	}
+}
+
+func TestAProgramNeverRunsAfterAStartContainerHookThatFailed(t *testing.T) {
+	t.Parallel()
+	h, d := newHost(t), newDiary(t)
+	b := h.newBundle([]string{"write=/diary/ran:yes"}, allHooks(d), failing("startContainer"))
+	h.refuses([]string{"startContainer"}, "run", "--bundle", b.dir, newID())
+	if names := d.names(); slices.Contains(names, "poststart 1") {
+		t.Errorf("hooks: %v", names)
+	}
+	if fileExists(strings.TrimSuffix(d.path, "diary") + "ran") {
+		t.Error("the program ran")
+	}
+}
+
+func TestRunReportsAHookThatFailsAndLeavesNothing(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"prestart", "createRuntime", "createContainer", "startContainer", "poststart"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			h, d := newHost(t), newDiary(t)
+			b := h.newBundle([]string{"sleep"}, allHooks(d), failing(kind))
+			id := newID()
+			h.refuses([]string{kind}, "run", "--bundle", b.dir, id)
+			if names := d.names(); !slices.Equal(names[len(names)-2:], atStop()) {
+				t.Errorf("hooks: %v", names)
+			}
+			h.nothingRemains(id, b)
+		})
+	}
+}
+
+func TestAPoststopHookThatFailsIsAWarning(t *testing.T) {
+	t.Parallel()
+	h, d := newHost(t), newDiary(t)
+	b := h.newBundle([]string{"sleep"}, allHooks(d), failing("poststop"))
+	c := h.create(b)
+	h.must("start", c.id)
+	h.must("kill", c.id, "KILL")
+	h.awaitStatus(c.id, specs.StateStopped)
+	r := h.try("delete", c.id)
+	if r.status != 0 {
+		t.Errorf("delete: status %d", r.status)
+	}
+	if !strings.Contains(r.stderr, "level=warning") || !strings.Contains(r.stderr, "poststop") {
+		t.Errorf("no warning of the hook: %q", r.stderr)
+	}
+	equal(t, "hooks", d.names(), slices.Concat(atCreate(), atStart(), atStop()))
+	h.nothingRemains(c.id, b)
+}
+
+func TestAHookThatOutlivesItsTimeoutIsKilledAndFails(t *testing.T) {
+	t.Parallel()
+	for kind, command := range map[string]string{
+		"createRuntime": "create", "createContainer": "create", "startContainer": "run", "poststart": "run",
+	} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			h, d := newHost(t), newDiary(t)
+			b := h.newBundle([]string{"sleep"}, allHooks(d), func(s *specs.Spec) {
+				first := &(*hooksOf(s, kind))[0]
+				first.Args = append(first.Args, "sleep=30")
+				first.Timeout = pointer(1)
+			})
+			id := newID()
+			begin := time.Now()
+			h.refuses([]string{kind, "timeout of 1 s"}, command, "--bundle", b.dir, id)
+			if took := time.Since(begin); took < time.Second || took > 10*time.Second {
+				t.Errorf("it took %v", took)
+			}
+			h.nothingRemains(id, b)
+		})
+	}
+}
+
+func TestAHookThatCannotRunFailsAndIsNamed(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		hook  specs.Hook
+		words []string
+	}{
+		"a missing program":      {specs.Hook{Path: "/no/such/hook"}, []string{"/no/such/hook", "no such file or directory"}},
+		"one that is killed":     {specs.Hook{Path: "/bin/sh", Args: []string{"sh", "-c", "kill -9 $$"}}, []string{"SIGKILL"}},
+		"one that says why":      {specs.Hook{Path: "/bin/sh", Args: []string{"sh", "-c", "echo because >&2; exit 1"}}, []string{"because"}},
+		"one that is a relative": {specs.Hook{Path: "bin/sh"}, []string{"hooks.createRuntime[0].path"}},
+		"one without patience":   {specs.Hook{Path: "/bin/sh", Timeout: pointer(0)}, []string{"hooks.createRuntime[0].timeout"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHost(t)
+			b := h.newBundle([]string{"pid"}, func(s *specs.Spec) {
+				s.Hooks = &specs.Hooks{CreateRuntime: []specs.Hook{tt.hook}}
+			})
+			id := newID()
+			h.refuses(tt.words, "create", "--bundle", b.dir, id)
+			h.nothingRemains(id, b)
+		})
+	}
+}
+
+func TestAHookMayLeaveAProcessBehindWithoutHoldingUpCreate(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	b := h.newBundle([]string{"sleep"}, func(s *specs.Spec) {
+		s.Hooks = &specs.Hooks{CreateRuntime: []specs.Hook{{Path: "/bin/sh", Args: []string{"sh", "-c", "sleep 3 & exit 0"}}}}
+	})
+	begin := time.Now()
+	h.create(b)
+	if took := time.Since(begin); took > 2*time.Second {
+		t.Errorf("create took %v", took)
+	}
+}
+
+func TestAHookThatDoesNotReadItsStateDoesNotBlock(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.probe([]string{"pid"}, func(s *specs.Spec) {
+		// More than a pipe holds.
+		s.Annotations = map[string]string{"org.example.large": strings.Repeat("x", 200_000)}
+		s.Hooks = &specs.Hooks{CreateRuntime: []specs.Hook{{Path: "/bin/true"}}, Poststop: []specs.Hook{{Path: "/bin/true"}}}
+	})
+}

@@ -2,7 +2,6 @@ package libcontainer
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -349,21 +348,15 @@ func (n *creation) makeDirectory() error {
 		return err
 	}
 	n.undo = append(n.undo, func() { n.tolerate(dir.Remove()) })
-	record, err := n.record()
-	if err != nil {
-		return err
-	}
+	record := n.record()
 	n.closers = append(n.closers, dir.Unlock)
 	n.container = &Container{runtime: n.runtime, dir: dir, record: record, cgroup: n.cgroup}
 	return dir.Save(record)
 }
 
-func (n *creation) record() (*state.Record, error) {
+func (n *creation) record() *state.Record {
 	s := n.spec
-	cg, err := json.Marshal(n.cgroup.Record())
-	if err != nil {
-		return nil, fault.New("encode cgroup record of", n.id, err)
-	}
+	cg := n.cgroup.Record()
 	record := &state.Record{
 		OCIVersion:  s.Version,
 		ID:          n.id,
@@ -374,13 +367,13 @@ func (n *creation) record() (*state.Record, error) {
 		Owner:       os.Geteuid(),
 		Namespaces:  namespaceFlags(s),
 		HasProcess:  s.Process != nil,
-		Cgroup:      cg,
+		Cgroup:      &cg,
 	}
 	if s.Hooks != nil {
 		record.Poststart = spec.Hooks("poststart", s.Hooks.Poststart)
 		record.Poststop = spec.Hooks("poststop", s.Hooks.Poststop)
 	}
-	return record, nil
+	return record
 }
 
 // tolerate reports a failure while something worse is being undone.

@@ -66,9 +66,9 @@ type stage struct {
 	filter       link.Filter
 	console      int
 	// own are the capabilities of init, caps those that the program gets.
-	own  uint64
-	caps plan.Capabilities
-	program      string
+	own     uint64
+	caps    plan.Capabilities
+	program string
 	// released says that `start` has let init go, and the link is closed.
 	released bool
 }

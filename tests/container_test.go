@@ -270,3 +270,12 @@ func allCapabilities(s *specs.Spec) { s.Process.Capabilities = nil }
 func noNewPrivileges(value bool) edit {
 	return func(s *specs.Spec) { s.Process.NoNewPrivileges = value }
 }
+
+func number(t *testing.T, text string) int64 {
+	t.Helper()
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}

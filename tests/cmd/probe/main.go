@@ -95,7 +95,11 @@ func look(verb, argument string) (any, error) {
 		uid, euid, suid := unix.Getresuid()
 		gid, egid, sgid := unix.Getresgid()
 		groups, err := unix.Getgroups()
-		return map[string]any{"uid": []int{uid, euid, suid}, "gid": []int{gid, egid, sgid}, "groups": groups}, err
+		return map[string]any{
+			// The largest ids are negative as an int.
+			"uid": []uint32{uint32(uid), uint32(euid), uint32(suid)},
+			"gid": []uint32{uint32(gid), uint32(egid), uint32(sgid)}, "groups": groups,
+		}, err
 	case "pid":
 		return map[string]int{"pid": os.Getpid(), "ppid": os.Getppid(), "sid": sid()}, nil
 	case "args":
@@ -124,8 +128,6 @@ func look(verb, argument string) (any, error) {
 		return os.Readlink(argument)
 	case "fds":
 		return fds()
-	case "rlimits":
-		return rlimits()
 	case "open": // path, for reading and writing: are device rules in force?
 		fd, err := unix.Open(argument, unix.O_RDWR|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
 		if err == nil {

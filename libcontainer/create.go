@@ -362,6 +362,7 @@ func (n *creation) record() (*state.Record, error) {
 		Created:     time.Now().UTC(),
 		Owner:       os.Geteuid(),
 		Namespaces:  namespaceFlags(s),
+		SharesPIDs:  sharesPIDs(s),
 		HasProcess:  s.Process != nil,
 		Cgroup:      cg,
 	}

@@ -49,10 +49,21 @@ func (c *Container) Destroy(mode DestroyMode) error {
 		if err := c.kill(); err != nil {
 			return err
 		}
-	} else if err := c.refuseUnlessStopped(); err != nil {
+	} else if err := c.checkStopped(); err != nil {
 		return err
 	}
 	return c.remove()
+}
+
+// checkStopped refuses a container whose init lives, and ends what outlived it.
+func (c *Container) checkStopped() error {
+	if err := c.refuseUnlessStopped(); err != nil {
+		return err
+	}
+	if !c.record.SharesPIDs {
+		return nil
+	}
+	return c.kill()
 }
 
 func (c *Container) refuseUnlessStopped() error {

@@ -44,6 +44,9 @@ type Record struct {
 	StartTime uint64 `json:"startTime"`
 	// Namespaces are the CLONE_NEW* flags of those that differ from hull's.
 	Namespaces uint64 `json:"namespaces"`
+	// SharesPIDs says that init is not the first process of a pid namespace,
+	// so that the kernel does not end the others with it.
+	SharesPIDs bool `json:"sharesPids,omitempty"`
 	// HasProcess says that there is a program to start.
 	HasProcess bool `json:"hasProcess"`
 	// Cgroup is the record of package cgroup.

@@ -366,6 +366,7 @@ func (n *creation) record() *state.Record {
 		Created:     time.Now().UTC(),
 		Owner:       os.Geteuid(),
 		Namespaces:  namespaceFlags(s),
+		SharesPIDs:  sharesPIDs(s),
 		HasProcess:  s.Process != nil,
 		Cgroup:      &cg,
 	}

@@ -39,7 +39,7 @@ func (c *Container) Destroy(mode DestroyMode) error {
 	if mode == Force {
 		err = c.kill()
 	} else {
-		err = c.refuseUnlessStopped()
+		err = c.checkStopped()
 	}
 	if err != nil {
 		return err
@@ -55,9 +55,12 @@ func (c *Container) lockToDestroy(mode DestroyMode) error {
 		return err
 	}
 	if !locked && mode == Force {
-		if err := c.kill(); err != nil {
-			return err
-		}
+		err = c.kill()
+	} else if !locked {
+		err = c.refuseUnlessStopped()
+	}
+	if err != nil {
+		return err
 	}
 	return c.lock()
 }
@@ -71,6 +74,17 @@ func (c *Container) lock() error {
 		return nil
 	}
 	return c.load(c.record.ID)
+}
+
+// checkStopped refuses a container whose init lives, and ends what outlived it.
+func (c *Container) checkStopped() error {
+	if err := c.refuseUnlessStopped(); err != nil {
+		return err
+	}
+	if !c.record.SharesPIDs {
+		return nil
+	}
+	return c.kill()
 }
 
 func (c *Container) refuseUnlessStopped() error {

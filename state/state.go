@@ -44,6 +44,9 @@ type Record struct {
 	StartTime uint64
 	// Namespaces are the CLONE_NEW* flags of those that differ from hull's.
 	Namespaces uint64
+	// SharesPIDs says that init is not the first process of a pid namespace,
+	// so that the kernel does not end the others with it.
+	SharesPIDs bool
 	// HasProcess says that there is a program to start.
 	HasProcess bool
 	// Cgroup is the part that another package knows.
@@ -70,6 +73,7 @@ func (r *Record) walk(w *record.Walker) {
 	w.Int("pid", &r.PID)
 	w.Uint64("startTime", &r.StartTime)
 	w.Uint64("namespaces", &r.Namespaces)
+	w.Bool("sharesPIDs", &r.SharesPIDs)
 	w.Bool("hasProcess", &r.HasProcess)
 	w.Map("annotations", &r.Annotations)
 	record.List(w, "poststart", &r.Poststart, walkHook)

@@ -294,3 +294,6 @@ func containsMount(mountinfo, point string) bool {
 	}
 	return false
 }
+
+// procPath is a file of /proc about a process.
+func procPath(pid int, name string) string { return fmt.Sprintf("/proc/%d/%s", pid, name) }

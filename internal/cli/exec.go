@@ -1,11 +1,9 @@
 package cli
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"slices"
 	"strings"
 
@@ -14,6 +12,7 @@ import (
 
 	"hull/internal/fault"
 	"hull/libcontainer"
+	"hull/spec"
 )
 
 func execCommand(p *program) *cli.Command {
@@ -160,13 +159,13 @@ func execProcess(c *cli.Context) (*specs.Process, func(*specs.Process) error, er
 }
 
 func readProcess(path string) (*specs.Process, error) {
-	text, err := os.ReadFile(path)
+	text, err := spec.Read(path)
 	if err != nil {
-		return nil, fault.New("read process", path, errors.Unwrap(err))
+		return nil, err
 	}
-	process := new(specs.Process)
-	if err := json.Unmarshal(text, process); err != nil {
-		return nil, fault.New("read process", path, err)
+	process, err := spec.DecodeProcess(text)
+	if err != nil {
+		return nil, fault.New("load", path, err)
 	}
 	return process, nil
 }

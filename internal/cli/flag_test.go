@@ -192,7 +192,7 @@ func TestExecRefusesWhatCannotBeMeant(t *testing.T) {
 		"exec -g -1 x cmd":             "additional-gids must be a positive number -1",
 		"exec -g 4294967296 x cmd":     "additional-gids must be a positive number 4294967296",
 		"exec --preserve-fds -1 x cmd": "preserve-fds must not be negative",
-		"exec -p /does/not/exist x":    "read process /does/not/exist: no such file or directory",
+		"exec -p /does/not/exist x":    "open /does/not/exist: no such file or directory",
 	} {
 		parse(t, line, func(_ *program, c *cli.Context) error {
 			if _, err := editedProcess(c); err == nil || err.Error() != want {

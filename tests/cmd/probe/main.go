@@ -95,11 +95,7 @@ func look(verb, argument string) (any, error) {
 		uid, euid, suid := unix.Getresuid()
 		gid, egid, sgid := unix.Getresgid()
 		groups, err := unix.Getgroups()
-		return map[string]any{
-			// The largest ids are negative as an int.
-			"uid": []uint32{uint32(uid), uint32(euid), uint32(suid)},
-			"gid": []uint32{uint32(gid), uint32(egid), uint32(sgid)}, "groups": groups,
-		}, err
+		return map[string]any{"uid": unsigned(uid, euid, suid), "gid": unsigned(gid, egid, sgid), "groups": groups}, err
 	case "pid":
 		return map[string]int{"pid": os.Getpid(), "ppid": os.Getppid(), "sid": sid()}, nil
 	case "args":
@@ -138,6 +134,15 @@ func look(verb, argument string) (any, error) {
 		return xattr(argument)
 	}
 	return lookDeeper(verb, argument)
+}
+
+// unsigned are ids as the kernel has them.
+func unsigned(ids ...int) []uint32 {
+	out := make([]uint32, len(ids))
+	for i, id := range ids {
+		out[i] = uint32(id)
+	}
+	return out
 }
 
 func sid() int {

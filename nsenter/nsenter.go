@@ -115,9 +115,7 @@ func Launch(exe *Executable, in Inherit) (*Stage, error) {
 	}
 	defer unix.Close(pair[1])
 	files := append([]uintptr{in.Stdio[0], in.Stdio[1], in.Stdio[2], uintptr(pair[1])}, in.Preserved...)
-	// The child puts files at 0 and on before it executes exe: its
-	// descriptor must be above them.
-	program, err := unix.FcntlInt(exe.file.Fd(), unix.F_DUPFD_CLOEXEC, len(files))
+	program, err := unix.FcntlInt(exe.file.Fd(), unix.F_DUPFD_CLOEXEC, aboveFiles(files))
 	if err != nil {
 		unix.Close(pair[0])
 		return nil, fault.New("start the init stage", "", err)
@@ -134,6 +132,18 @@ func Launch(exe *Executable, in Inherit) (*Stage, error) {
 		return nil, fault.New("start the init stage", "", err)
 	}
 	return &Stage{link: pair[0], pid: pid}, nil
+}
+
+// aboveFiles returns the least descriptor that the child does not overwrite
+// before it executes exe: ForkExec copies files, and a pipe of its own, to
+// descriptors behind the last of them before it puts them at 0 and on.
+func aboveFiles(files []uintptr) int {
+	const pipe, gap = 1, 1
+	last := len(files)
+	for _, f := range files {
+		last = max(last, int(f))
+	}
+	return last + len(files) + pipe + gap + 1
 }
 
 // stageEnv is the whole environment of the init stage: what the user wants for

@@ -14,6 +14,7 @@
 #include <grp.h>
 #include <linux/sched.h>
 #include <sched.h>
+#include <signal.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -173,6 +174,22 @@ static void unshare_mapped(uint64_t flags)
 }
 
 /*
+ * Gives the program the signals of a fresh process, whatever the caller blocks
+ * and ignores: execve(2) keeps both. Handlers of the Go runtime, which come
+ * later, end with execve(2).
+ */
+static void reset_signals(void)
+{
+	struct sigaction action = { .sa_handler = SIG_DFL };
+	sigset_t none;
+
+	for (int sig = 1; sig < NSIG; sig++)
+		sigaction(sig, &action, NULL); /* refused for KILL and STOP */
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/*
  * Clones the init process, into its cgroup where that is v2. The thread
  * library keeps the thread's id in memory: the kernel is asked to refresh it
  * there, as fork(3) would.
@@ -225,8 +242,12 @@ __attribute__((constructor)) static void nsexec(int argc, char **argv)
 		cgroup = *tasks++;
 	count = (unsigned int)(tasks - fds) + b.tasks;
 
+	reset_signals();
 	join(&b, fds);
 	unshare_mapped(b.mapped);
+	/* setresuid(2) and entering a user namespace make a process dumpable
+	 * or not as they like (prctl(2)); the clone is what this one is. */
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	pid = clone_init(&b, cgroup);
 	if (pid < 0)
 		fail(HULL_STEP_CLONE, 0);
@@ -234,9 +255,6 @@ __attribute__((constructor)) static void nsexec(int argc, char **argv)
 		report(HULL_BORN, 0, 0, 0, pid);
 		_exit(0);
 	}
-	/* setresuid(2) and entering a user namespace make a process dumpable
-	 * or not as they like (prctl(2)). */
-	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	join_cgroups(tasks, b.tasks);
 	if (b.late && unshare((int)b.late) < 0)
 		fail(HULL_STEP_UNSHARE_CGROUP, 0);

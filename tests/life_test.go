@@ -44,7 +44,11 @@ func (h *host) remains(id string, b *bundle) []string {
 		h.t.Fatal(err)
 	}
 	for _, dir := range processes {
-		if dir != fmt.Sprintf("/proc/%d", os.Getpid()) && (mentions(dir, id) || holds(dir, h.root, b.dir)) {
+		pid, err := strconv.Atoi(filepath.Base(dir))
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		if pid != os.Getpid() && alive(pid) && (mentions(dir, id) || holds(dir, h.root, b.dir)) {
 			comm, _ := os.ReadFile(dir + "/comm")
 			found = append(found, "process "+filepath.Base(dir)+" "+strings.TrimSpace(string(comm)))
 		}

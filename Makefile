@@ -40,7 +40,7 @@ test: packages-test hull ## run all tests; the last line sums them up
 
 .PHONY: validate
 validate: packages-test ## run the OCI validation suite against RUNTIME, print a table
-	@$(GO) test -count=1 -timeout=30m ./tests/validate
+	@$(GO) test -C tests/validate -count=1 -timeout=30m
 
 .PHONY: soak
 soak: packages-test ## create, start and delete CYCLES containers, eight at a time; nothing may leak

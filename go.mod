@@ -2,8 +2,8 @@ module hull
 
 go 1.26.0
 
-// The runtime would read its own cgroup's CPU limit at every start, to size
-// itself: twelve system calls for processes that live for milliseconds.
+// The runtime would keep the CPU limit files of its own cgroup open, on the
+// lowest free descriptors: those that --preserve-fds is about.
 godebug (
 	containermaxprocs=0
 	updatemaxprocs=0

@@ -167,9 +167,8 @@ func (n *creation) complete(pid int) error {
 	}
 	record := n.container.record
 	record.PID, record.StartTime = pid, p.StartTime
-	if record.Cgroup, err = json.Marshal(n.cgroup.Record()); err != nil {
-		return fault.New("encode cgroup record of", n.id, err)
-	}
+	cg := n.cgroup.Record()
+	record.Cgroup = &cg
 	return n.container.dir.Save(record)
 }
 

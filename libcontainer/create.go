@@ -2,7 +2,6 @@ package libcontainer
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -166,6 +165,7 @@ func (n *creation) configure() error {
 	if err := n.load(); err != nil {
 		return err
 	}
+	n.dropMountLabel()
 	var path string
 	if n.spec.Linux != nil {
 		path = n.spec.Linux.CgroupsPath
@@ -225,6 +225,16 @@ func (n *creation) load() error {
 		}
 	}
 	return nil
+}
+
+// dropMountLabel leaves linux.mountLabel out where there is no SELinux: no
+// filesystem would know the option.
+func (n *creation) dropMountLabel() {
+	if n.spec.Linux == nil || n.spec.Linux.MountLabel == "" || selinuxEnabled() {
+		return
+	}
+	n.runtime.warn(fault.Newf("use", "linux.mountLabel", "ignored: SELinux is not enabled on this host"))
+	n.spec.Linux.MountLabel = ""
 }
 
 func (n *creation) processInputs() (spec.ProcessInputs, error) {
@@ -338,21 +348,15 @@ func (n *creation) makeDirectory() error {
 		return err
 	}
 	n.undo = append(n.undo, func() { n.tolerate(dir.Remove()) })
-	record, err := n.record()
-	if err != nil {
-		return err
-	}
+	record := n.record()
 	n.closers = append(n.closers, dir.Unlock)
 	n.container = &Container{runtime: n.runtime, dir: dir, record: record, cgroup: n.cgroup}
 	return dir.Save(record)
 }
 
-func (n *creation) record() (*state.Record, error) {
+func (n *creation) record() *state.Record {
 	s := n.spec
-	cg, err := json.Marshal(n.cgroup.Record())
-	if err != nil {
-		return nil, fault.New("encode cgroup record of", n.id, err)
-	}
+	cg := n.cgroup.Record()
 	record := &state.Record{
 		OCIVersion:  s.Version,
 		ID:          n.id,
@@ -364,13 +368,13 @@ func (n *creation) record() (*state.Record, error) {
 		Namespaces:  namespaceFlags(s),
 		SharesPIDs:  sharesPIDs(s),
 		HasProcess:  s.Process != nil,
-		Cgroup:      cg,
+		Cgroup:      &cg,
 	}
 	if s.Hooks != nil {
 		record.Poststart = spec.Hooks("poststart", s.Hooks.Poststart)
 		record.Poststop = spec.Hooks("poststop", s.Hooks.Poststop)
 	}
-	return record, nil
+	return record
 }
 
 // tolerate reports a failure while something worse is being undone.
@@ -389,15 +393,12 @@ func (n *creation) joinCgroup(ns *nsenter.Namespaces) error {
 	if err := n.cgroup.Create(); err != nil {
 		return err
 	}
-	join, err := n.cgroup.Join()
+	join, err := n.cgroup.Join(joinCredentials(ns))
 	if err != nil {
 		return err
 	}
-	if err := enterCgroup(ns, &join); err != nil {
-		join.Close()
-		return err
-	}
 	n.closers = append(n.closers, join.Close)
+	ns.Cgroup = nsenter.Cgroup{Into: join.Into, Tasks: join.Tasks}
 	n.adopt = join.Adopt
 	return nil
 }

@@ -25,7 +25,7 @@ func (r *Runtime) Features() *features.Features {
 			SupportedFlags: known.SupportedFlags,
 		},
 		Apparmor:   &features.Apparmor{Enabled: enabled(exists("/sys/module/apparmor"))},
-		Selinux:    &features.Selinux{Enabled: enabled(exists("/sys/fs/selinux/enforce"))},
+		Selinux:    &features.Selinux{Enabled: enabled(selinuxEnabled())},
 		IntelRdt:   &features.IntelRdt{Enabled: &no},
 		NetDevices: &features.NetDevices{Enabled: &no},
 		Annotations: map[string]string{
@@ -37,6 +37,8 @@ func (r *Runtime) Features() *features.Features {
 
 // SeccompVersion returns the version of the linked libseccomp, as "2.5.4".
 func SeccompVersion() string { return seccomp.Version() }
+
+func selinuxEnabled() bool { return exists("/sys/fs/selinux/enforce") }
 
 func enabled(b bool) *bool { return &b }
 

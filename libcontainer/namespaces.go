@@ -133,18 +133,6 @@ func (c *Container) joinAll(pidfd int) (*nsenter.Namespaces, error) {
 	return ns, nil
 }
 
-// enterCgroup makes join the way in which the process of ns gets into its
-// cgroup.
-func enterCgroup(ns *nsenter.Namespaces, join *cgroup.Join) (err error) {
-	if ns.EntersUser() {
-		if *join, err = join.Written(); err != nil {
-			return err
-		}
-	}
-	ns.Cgroup = nsenter.Cgroup{Into: join.Into, Tasks: join.Tasks}
-	return nil
-}
-
 func sameNamespace(name string, pid int) (bool, error) {
 	var own, theirs unix.Stat_t
 	other := fmt.Sprintf("/proc/%d/ns/%s", pid, name)
@@ -160,4 +148,13 @@ func heldCapabilities(s *specs.Spec) (uint64, error) {
 		return spec.AllCapabilities, nil
 	}
 	return spec.HeldCapabilities()
+}
+
+// joinCredentials says whether a process enters its cgroup from another user
+// namespace.
+func joinCredentials(ns *nsenter.Namespaces) cgroup.Credentials {
+	if ns.EntersUser() {
+		return cgroup.OtherCredentials
+	}
+	return cgroup.OwnCredentials
 }

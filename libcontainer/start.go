@@ -15,7 +15,7 @@ import (
 // hook fails, the container is destroyed (runtime.md, "Lifecycle"); if the
 // program cannot be executed, it has stopped.
 func (c *Container) Start() error {
-	if err := c.dir.Lock(); err != nil {
+	if err := c.lock(); err != nil {
 		return err
 	}
 	defer c.dir.Unlock()

@@ -11,7 +11,6 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <grp.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <stddef.h>
@@ -42,12 +41,12 @@ void hull_file_limit(uint64_t *soft, uint64_t *hard)
 static void report(enum hull_kind kind, enum hull_step step, unsigned int index, int error, int pid)
 {
 	struct hull_report r = {
-		.kind = kind,
-		.step = step,
-		.index = index,
-		.error = error,
-		.pid = pid,
-		.magic = HULL_MAGIC,
+	    .kind = kind,
+	    .step = step,
+	    .index = index,
+	    .error = error,
+	    .pid = pid,
+	    .magic = HULL_MAGIC,
 	};
 
 	/* Nobody is left to be told if this fails. */
@@ -71,12 +70,12 @@ static void receive(struct hull_bootstrap *b, int *fds)
 		char bytes[CMSG_SPACE(sizeof(int) * HULL_MAX_FDS)];
 		struct cmsghdr align;
 	} control;
-	struct iovec iov = { .iov_base = b, .iov_len = sizeof(*b) };
+	struct iovec iov = {.iov_base = b, .iov_len = sizeof(*b)};
 	struct msghdr msg = {
-		.msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = control.bytes,
-		.msg_controllen = sizeof(control.bytes),
+	    .msg_iov = &iov,
+	    .msg_iovlen = 1,
+	    .msg_control = control.bytes,
+	    .msg_controllen = sizeof(control.bytes),
 	};
 	struct cmsghdr *c;
 	size_t got = 0;
@@ -95,9 +94,11 @@ static void receive(struct hull_bootstrap *b, int *fds)
 		memcpy(fds, CMSG_DATA(c), got * sizeof(int));
 	}
 	errno = EPROTO;
-	if (n != sizeof(*b) || b->magic != HULL_MAGIC || b->size != sizeof(*b) || (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
+	if (n != sizeof(*b) || b->magic != HULL_MAGIC || b->size != sizeof(*b) ||
+	    (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
 		fail(HULL_STEP_BOOTSTRAP, 0);
-	if (b->joins > HULL_MAX_JOINS || b->tasks > HULL_MAX_TASKS || got != b->joins + !!b->has_cgroup + b->tasks)
+	if (b->joins > HULL_MAX_JOINS || b->tasks > HULL_MAX_TASKS ||
+	    got != b->joins + !!b->has_cgroup + b->tasks)
 		fail(HULL_STEP_BOOTSTRAP, 0);
 }
 
@@ -179,7 +180,7 @@ static void unshare_mapped(uint64_t flags)
  */
 static pid_t clone_init(const struct hull_bootstrap *b, int cgroup)
 {
-	struct clone_args args = { .flags = CLONE_PARENT | b->cloned };
+	struct clone_args args = {.flags = CLONE_PARENT | b->cloned};
 	int *tid = NULL;
 
 	if (cgroup >= 0) {
@@ -213,7 +214,8 @@ __attribute__((constructor)) static void nsexec(int argc, char **argv)
 	unsigned int count, i;
 	pid_t pid;
 
-	if (argc != 2 || strcmp(argv[0], HULL_INIT_ARGV0) != 0 || strcmp(argv[1], HULL_INIT_ARGV1) != 0)
+	if (argc != 2 || strcmp(argv[0], HULL_INIT_ARGV0) != 0 ||
+	    strcmp(argv[1], HULL_INIT_ARGV1) != 0)
 		return;
 	/* A container that we enter must not ptrace us or look into our
 	 * descriptors (CVE-2016-9962); execve(2) ends it. */
@@ -225,8 +227,12 @@ __attribute__((constructor)) static void nsexec(int argc, char **argv)
 		cgroup = *tasks++;
 	count = (unsigned int)(tasks - fds) + b.tasks;
 
+	hull_reset_signals();
 	join(&b, fds);
 	unshare_mapped(b.mapped);
+	/* setresuid(2) and entering a user namespace make a process dumpable
+	 * or not as they like (prctl(2)); the clone is what this one is. */
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	pid = clone_init(&b, cgroup);
 	if (pid < 0)
 		fail(HULL_STEP_CLONE, 0);
@@ -234,9 +240,6 @@ __attribute__((constructor)) static void nsexec(int argc, char **argv)
 		report(HULL_BORN, 0, 0, 0, pid);
 		_exit(0);
 	}
-	/* setresuid(2) and entering a user namespace make a process dumpable
-	 * or not as they like (prctl(2)). */
-	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	join_cgroups(tasks, b.tasks);
 	if (b.late && unshare((int)b.late) < 0)
 		fail(HULL_STEP_UNSHARE_CGROUP, 0);

@@ -115,8 +115,9 @@ func cgroupOf(t *testing.T, pid int, controller string) string {
 	return ""
 }
 
-// fails checks that a container with the edits is refused by both run and
-// create, with all of words in the error, and that nothing is left of it.
+// fails checks that a container with the edits is refused, with all of words in
+// the error, and that nothing is left of it. It looks at the whole machine, and
+// is not for tests that run in parallel with others.
 func (h *host) fails(words []string, edits ...edit) {
 	h.t.Helper()
 	b := h.newBundle([]string{"pid"}, edits...)
@@ -268,4 +269,13 @@ func allCapabilities(s *specs.Spec) { s.Process.Capabilities = nil }
 
 func noNewPrivileges(value bool) edit {
 	return func(s *specs.Spec) { s.Process.NoNewPrivileges = value }
+}
+
+func number(t *testing.T, text string) int64 {
+	t.Helper()
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }

@@ -80,7 +80,7 @@ type host struct {
 func newHost(t *testing.T) *host {
 	t.Helper()
 	h := &host{t: t, root: filepath.Join(t.TempDir(), "state")}
-	// A state directory that is named and not there is an error of list.
+	// A directory that was asked for by name has to be there for list.
 	if err := os.Mkdir(h.root, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -291,9 +291,9 @@ func copyFile(t *testing.T, from, to string) {
 // test's.
 var lastID atomic.Int64
 
-func newID() string {
-	return fmt.Sprintf("hull-test-%d-%d", os.Getpid(), lastID.Add(1))
-}
+func newID() string { return idPrefix() + fmt.Sprint(lastID.Add(1)) }
+
+func idPrefix() string { return fmt.Sprintf("hull-test-%d-", os.Getpid()) }
 
 // sight is what a probe saw, by the command that it was given.
 type sight map[string]json.RawMessage
@@ -359,7 +359,8 @@ func (h *host) leavesNothing() {
 	})
 }
 
-// inventory counts what a runtime could leave on the host.
+// inventory counts what a runtime could leave on the host. Other runs of the
+// suite at the same time have container IDs of their own.
 func inventory(t *testing.T) map[string]int {
 	t.Helper()
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
@@ -369,7 +370,7 @@ func inventory(t *testing.T) map[string]int {
 	// A relative path is below the caller's own cgroup, which may lie deep.
 	cgroups := 0
 	for _, depth := range []string{"", "*/", "*/*/", "*/*/*/"} {
-		found, err := filepath.Glob("/sys/fs/cgroup/" + depth + "*hull-test-*")
+		found, err := filepath.Glob("/sys/fs/cgroup/" + depth + "*" + idPrefix() + "*")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -378,7 +379,15 @@ func inventory(t *testing.T) map[string]int {
 	stages := 0
 	processes, _ := filepath.Glob("/proc/[0-9]*/comm")
 	for _, p := range processes {
-		if comm, err := os.ReadFile(p); err == nil && strings.HasPrefix(string(comm), "hull:init") {
+		comm, err := os.ReadFile(p)
+		if err != nil || !strings.HasPrefix(string(comm), "hull:init") {
+			continue
+		}
+		// Before it has a cgroup and a root, it is in the bundle.
+		cgroup, _ := os.ReadFile(filepath.Join(filepath.Dir(p), "cgroup"))
+		cwd, _ := os.Readlink(filepath.Join(filepath.Dir(p), "cwd"))
+		test, _, _ := strings.Cut(t.Name(), "/")
+		if bytes.Contains(cgroup, []byte(idPrefix())) || strings.HasPrefix(cwd, filepath.Join(os.TempDir(), test)) {
 			stages++
 		}
 	}

@@ -77,7 +77,7 @@ func (p *program) execIn(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	opts, err := execOptions(c, ctr.Config)
+	opts, err := execOptions(c)
 	if err != nil {
 		return err
 	}
@@ -95,10 +95,9 @@ func (p *program) execIn(c *cli.Context) error {
 	return err
 }
 
-// execOptions returns what the flags say. The container's configuration is
-// asked for only if they leave something to it.
-func execOptions(c *cli.Context, config func() (*specs.Spec, error)) (libcontainer.ExecOptions, error) {
-	process, err := execProcess(c, config)
+// execOptions returns what the flags say.
+func execOptions(c *cli.Context) (libcontainer.ExecOptions, error) {
+	process, edit, err := execProcess(c)
 	if err != nil {
 		return libcontainer.ExecOptions{}, err
 	}
@@ -108,6 +107,7 @@ func execOptions(c *cli.Context, config func() (*specs.Spec, error)) (libcontain
 	}
 	opts := libcontainer.ExecOptions{
 		Process:       process,
+		Edit:          edit,
 		Stdio:         ownStdio(),
 		ConsoleSocket: c.String("console-socket"),
 		PidfdSocket:   c.String("pidfd-socket"),
@@ -141,24 +141,21 @@ func subCgroups(values []string) []libcontainer.SubCgroup {
 	return subs
 }
 
-func execProcess(c *cli.Context, config func() (*specs.Spec, error)) (*specs.Process, error) {
+// execProcess returns the process of the file, or how the container's own
+// becomes the one of the command line.
+func execProcess(c *cli.Context) (*specs.Process, func(*specs.Process) error, error) {
 	if path := c.String("process"); path != "" {
-		return readProcess(path)
+		process, err := readProcess(path)
+		return process, nil, err
 	}
 	args := c.Args().Tail()
 	if len(args) == 0 {
-		return nil, errors.New("exec args cannot be empty")
+		return nil, nil, errors.New("exec args cannot be empty")
 	}
-	s, err := config()
-	if err != nil {
-		return nil, err
-	}
-	process := specs.Process{Cwd: "/"}
-	if s.Process != nil {
-		process = *s.Process
-	}
-	process.Args = args
-	return &process, applyExecFlags(c, &process)
+	return nil, func(process *specs.Process) error {
+		process.Args = args
+		return applyExecFlags(c, process)
+	}, nil
 }
 
 func readProcess(path string) (*specs.Process, error) {

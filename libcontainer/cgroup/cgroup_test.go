@@ -171,7 +171,7 @@ func TestASubPathCannotLeaveTheCgroup(t *testing.T) {
 		t, c := sc.t, sc.c
 		create(t, c)
 		for _, sub := range []string{"..", "../..", "a/../../..", "/", "missing"} {
-			j, err := c.JoinAt([]Sub{{Path: sub}})
+			j, err := c.JoinAt([]Sub{{Path: sub}}, OwnCredentials)
 			if err == nil {
 				j.Close()
 				t.Errorf("%q is accepted", sub)
@@ -270,7 +270,7 @@ func TestADisabledCgroupDoesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	j, err := c.Join()
+	j, err := c.Join(OwnCredentials)
 	if err != nil || j.Into != nil || len(j.Tasks) != 0 || j.Adopt {
 		t.Errorf("Join: %+v %v", j, err)
 	}

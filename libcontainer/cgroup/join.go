@@ -9,7 +9,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hull/internal/fault"
-	"hull/internal/linux"
 )
 
 // Join is how a new process gets into the cgroup. Where the kernel allows it,
@@ -18,8 +17,8 @@ import (
 type Join struct {
 	// Into is the v2 cgroup for clone3(2) with CLONE_INTO_CGROUP, or nil.
 	Into *os.File
-	// Tasks are the v1 `tasks` files, and after Written the cgroup.procs of
-	// v2. The process writes "0" to each while
+	// Tasks are the v1 `tasks` files, and v2's cgroup.procs for a process
+	// that cannot be cloned into it. The process writes "0" to each while
 	// it has one thread: the move of a single thread by itself takes no
 	// global lock (kernel 5.4).
 	Tasks []*os.File
@@ -38,24 +37,6 @@ func (j Join) Close() {
 	}
 }
 
-// Written returns j for a process that is in another user namespace by the time
-// it gets there: clone3(2) asks whether the caller may write to the cgroup,
-// which a mapped root may not, but a write is judged by who opened the file
-// (kernel commit 1756d7994ad8, in every maintained series).
-func (j Join) Written() (Join, error) {
-	if j.Into == nil {
-		return j, nil
-	}
-	name := j.Into.Name() + "/cgroup.procs"
-	fd, err := unix.Openat(int(j.Into.Fd()), "cgroup.procs", unix.O_WRONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
-	if err != nil {
-		return j, fault.New("open cgroup", name, err)
-	}
-	_ = j.Into.Close()
-	j.Into, j.Tasks = nil, append(j.Tasks, os.NewFile(uintptr(fd), name))
-	return j, nil
-}
-
 // Sub is a cgroup below the container's.
 type Sub struct {
 	// Controllers restricts it to the v1 hierarchies that have one of them,
@@ -65,13 +46,27 @@ type Sub struct {
 	Path string
 }
 
+// Credentials are those with which a process will enter the cgroup.
+type Credentials int
+
+const (
+	// OwnCredentials are the caller's: clone3(2) may go into the cgroup.
+	OwnCredentials Credentials = iota
+	// OtherCredentials are of another user namespace, from which the kernel
+	// allows no clone into the cgroup. The process writes to a cgroup.procs
+	// that the caller opened instead, which counts with the caller's rights
+	// (kernel 5.16, commit e57457641613 "cgroup: Use open-time credentials
+	// for process migraton perm checks").
+	OtherCredentials
+)
+
 // Join opens the cgroup for a new process.
-func (c *Cgroup) Join() (Join, error) { return c.JoinAt(nil) }
+func (c *Cgroup) Join(as Credentials) (Join, error) { return c.JoinAt(nil, as) }
 
 // JoinAt is Join for existing cgroups below the container's; for each
 // hierarchy the last of subs that concerns it counts. A path that leads out of
 // the container's cgroup is refused by the kernel (RESOLVE_BENEATH).
-func (c *Cgroup) JoinAt(subs []Sub) (Join, error) {
+func (c *Cgroup) JoinAt(subs []Sub, as Credentials) (Join, error) {
 	var j Join
 	if c.rec.Driver == Systemd && len(subs) == 0 {
 		j.Adopt = true
@@ -79,12 +74,13 @@ func (c *Cgroup) JoinAt(subs []Sub) (Join, error) {
 	}
 	for i := range c.rec.Hierarchies {
 		h := &c.rec.Hierarchies[i]
-		f, err := h.open(h.sub(subs))
+		file := h.joinFile(as)
+		f, err := h.open(h.sub(subs), file)
 		if err != nil {
 			j.Close()
 			return Join{}, err
 		}
-		if h.v2() {
+		if file == "" {
 			j.Into = f
 		} else {
 			j.Tasks = append(j.Tasks, f)
@@ -110,18 +106,27 @@ func (h *Hierarchy) sub(subs []Sub) string {
 	return p
 }
 
-// open opens what Join hands out: the directory on v2, `tasks` on v1.
-func (h *Hierarchy) open(sub string) (*os.File, error) {
-	dir, flags := h.dir(), unix.O_DIRECTORY|unix.O_RDONLY
-	name := sub
-	if !h.v2() {
-		name, flags = sub+"/tasks", unix.O_WRONLY
+// joinFile is what a process with these credentials joins by: a file to write
+// to, or the directory itself for CLONE_INTO_CGROUP.
+func (h *Hierarchy) joinFile(as Credentials) string {
+	switch {
+	case !h.v2():
+		return "/tasks"
+	case as == OtherCredentials:
+		return "/cgroup.procs"
 	}
+	return ""
+}
+
+// open opens what Join hands out: the file, or the directory if it is empty.
+func (h *Hierarchy) open(sub, file string) (*os.File, error) {
+	dir, flags := h.dir(), unix.O_WRONLY
+	if file == "" {
+		flags = unix.O_DIRECTORY | unix.O_RDONLY
+	}
+	name := sub + file
 	if sub == "." { // no container-given path: one plain open will do
-		p := dir
-		if !h.v2() {
-			p += "/tasks"
-		}
+		p := dir + file
 		fd, err := openFile(p, flags)
 		if err != nil {
 			return nil, fault.New("open cgroup", p, err)
@@ -141,7 +146,7 @@ func openBeneath(dir, name string, flags int) (fd int, err error) {
 	if err != nil {
 		return -1, err
 	}
-	defer linux.CloseFD(top)
+	defer unix.Close(top)
 	how := unix.OpenHow{
 		Flags:   uint64(flags) | unix.O_CLOEXEC,
 		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS | unix.RESOLVE_NO_XDEV,

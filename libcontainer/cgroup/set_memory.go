@@ -11,9 +11,10 @@ import (
 	"hull/internal/fault"
 )
 
-// setMemory applies linux.resources.memory. kernel, kernelTCP and useHierarchy
-// are ignored, as the spec allows: every kernel since 5.12 accounts kernel
-// memory to the limit, and is hierarchical or refuses to be otherwise.
+// setMemory applies linux.resources.memory. kernel and useHierarchy are ignored,
+// as the spec allows: every kernel since 5.12 accounts kernel memory to the
+// limit, and is hierarchical or refuses to be otherwise. kernelTCP has no
+// counterpart on v2.
 func (c *Cgroup) setMemory(r *specs.LinuxResources) error {
 	m := r.Memory
 	if m == nil {
@@ -39,6 +40,7 @@ func setMemoryV1(k knobs, m *specs.LinuxMemory) error {
 		return err
 	}
 	others.addInt("memory.reservation", "memory.soft_limit_in_bytes", m.Reservation)
+	others.addInt("memory.kernelTCP", "memory.kmem.tcp.limit_in_bytes", m.KernelTCP)
 	if m.DisableOOMKiller != nil && *m.DisableOOMKiller {
 		others.add("memory.disableOOMKiller", "memory.oom_control", "1")
 	}

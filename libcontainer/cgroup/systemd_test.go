@@ -64,7 +64,7 @@ func TestSystemdOwnsTheScopeFromItsFirstProcessToItsEnd(t *testing.T) {
 	if err := c.Create(); err != nil {
 		t.Fatal(err)
 	}
-	j, err := c.Join()
+	j, err := c.Join(OwnCredentials)
 	if err != nil || !j.Adopt {
 		t.Fatalf("Join: %+v %v", j, err)
 	}

@@ -5,9 +5,8 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/moby/sys/user"
+	"golang.org/x/sys/unix"
 )
 
 // withHome sets HOME if it is unset or empty: to the directory of uid in the

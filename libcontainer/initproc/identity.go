@@ -10,31 +10,42 @@ import (
 	"hull/libcontainer/plan"
 )
 
-// takeIdentity makes the process who the program shall be: ids, groups,
-// capabilities. The order is the kernel's: the bounding set while CAP_SETPCAP
-// is there, ids while CAP_SETUID is, capabilities last.
-func (s *stage) takeIdentity() error {
+// takeIDs makes the process who the program shall be, but keeps its own
+// capabilities permitted: a filter without no_new_privs takes CAP_SYS_ADMIN.
+// The order is the kernel's: the bounding set while CAP_SETPCAP is there, ids
+// while CAP_SETUID is.
+func (s *stage) takeIDs() (err error) {
 	p := &s.plan.Process
-	caps, err := s.grantable(p.Capabilities)
-	if err != nil {
-		return err
+	if s.own, err = ownCapabilities(); err != nil {
+		return fault.New("read capabilities", "", err)
 	}
+	s.caps = s.grantable(p.Capabilities)
 	if p.Umask >= 0 {
 		unix.Umask(int(p.Umask))
 	} else {
 		unix.Umask(0o022)
 	}
 	ownStdio(p)
-	if err := dropBounding(caps.Bounding); err != nil {
+	if err := dropBounding(s.caps.Bounding); err != nil {
 		return err
 	}
 	if err := setIDs(p); err != nil {
 		return err
 	}
-	if err := setCapabilities(caps); err != nil {
+	// The program is looked up with the rights that it will have.
+	return setCapabilities(s.own, s.caps.Effective, 0)
+}
+
+// takeCapabilities lets go of what the program shall not have. A filter may be
+// in force: there are only the system calls here that capabilities take.
+func (s *stage) takeCapabilities() error {
+	if err := setCapabilities(s.caps.Permitted, s.caps.Effective, s.caps.Inheritable); err != nil {
 		return err
 	}
-	if p.NoNewPrivs {
+	if err := raiseAmbient(s.caps.Ambient); err != nil {
+		return err
+	}
+	if s.plan.Process.NoNewPrivs {
 		if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 			return fault.New("set", "process.noNewPrivileges", err)
 		}
@@ -112,11 +123,8 @@ func ownCapabilities() (permitted uint64, err error) {
 
 // grantable drops what hull does not hold itself, with a note: config.md says
 // that a value which cannot be granted MUST be logged as a warning.
-func (s *stage) grantable(c plan.Capabilities) (plan.Capabilities, error) {
-	own, err := ownCapabilities()
-	if err != nil {
-		return c, fault.New("read capabilities", "", err)
-	}
+func (s *stage) grantable(c plan.Capabilities) plan.Capabilities {
+	own := s.own
 	if wanted := c.Bounding | c.Permitted; wanted&^own != 0 {
 		s.note(fault.Newf("grant", "process.capabilities", "hull itself lacks the capabilities 0x%x", wanted&^own))
 	}
@@ -126,7 +134,7 @@ func (s *stage) grantable(c plan.Capabilities) (plan.Capabilities, error) {
 		Effective:   c.Effective & own,
 		Inheritable: c.Inheritable & own,
 		Ambient:     c.Ambient & own,
-	}, nil
+	}
 }
 
 // dropBounding leaves keep in the bounding set. EINVAL ends the loop: there is
@@ -147,24 +155,28 @@ func dropBounding(keep uint64) error {
 	return nil
 }
 
-// setCapabilities sets the four sets of the thread. Inheritable is what the
+// setCapabilities sets three of the sets of the thread. Inheritable is what the
 // configuration says and nothing more (CVE-2022-29162).
-func setCapabilities(c plan.Capabilities) error {
+func setCapabilities(permitted, effective, inheritable uint64) error {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	data := [2]unix.CapUserData{
-		{Effective: uint32(c.Effective), Permitted: uint32(c.Permitted), Inheritable: uint32(c.Inheritable)},
-		{Effective: uint32(c.Effective >> 32), Permitted: uint32(c.Permitted >> 32), Inheritable: uint32(c.Inheritable >> 32)},
+		{Effective: uint32(effective), Permitted: uint32(permitted), Inheritable: uint32(inheritable)},
+		{Effective: uint32(effective >> 32), Permitted: uint32(permitted >> 32), Inheritable: uint32(inheritable >> 32)},
 	}
 	if err := unix.Capset(&header, &data[0]); err != nil {
 		return fault.New("set", "process.capabilities", err).
 			WithHint("effective must be within permitted, and inheritable within bounding")
 	}
-	// The change of ids has cleared the ambient set (capabilities(7)).
+	return nil
+}
+
+// raiseAmbient sets the ambient set, which init does not have itself.
+func raiseAmbient(ambient uint64) error {
 	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
 		return fault.New("clear", "process.capabilities.ambient", err)
 	}
 	for bit := range 64 {
-		if c.Ambient&(1<<bit) == 0 {
+		if ambient&(1<<bit) == 0 {
 			continue
 		}
 		if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_RAISE, uintptr(bit), 0, 0); err != nil {

@@ -65,7 +65,10 @@ type stage struct {
 	sources      []int
 	filter       link.Filter
 	console      int
-	program      string
+	// own are the capabilities of init, caps those that the program gets.
+	own     uint64
+	caps    plan.Capabilities
+	program string
 	// released says that `start` has let init go, and the link is closed.
 	released bool
 }
@@ -95,10 +98,12 @@ func createSteps() []step {
 		(*stage).restoreFileLimit,
 		(*stage).awaitFinish,
 		(*stage).writeLabels,
-		(*stage).loadFilterEarly,
-		(*stage).takeIdentity,
 		(*stage).changeDirectory,
+		(*stage).takeIDs,
 		(*stage).resolveProgram,
+		(*stage).closeInherited,
+		(*stage).loadFilterEarly,
+		(*stage).takeCapabilities,
 		(*stage).sendListener,
 		(*stage).closeLink,
 		(*stage).awaitStart,
@@ -118,10 +123,12 @@ func execSteps() []step {
 		(*stage).restoreFileLimit,
 		(*stage).awaitFinish,
 		(*stage).writeLabels,
-		(*stage).loadFilterEarly,
-		(*stage).takeIdentity,
 		(*stage).changeDirectory,
+		(*stage).takeIDs,
 		(*stage).resolveProgram,
+		(*stage).closeInherited,
+		(*stage).loadFilterEarly,
+		(*stage).takeCapabilities,
 		(*stage).sendListener,
 		(*stage).execute,
 	}

@@ -15,15 +15,16 @@ import (
 	"hull/nsenter"
 )
 
-// changeDirectory enters process.cwd with the rights of the program. It is empty
-// only for a container without a process.
+// changeDirectory enters process.cwd. It does so with the rights of init, since
+// a program may be started where it could not go, and before a filter can
+// forbid to ask where that is.
 func (s *stage) changeDirectory() error {
 	cwd := s.plan.Process.Cwd
-	if cwd == "" {
+	if cwd == "" { // there is no process
 		return nil
 	}
-	if err := unix.Chdir(cwd); err != nil {
-		return fault.New("enter process.cwd", cwd, err)
+	if err := enter(cwd); err != nil {
+		return err
 	}
 	// A directory outside the root, reached through a descriptor that
 	// leaked, has no path there (CVE-2024-21626; getcwd(2)).
@@ -34,6 +35,27 @@ func (s *stage) changeDirectory() error {
 	}
 	if n < 1 || buf[0] != '/' {
 		return fault.Newf("enter process.cwd", cwd, "the directory is outside the container's root")
+	}
+	return nil
+}
+
+// enter is chdir(2), but for the links that lead not to a path but to what a
+// process has open: those of init itself are none of the container's business.
+func enter(cwd string) error {
+	fd, err := unix.Openat2(unix.AT_FDCWD, cwd, &unix.OpenHow{
+		Flags:   unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_NO_MAGICLINKS,
+	})
+	if err != nil {
+		failed := fault.New("enter process.cwd", cwd, err)
+		if errors.Is(err, unix.ELOOP) {
+			failed.Hint = "it has a link of procfs to something that is open, or too many links"
+		}
+		return failed
+	}
+	defer unix.Close(fd)
+	if err := unix.Fchdir(fd); err != nil {
+		return fault.New("enter process.cwd", cwd, err)
 	}
 	return nil
 }
@@ -164,7 +186,7 @@ func (s *stage) execute() error {
 }
 
 // movePreserved puts the preserved descriptors where the program expects them,
-// from 3 on and so over the link, and leaves nothing else to be inherited.
+// from 3 on and so over the link.
 func (s *stage) movePreserved() error {
 	first := nsenter.FirstPreservedFD
 	end := first + int(s.plan.Process.PreserveFDs)
@@ -178,7 +200,13 @@ func (s *stage) movePreserved() error {
 			return fault.New("pass on", "preserved descriptors", err)
 		}
 	}
-	if err := unix.CloseRange(uint(end-1), math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+	return nil
+}
+
+// closeInherited makes sure once more that nothing but the standard streams and
+// what movePreserved copies outlives execve(2).
+func (s *stage) closeInherited() error {
+	if err := unix.CloseRange(uint(nsenter.LinkFD), math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
 		return fault.New("close inherited descriptors", "", err)
 	}
 	return nil

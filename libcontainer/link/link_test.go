@@ -39,15 +39,18 @@ func TestTheScriptFollowsFromThePlan(t *testing.T) {
 		{"create", plan.Plan{Kind: plan.Create}, []link.Kind{link.Plan, link.RootReady, link.Proceed, link.Ready, link.Finish}},
 		{"exec", plan.Plan{Kind: plan.Exec}, []link.Kind{link.Plan, link.Ready, link.Finish}},
 		{
-			"exec with a terminal", plan.Plan{Kind: plan.Exec, Process: plan.Process{Terminal: plan.Terminal{Wanted: true}}},
+			"exec with a terminal",
+			plan.Plan{Kind: plan.Exec, Process: plan.Process{Terminal: plan.Terminal{Wanted: true}}},
 			[]link.Kind{link.Plan, link.Console, link.Ready, link.Finish},
 		},
 		{
-			"exec with a listener", plan.Plan{Kind: plan.Exec, Process: plan.Process{Notifies: true}},
+			"exec with a listener",
+			plan.Plan{Kind: plan.Exec, Process: plan.Process{Notifies: true}},
 			[]link.Kind{link.Plan, link.Ready, link.Finish, link.Listener, link.Taken},
 		},
 		{
-			"more sources than one message holds", plan.Plan{Kind: plan.Create, Mounts: supplied},
+			"more sources than one message holds",
+			plan.Plan{Kind: plan.Create, Mounts: supplied},
 			[]link.Kind{link.Plan, link.Sources, link.Sources, link.RootReady, link.Proceed, link.Ready, link.Finish},
 		},
 	}

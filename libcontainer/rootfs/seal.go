@@ -10,10 +10,11 @@ import (
 	"hull/libcontainer/plan"
 )
 
-// Seal closes the root filesystem, after Enter: read-only tmpfs mounts,
-// read-only paths, masked paths, a read-only root, and the propagation that
-// the container asked for.
+// Seal closes the root filesystem, after Enter: the working directory,
+// read-only tmpfs mounts, read-only paths, masked paths, a read-only root, and
+// the propagation that the container asked for.
 func (r *Rootfs) Seal() error {
+	r.makeWorkingDirectory()
 	for _, f := range r.fresh {
 		if f.access == plan.ReadOnly {
 			if err := makeReadOnly(f.tree); err != nil {
@@ -40,6 +41,20 @@ func (r *Rootfs) Seal() error {
 		}
 	}
 	return nil
+}
+
+// makeWorkingDirectory makes process.cwd if the image lacks it, as engines
+// expect. Who enters it later says what is wrong if it cannot be made: it may
+// exist all the same, where only the container's user can look.
+func (r *Rootfs) makeWorkingDirectory() {
+	cwd := r.plan.Process.Cwd
+	if cwd == "" || cwd == "/" {
+		return
+	}
+	defer unix.Umask(unix.Umask(0))
+	if dir, err := r.root.MkdirAll(cwd, 0o755); err == nil {
+		dir.Close()
+	}
 }
 
 func makeReadOnly(tree inroot.Handle) error {

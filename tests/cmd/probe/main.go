@@ -124,8 +124,6 @@ func look(verb, argument string) (any, error) {
 		return os.Readlink(argument)
 	case "fds":
 		return fds()
-	case "rlimits":
-		return rlimits()
 	case "open": // path, for reading and writing: are device rules in force?
 		fd, err := unix.Open(argument, unix.O_RDWR|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
 		if err == nil {

@@ -88,7 +88,7 @@ func TestABrokenContainerDoesNotHideTheOthers(t *testing.T) {
 	if err := os.Mkdir(broken, 0o711); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(broken, "record.json"), []byte("{"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(broken, "record"), []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	r := h.try("list", "-q")

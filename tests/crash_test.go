@@ -51,7 +51,7 @@ func (h *host) sweepAndCheck(delay time.Duration, id string, b *bundle) {
 func TestNothingRemainsOfACreateThatIsKilled(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
-	b := h.newBundle([]string{"sleep"}, withFilter)
+	b := h.newBundle([]string{"sleep"}, withAnyFilter)
 	atEachMoment(func(delay time.Duration) {
 		id := newID()
 		h.crash(delay, itself, "create", "--bundle", b.dir, id)
@@ -59,8 +59,8 @@ func TestNothingRemainsOfACreateThatIsKilled(t *testing.T) {
 	})
 }
 
-// withFilter gives the container a seccomp profile, which takes time to compile.
-func withFilter(s *specs.Spec) {
+// withAnyFilter gives the container a seccomp profile, which takes time to compile.
+func withAnyFilter(s *specs.Spec) {
 	s.Linux.Seccomp = &specs.LinuxSeccomp{
 		DefaultAction: specs.ActAllow,
 		Syscalls:      []specs.LinuxSyscall{{Names: []string{"reboot"}, Action: specs.ActErrno}},

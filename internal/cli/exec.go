@@ -73,20 +73,23 @@ func (p *program) exec(c *cli.Context) error {
 }
 
 func (p *program) execIn(c *cli.Context) error {
-	ctr, err := p.load(c)
-	if err != nil {
-		return err
-	}
 	opts, err := execOptions(c)
 	if err != nil {
 		return err
 	}
 	if c.Bool("detach") {
-		_, err := ctr.Exec(c.Context, opts)
+		ctr, err := p.load(c)
+		if err == nil {
+			_, err = ctr.Exec(c.Context, opts)
+		}
 		return err
 	}
 	fg, ctx := p.newForeground(c.Context)
 	defer fg.close()
+	ctr, err := p.load(c)
+	if err != nil {
+		return err
+	}
 	process, err := ctr.Exec(ctx, opts)
 	if err != nil {
 		return interruption(ctx, err)

@@ -95,9 +95,11 @@ static void receive(struct hull_bootstrap *b, int *fds)
 		memcpy(fds, CMSG_DATA(c), got * sizeof(int));
 	}
 	errno = EPROTO;
-	if (n != sizeof(*b) || b->magic != HULL_MAGIC || b->size != sizeof(*b) || (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
+	if (n != sizeof(*b) || b->magic != HULL_MAGIC || b->size != sizeof(*b) ||
+	    (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
 		fail(HULL_STEP_BOOTSTRAP, 0);
-	if (b->joins > HULL_MAX_JOINS || b->tasks > HULL_MAX_TASKS || got != b->joins + !!b->has_cgroup + b->tasks)
+	if (b->joins > HULL_MAX_JOINS || b->tasks > HULL_MAX_TASKS ||
+	    got != b->joins + !!b->has_cgroup + b->tasks)
 		fail(HULL_STEP_BOOTSTRAP, 0);
 }
 
@@ -213,7 +215,8 @@ __attribute__((constructor)) static void nsexec(int argc, char **argv)
 	unsigned int count, i;
 	pid_t pid;
 
-	if (argc != 2 || strcmp(argv[0], HULL_INIT_ARGV0) != 0 || strcmp(argv[1], HULL_INIT_ARGV1) != 0)
+	if (argc != 2 || strcmp(argv[0], HULL_INIT_ARGV0) != 0 ||
+	    strcmp(argv[1], HULL_INIT_ARGV1) != 0)
 		return;
 	/* A container that we enter must not ptrace us or look into our
 	 * descriptors (CVE-2016-9962); execve(2) ends it. */

@@ -151,8 +151,9 @@ func (d *drive) answer(m link.Message, a answers) error {
 			return err
 		}
 		return d.send(link.Message{Kind: link.Taken})
+	default:
+		return fault.Newf("follow", "the link", "unexpected message %v", m.Kind)
 	}
-	return fault.Newf("follow", "the link", "unexpected message %v", m.Kind)
 }
 
 // fetchListener copies the seccomp notification descriptor out of init, which

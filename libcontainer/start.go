@@ -51,13 +51,13 @@ func (c *Container) checkStartable() error {
 	if err != nil {
 		return err
 	}
-	if status != specs.StateCreated {
-		switch status {
-		case specs.StateStopped:
-			return fault.New("start", c.record.ID, errors.New("cannot start a container that has stopped"))
-		case specs.StateRunning:
-			return fault.New("start", c.record.ID, errors.New("cannot start an already running container"))
-		}
+	switch status {
+	case specs.StateCreated:
+	case specs.StateStopped:
+		return fault.New("start", c.record.ID, errors.New("cannot start a container that has stopped"))
+	case specs.StateRunning:
+		return fault.New("start", c.record.ID, errors.New("cannot start an already running container"))
+	default:
 		return fault.Newf("start", c.record.ID, "cannot start a container in the %s state", status)
 	}
 	if !c.record.HasProcess {

@@ -1,7 +1,6 @@
 package libcontainer
 
 import (
-	"io"
 	"math"
 	"os"
 	"strconv"
@@ -97,7 +96,7 @@ func (e *execution) resolveGroup(name string, gid *uint32) error {
 
 // openInContainer opens a regular file of the container, wherever its symbolic
 // links lead inside.
-func (e *execution) openInContainer(unsafePath string) (io.ReadCloser, error) {
+func (e *execution) openInContainer(unsafePath string) (*os.File, error) {
 	root, err := inroot.OpenRoot("/proc/" + strconv.Itoa(e.container.record.PID) + "/root")
 	if err != nil {
 		return nil, err

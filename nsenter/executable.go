@@ -1,6 +1,7 @@
 package nsenter
 
 import (
+	"errors"
 	"io"
 	"os"
 
@@ -39,7 +40,7 @@ func Seal() (*Executable, error) {
 }
 
 // Close releases the descriptor; processes that were started keep the file.
-func (e *Executable) Close() error { return e.file.Close() }
+func (e *Executable) Close() { _ = e.file.Close() }
 
 func readOnlyClone() (*os.File, error) {
 	tree, err := unix.OpenTree(unix.AT_FDCWD, "/proc/self/exe", unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
@@ -63,7 +64,7 @@ func sealedCopy() (*os.File, error) {
 	flags := unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING
 	// MFD_EXEC (Linux 6.3) is demanded where vm.memfd_noexec is set.
 	fd, err := unix.MemfdCreate("hull", flags|unix.MFD_EXEC)
-	if err == unix.EINVAL { //nolint:errorlint // an errno straight from the kernel
+	if errors.Is(err, unix.EINVAL) {
 		fd, err = unix.MemfdCreate("hull", flags)
 	}
 	if err != nil {

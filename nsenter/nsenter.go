@@ -245,7 +245,7 @@ func (s *Stage) report() (r C.struct_hull_report, err error) {
 	for {
 		n, _, err := unix.Recvfrom(s.link, buf, 0)
 		switch {
-		case err == unix.EINTR: //nolint:errorlint // an errno straight from the kernel
+		case errors.Is(err, unix.EINTR):
 			continue
 		case err != nil:
 			return r, fault.New("hear from init", "", err)
@@ -331,7 +331,7 @@ func newNamespaceFailure(flags uint64, cause syscall.Errno) error {
 // reap waits for a child that is exiting.
 func reap(pid int) {
 	for {
-		if _, err := unix.Wait4(pid, nil, 0, nil); err != unix.EINTR { //nolint:errorlint // an errno straight from the kernel
+		if _, err := unix.Wait4(pid, nil, 0, nil); !errors.Is(err, unix.EINTR) {
 			return
 		}
 	}

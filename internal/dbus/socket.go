@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
 )
 
 // socket is a connected stream socket. It does without package net, whose

@@ -57,9 +57,14 @@ func parseStat(b []byte) (Process, error) {
 	if end < 0 {
 		return Process{}, errors.New("malformed /proc/PID/stat")
 	}
-	// fields[0] is field 3 of the manual.
 	fields := bytes.Fields(b[end+1:])
-	const state, flags, threads, startTime = 3 - 3, 9 - 3, 20 - 3, 22 - 3
+	const (
+		first     = 3 // the manual's number of fields[0]
+		state     = 0
+		flags     = 9 - first
+		threads   = 20 - first
+		startTime = 22 - first
+	)
 	if len(fields) <= startTime || len(fields[state]) != 1 {
 		return Process{}, errors.New("malformed /proc/PID/stat")
 	}

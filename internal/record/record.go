@@ -143,7 +143,7 @@ func (w *Walker) Strings(name string, v *[]string) {
 }
 
 // Map walks a map, sorted by key.
-func (w *Walker) Map(name string, v *map[string]string) {
+func (w *Walker) Map(name string, v *map[string]string) { //nolint:gocritic // reading replaces the map
 	keys := slices.Sorted(maps.Keys(*v))
 	values := *v
 	if w.reading {

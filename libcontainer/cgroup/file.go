@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
-
 )
 
 // The helpers here return the bare errno: their callers know better names for

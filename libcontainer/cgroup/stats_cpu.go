@@ -4,7 +4,6 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
-
 )
 
 // userHZ is the unit of cpuacct.stat; the kernel's ABI fixes it (USER_HZ).

@@ -22,7 +22,10 @@ func pair(t *testing.T, script []link.Kind) (parent, init *link.Conn) {
 	parent, init = link.NewConn(fds[0]), link.NewConn(fds[1])
 	parent.Follow(script)
 	init.Follow(script)
-	t.Cleanup(func() { parent.Close(); init.Close() })
+	t.Cleanup(func() {
+		parent.Close()
+		init.Close()
+	})
 	return parent, init
 }
 

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lookDeeper is about the process and the kernel, where look is about files.
+// lookDeeper is about the kernel's side of the process.
 func lookDeeper(verb, argument string) (any, error) {
 	switch verb {
 	case "status": // a field of /proc/self/status

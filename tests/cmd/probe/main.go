@@ -31,21 +31,21 @@ func run(commands []string) error {
 		verb, argument, _ := strings.Cut(c, "=")
 		switch verb {
 		case "exit":
-			print(seen)
+			tell(seen)
 			status, err := strconv.Atoi(argument)
 			if err != nil {
 				return err
 			}
 			os.Exit(status)
 		case "kill": // itself
-			print(seen)
+			tell(seen)
 			signal, err := strconv.Atoi(argument)
 			if err != nil {
 				return err
 			}
 			return unix.Kill(os.Getpid(), unix.Signal(signal))
 		case "sleep":
-			print(seen)
+			tell(seen)
 			seen = make(map[string]any)
 			forever(argument)
 		case "record": // file to append what was seen to; for hooks
@@ -58,7 +58,7 @@ func run(commands []string) error {
 				return err
 			}
 		case "await": // signals, until the first that ends this program
-			print(seen)
+			tell(seen)
 			return await(argument)
 		default:
 			value, err := look(verb, argument)
@@ -68,11 +68,11 @@ func run(commands []string) error {
 			seen[c] = value
 		}
 	}
-	print(seen)
+	tell(seen)
 	return nil
 }
 
-func print(seen map[string]any) {
+func tell(seen map[string]any) {
 	if len(seen) > 0 {
 		_ = json.NewEncoder(os.Stdout).Encode(seen)
 	}
@@ -110,6 +110,14 @@ func look(verb, argument string) (any, error) {
 		old := unix.Umask(0)
 		unix.Umask(old)
 		return fmt.Sprintf("%04o", old), nil
+	case "rlimits":
+		return rlimits()
+	}
+	return lookAtFiles(verb, argument)
+}
+
+func lookAtFiles(verb, argument string) (any, error) {
+	switch verb {
 	case "read":
 		b, err := os.ReadFile(argument)
 		return string(b), err

@@ -42,10 +42,11 @@ func (c *Container) Destroy(mode DestroyMode) error {
 	if c.dir.Removed() {
 		return fault.New("delete", c.record.ID, ErrNotExist)
 	}
+	// Who held the lock may have changed what there is.
+	if err := c.reload(); err != nil {
+		return err
+	}
 	if mode == Force {
-		if err := c.reload(); err != nil {
-			return err
-		}
 		if err := c.kill(); err != nil {
 			return err
 		}
@@ -140,20 +141,21 @@ func (c *Container) runPoststop() {
 func (c *Container) runHooks(hooks []plan.Hook, status specs.ContainerState, pid int) []error {
 	var failed []error
 	for i := range hooks {
-		if err := c.runHook(hooks[i], status, pid); err != nil {
+		if err := c.runHook(hooks[i], status, pid, -1); err != nil {
 			failed = append(failed, err)
 		}
 	}
 	return failed
 }
 
-func (c *Container) runHook(h plan.Hook, status specs.ContainerState, pid int) error {
+// runHook runs a hook until end is readable (see hook.Run).
+func (c *Container) runHook(h plan.Hook, status specs.ContainerState, pid, end int) error {
 	b, err := json.Marshal(c.stateAs(status, pid))
 	if err != nil {
 		return fault.New("encode state of", c.record.ID, err)
 	}
 	h.State = b
-	return hook.Run(&h, c.hookDirectory())
+	return hook.Run(&h, c.hookDirectory(), end)
 }
 
 // hookDirectory is the bundle, unless that is gone by now.

@@ -86,7 +86,7 @@ func (r *Runtime) Load(id string) (*Container, error) {
 	if errors.Is(err, state.ErrNotExist) {
 		// Cut off before the record was written, and so before there was
 		// anything but the directory.
-		record, err = &state.Record{ID: id}, nil
+		record, err = &state.Record{ID: id, Creating: true}, nil
 	}
 	if err != nil {
 		dir.Close()

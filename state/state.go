@@ -39,9 +39,12 @@ type Record struct {
 	Annotations map[string]string `json:"annotations,omitempty"`
 	Created     time.Time         `json:"created"`
 	Owner       int               `json:"owner"`
-	// PID and StartTime name the init process; both are 0 until it is ready.
+	// PID and StartTime name the init process; both are 0 until it is ready,
+	// unless nothing else leads to it.
 	PID       int    `json:"pid"`
 	StartTime uint64 `json:"startTime"`
+	// Creating says that create is not done, or was cut off.
+	Creating bool `json:"creating,omitempty"`
 	// Namespaces are the CLONE_NEW* flags of those that differ from hull's.
 	Namespaces uint64 `json:"namespaces"`
 	// HasProcess says that there is a program to start.
@@ -66,6 +69,8 @@ const (
 type Dir struct {
 	path string
 	fd   int
+	// held says that this value has the lock.
+	held bool
 }
 
 // idMax bounds an ID: it becomes one path component (NAME_MAX is 255) and part
@@ -192,15 +197,23 @@ func (d *Dir) Lock() error {
 		if err != nil {
 			return fault.New("lock", d.path, err)
 		}
+		d.held = true
 		return nil
 	}
 }
 
 // Unlock releases the lock.
-func (d *Dir) Unlock() { _ = unix.Flock(d.fd, unix.LOCK_UN) }
+func (d *Dir) Unlock() {
+	_ = unix.Flock(d.fd, unix.LOCK_UN)
+	d.held = false
+}
 
-// Locked reports whether another process holds the lock now.
+// Locked reports whether anybody else holds the lock now. To ask costs the
+// lock that this value itself has, so that it is not asked for then.
 func (d *Dir) Locked() bool {
+	if d.held {
+		return false
+	}
 	if err := unix.Flock(d.fd, unix.LOCK_SH|unix.LOCK_NB); err != nil {
 		return true
 	}

@@ -194,17 +194,15 @@ func (e *execution) run(ctx context.Context, pidfd int) (*Process, error) {
 	defer stage.Reap()
 	d := newDrive(c.runtime, pid, fd, e.plan, ns)
 	defer d.close()
-	stop := context.AfterFunc(ctx, d.interrupt)
-	defer stop()
+	stop := d.killWith(ctx)
 	err = e.drive(d)
+	stop()
 	if ctx.Err() != nil {
 		err = fault.New("exec in", c.record.ID, context.Cause(ctx))
 	}
 	if err != nil {
 		killAndReap(pid)
-		if d.console != nil {
-			d.console.Close()
-		}
+		d.discardConsole()
 		return nil, err
 	}
 	return &Process{pid: pid, console: d.console}, nil

@@ -70,14 +70,18 @@ func (s *stage) awaitRuntimeHooks() error {
 	return err
 }
 
-func (s *stage) runCreateContainerHooks() error { return runHooks(s.plan.CreateContainer) }
-func (s *stage) runStartContainerHooks() error  { return runHooks(s.plan.StartContainer) }
+// The parent has nothing to say while they run: if the link moves, it is gone.
+func (s *stage) runCreateContainerHooks() error {
+	return runHooks(s.plan.CreateContainer, s.conn.FD())
+}
+
+func (s *stage) runStartContainerHooks() error { return runHooks(s.plan.StartContainer, -1) }
 
 // runHooks runs hooks in the working directory of init: the bundle before the
 // pivot, the container's process.cwd after it.
-func runHooks(hooks []plan.Hook) error {
+func runHooks(hooks []plan.Hook, end int) error {
 	for i := range hooks {
-		if err := hook.Run(&hooks[i], ""); err != nil {
+		if err := hook.Run(&hooks[i], "", end); err != nil {
 			return err
 		}
 	}

@@ -110,8 +110,6 @@ func look(verb, argument string) (any, error) {
 		old := unix.Umask(0)
 		unix.Umask(old)
 		return fmt.Sprintf("%04o", old), nil
-	case "rlimits":
-		return rlimits()
 	}
 	return lookAtFiles(verb, argument)
 }

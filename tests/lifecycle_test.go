@@ -111,8 +111,16 @@ func TestNoOperationKnowsAContainerThatDoesNotExist(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	for _, args := range [][]string{
-		{"state", "x"}, {"start", "x"}, {"kill", "x"}, {"kill", "x", "9"}, {"kill", "--all", "x", "9"}, {"delete", "x"},
-		{"pause", "x"}, {"resume", "x"}, {"ps", "x"}, {"exec", "x", "/bin/true"},
+		{"state", "x"},
+		{"start", "x"},
+		{"kill", "x"},
+		{"kill", "x", "9"},
+		{"kill", "--all", "x", "9"},
+		{"delete", "x"},
+		{"pause", "x"},
+		{"resume", "x"},
+		{"ps", "x"},
+		{"exec", "x", "/bin/true"},
 	} {
 		h.refuses([]string{"container does not exist"}, args...)
 	}

@@ -176,7 +176,7 @@ func TestExecOfAProcessFileTakesNothingFromTheContainer(t *testing.T) {
 	h := newHost(t)
 	c := h.start(nil, func(s *specs.Spec) { s.Process.Env = []string{"FROM=config"} })
 	file := processFile(t, &specs.Process{
-		Args: []string{"/probe", "env", "cwd", "ids", "status=CapEff", "status=CapBnd", "status=NoNewPrivs", "rlimits", "read=/proc/self/oom_score_adj"},
+		Args: []string{"/probe", "env", "cwd", "ids", "status=CapEff", "status=CapBnd", "status=NoNewPrivs", "read=/proc/self/limits", "read=/proc/self/oom_score_adj"},
 		Cwd:  "/tmp", Env: []string{"ONLY=this"}, User: specs.User{UID: 3, GID: 4, AdditionalGids: []uint32{5}},
 		NoNewPrivileges: true, OOMScoreAdj: pointer(500),
 		Capabilities: &specs.LinuxCapabilities{Bounding: []string{"CAP_KILL"}},
@@ -190,7 +190,7 @@ func TestExecOfAProcessFileTakesNothingFromTheContainer(t *testing.T) {
 	equal(t, "effective", get[string](t, s, "status=CapEff"), "0000000000000000")
 	equal(t, "bounding", get[string](t, s, "status=CapBnd"), "0000000000000020")
 	equal(t, "no_new_privs", get[string](t, s, "status=NoNewPrivs"), "1")
-	equal(t, "limit", get[map[string]string](t, s, "rlimits")["Max msgqueue size"], "77 88")
+	equal(t, "limit", parseLimits(get[string](t, s, "read=/proc/self/limits"))["Max msgqueue size"], "77 88")
 	equal(t, "OOM score", strings.TrimSpace(get[string](t, s, "read=/proc/self/oom_score_adj")), "500")
 }
 

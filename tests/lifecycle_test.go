@@ -152,11 +152,11 @@ func TestAnIDCanBeUsedAgainAfterDelete(t *testing.T) {
 
 func TestASecondContainerOfTheSameIDIsRefusedAndTheFirstUnharmed(t *testing.T) {
 	t.Parallel()
-	for status, make := range statuses() {
+	for status, bring := range statuses() {
 		t.Run(status, func(t *testing.T) {
 			t.Parallel()
 			h := newHost(t)
-			c := make(h)
+			c := bring(h)
 			before := h.must("state", c.id)
 			other := h.newBundle([]string{"pid"})
 			for _, command := range []string{"create", "run"} {

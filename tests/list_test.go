@@ -28,8 +28,8 @@ func TestListShowsEveryContainerInEveryFormat(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	want := map[string]*container{}
-	for status, make := range statuses() {
-		want[status] = make(h)
+	for status, bring := range statuses() {
+		want[status] = bring(h)
 	}
 	var all []listed
 	decodeStrictly(t, h.must("list", "--format", "json"), &all)

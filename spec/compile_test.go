@@ -362,8 +362,7 @@ func TestRlimitsHaveTheKernelsNumbers(t *testing.T) {
 	}
 	for i, l := range limits {
 		// The numbers are those of the architectures hull runs on.
-		name := fmt.Sprintf("process.rlimits[%d] (%s)", i, p.Rlimits[i].Type)
-		if l != (spec.Rlimit{Name: name, Resource: i, Soft: uint64(i), Hard: 1<<64 - 1}) {
+		if l != (spec.Rlimit{Name: fmt.Sprintf("process.rlimits[%d] (%s)", i, names[i]), Resource: i, Soft: uint64(i), Hard: 1<<64 - 1}) {
 			t.Errorf("%s: got %+v", names[i], l)
 		}
 	}

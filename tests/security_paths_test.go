@@ -2,6 +2,7 @@ package tests
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -39,7 +40,7 @@ func (c *canary) look() string {
 		if err != nil || err2 != nil {
 			return err2
 		}
-		st := info.Sys().(*syscall.Stat_t)
+		st := info.Sys().(*syscall.Stat_t) //nolint:errcheck // it is one on Linux
 		text, _ := os.ReadFile(path)
 		fmt.Fprintln(&out, path, info.Mode(), st.Uid, st.Gid, st.Dev, st.Rdev, string(text))
 		return nil
@@ -60,6 +61,7 @@ func (c *canary) alive(t *testing.T) {
 // Rows CVE-2019-18837, CVE-2019-19921, CVE-2023-27561, CVE-2023-28642,
 // CVE-2025-54867, CVE-2026-47766 and CVE-2026-41579.
 func TestSymbolicLinksOfAnImageDoNotLeadOut(t *testing.T) {
+	t.Parallel()
 	h := newHost(t)
 	withoutDev := func(s *specs.Spec) {
 		s.Mounts = append([]specs.Mount{s.Mounts[0]}, s.Mounts[5:6]...) // proc and sysfs
@@ -68,6 +70,7 @@ func TestSymbolicLinksOfAnImageDoNotLeadOut(t *testing.T) {
 		for kind, climb := range map[string]string{"absolute": "", "climbing": "../../../../../../../../../../.."} {
 			for _, target := range []string{"", "/sub", "/file", "/missing"} {
 				t.Run(fmt.Sprintf("%s, %s, to %q", link, kind, target), func(t *testing.T) {
+					t.Parallel()
 					h := &host{t: t, root: h.root}
 					outside := newCanary(t)
 					edits := []edit{writableRoot, allCapabilities, addMounts(
@@ -121,6 +124,51 @@ func TestAFalseNullDeviceMasksNothing(t *testing.T) {
 			h.failsWith(b, []string{"mask", "/proc/keys", "/dev/null"})
 		})
 	}
+}
+
+// Rows CVE-2025-52565 and CVE-2026-88264: the image's /dev, with no mount there.
+func TestTheConsoleIsNotMadeOutside(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	for _, link := range []string{"console", "pts/0", "ptmx", "tty"} {
+		for _, target := range []string{"/file", "/missing"} {
+			t.Run(link+" to "+target, func(t *testing.T) {
+				h := &host{t: t, root: h.root}
+				outside := newCanary(t)
+				b := h.newBundle([]string{"pid"}, writableRoot, allCapabilities, func(s *specs.Spec) {
+					s.Process.Terminal = true
+					s.Process.User.UID = 1000
+					s.Mounts = []specs.Mount{s.Mounts[0]}
+				})
+				path := b.path("rootfs/dev/" + link)
+				if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.Symlink("../../../../../../../../../../.."+outside.dir+target, path); err != nil {
+					t.Fatal(err)
+				}
+				// The backlog of the socket takes the terminal.
+				h.try("create", "--bundle", b.dir, "--console-socket", listen(t), newID())
+				outside.alive(t)
+			})
+		}
+	}
+}
+
+// listen makes a socket that takes connections and reads nothing.
+func listen(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	l, err := net.Listen("unix", dir+"/s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return dir + "/s"
 }
 
 // Row CVE-2019-16884, CVE-2025-52881 and CVE-2025-62596.

@@ -25,14 +25,14 @@ func leaky(t *testing.T) []*os.File {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { f.Close() })
+		t.Cleanup(func() { _ = f.Close() })
 		files = append(files, f)
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	socket, err := l.(*net.TCPListener).File()
 	add(socket, err)
 	r, w, err := os.Pipe()
@@ -108,7 +108,7 @@ func TestInitCannotBeLookedIntoBeforeItIsTheProgram(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return info.Sys().(*syscall.Stat_t).Uid
+		return info.Sys().(*syscall.Stat_t).Uid //nolint:errcheck // it is one on Linux
 	}
 	equal(t, "owner of init's files", owner(), 0)
 	h.must("start", c.id)

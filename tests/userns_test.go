@@ -48,7 +48,7 @@ func TestTheHostSeesTheMappedUser(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				st := info.Sys().(*syscall.Stat_t)
+				st := info.Sys().(*syscall.Stat_t) //nolint:errcheck // it is one on Linux
 				equal(t, "owner of "+path, []uint32{st.Uid, st.Gid}, []uint32{tt.want, tt.want})
 			}
 		})

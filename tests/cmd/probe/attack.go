@@ -39,7 +39,7 @@ func overwrite(argument string) (any, error) {
 			if _, err := unix.Write(w, []byte("#!/bin/evil")); err == nil {
 				wrote = append(wrote, name)
 			}
-			unix.Close(w)
+			_ = unix.Close(w)
 		}
 	}
 	names := make([]string, 0, len(held))

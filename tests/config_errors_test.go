@@ -17,30 +17,48 @@ func change(t *testing.T, text []byte, value any, path ...any) []byte {
 	}
 	at := tree
 	for i, key := range path {
-		last := i == len(path)-1
-		switch key := key.(type) {
-		case string:
-			object := at.(map[string]any)
-			switch {
-			case last && value == nil:
-				delete(object, key)
-			case last:
-				object[key] = value
-			}
-			at = object[key]
-		case int:
-			list := at.([]any)
-			if last {
-				list[key] = value
-			}
-			at = list[key]
-		}
+		at = step(t, at, value, key, i == len(path)-1)
 	}
 	out, err := json.Marshal(tree)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return out
+}
+
+// step goes to a member of an object or list, and puts value there if it is the
+// last step.
+func step(t *testing.T, at, value, key any, last bool) any {
+	t.Helper()
+	switch at := at.(type) {
+	case map[string]any:
+		name, _ := key.(string)
+		switch {
+		case last && value == nil:
+			delete(at, name)
+		case last:
+			at[name] = value
+		}
+		return at[name]
+	case []any:
+		index, _ := key.(int)
+		if last {
+			at[index] = value
+		}
+		return at[index]
+	}
+	t.Fatalf("no member %v of %v", key, at)
+	return nil
+}
+
+// object makes a JSON object of names and values in turn.
+func object(pairs ...any) map[string]any {
+	m := make(map[string]any)
+	for i := 0; i < len(pairs); i += 2 {
+		name, _ := pairs[i].(string)
+		m[name] = pairs[i+1]
+	}
+	return m
 }
 
 func TestABrokenConfigurationIsRefusedByItsPathAndLeavesNothing(t *testing.T) {
@@ -50,13 +68,6 @@ func TestABrokenConfigurationIsRefusedByItsPathAndLeavesNothing(t *testing.T) {
 	good, err := os.ReadFile(b.path("config.json"))
 	if err != nil {
 		t.Fatal(err)
-	}
-	object := func(kv ...any) map[string]any {
-		m := map[string]any{}
-		for i := 0; i < len(kv); i += 2 {
-			m[kv[i].(string)] = kv[i+1]
-		}
-		return m
 	}
 	for name, tt := range map[string]struct {
 		text []byte
@@ -92,11 +103,15 @@ func TestABrokenConfigurationIsRefusedByItsPathAndLeavesNothing(t *testing.T) {
 		"an unknown propagation": {change(t, good, "wide", "linux", "rootfsPropagation"), "linux.rootfsPropagation"},
 		"a relative mask":        {change(t, good, []any{"proc/x"}, "linux", "maskedPaths"), "linux.maskedPaths[0]"},
 		"a host's sysctl":        {change(t, good, object("vm.swappiness", "1"), "linux", "sysctl"), "linux.sysctl"},
-		"a mapping of nobody": {change(t, good, []any{object("containerID", 0, "hostID", 0, "size", 1)}, "linux", "uidMappings"),
-			"linux.uidMappings"},
+		"a mapping of nobody": {
+			change(t, good, []any{object("containerID", 0, "hostID", 0, "size", 1)}, "linux", "uidMappings"),
+			"linux.uidMappings",
+		},
 		"a device of no type": {change(t, good, []any{object("path", "/dev/x", "type", "z")}, "linux", "devices"), "linux.devices[0].type"},
-		"a rule of no access": {change(t, good, []any{object("allow", true, "access", "xyz")}, "linux", "resources", "devices"),
-			"linux.resources.devices[0].access"},
+		"a rule of no access": {
+			change(t, good, []any{object("allow", true, "access", "xyz")}, "linux", "resources", "devices"),
+			"linux.resources.devices[0].access",
+		},
 		"no action":        {change(t, good, object("defaultAction", "SCMP_ACT_MAYBE"), "linux", "seccomp"), "linux.seccomp.defaultAction"},
 		"a hook nowhere":   {change(t, good, object("poststop", []any{object("path", "x")}), "hooks"), "hooks.poststop[0].path"},
 		"a long hostname":  {change(t, good, strings.Repeat("x", 65), "hostname"), "hostname"},

@@ -51,20 +51,16 @@ func (h *host) sweepAndCheck(delay time.Duration, id string, b *bundle) {
 func TestNothingRemainsOfACreateThatIsKilled(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
-	b := h.newBundle([]string{"sleep"}, withAnyFilter)
+	// A profile takes time to compile.
+	b := h.newBundle([]string{"sleep"}, withFilter(&specs.LinuxSeccomp{
+		DefaultAction: specs.ActAllow,
+		Syscalls:      []specs.LinuxSyscall{{Names: []string{"reboot"}, Action: specs.ActErrno}},
+	}))
 	atEachMoment(func(delay time.Duration) {
 		id := newID()
 		h.crash(delay, itself, "create", "--bundle", b.dir, id)
 		h.sweepAndCheck(delay, id, b)
 	})
-}
-
-// withAnyFilter gives the container a seccomp profile, which takes time to compile.
-func withAnyFilter(s *specs.Spec) {
-	s.Linux.Seccomp = &specs.LinuxSeccomp{
-		DefaultAction: specs.ActAllow,
-		Syscalls:      []specs.LinuxSyscall{{Names: []string{"reboot"}, Action: specs.ActErrno}},
-	}
 }
 
 func TestNothingRemainsOfACreateWhoseInitIsKilled(t *testing.T) {

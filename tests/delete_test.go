@@ -11,11 +11,11 @@ import (
 
 func TestDeleteForceRemovesAContainerInAnyStatusQuietly(t *testing.T) {
 	t.Parallel()
-	for status, make := range statuses() {
+	for status, bring := range statuses() {
 		t.Run(status, func(t *testing.T) {
 			t.Parallel()
 			h := newHost(t)
-			c := make(h)
+			c := bring(h)
 			b := &bundle{dir: h.state(c.id).Bundle}
 			r := h.try("delete", "--force", c.id)
 			if r.status != 0 || r.stdout+r.stderr != "" {

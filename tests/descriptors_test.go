@@ -51,13 +51,12 @@ func TestPreservedDescriptorsReachTheProgramAndNoOthersDo(t *testing.T) {
 			t.Run(command+" "+strconv.Itoa(count), func(t *testing.T) {
 				t.Parallel()
 				h := newHost(t)
-				flags := []string{command, "--preserve-fds", strconv.Itoa(count)}
-				var args []string
+				args := []string{command, "--preserve-fds", strconv.Itoa(count)}
 				if command == "run" {
 					b := h.newBundle([]string{"fds"})
-					args = append(flags, "--bundle", b.dir, newID())
+					args = append(args, "--bundle", b.dir, newID())
 				} else {
-					args = append(flags, h.start(nil).id, "/probe", "fds")
+					args = append(args, h.start(nil).id, "/probe", "fds")
 				}
 				cmd := h.command(args...)
 				cmd.ExtraFiles = marked(t, 5)
@@ -185,7 +184,7 @@ func newInbox(t *testing.T, path string) inbox {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { l.Close() })
+	t.Cleanup(func() { _ = l.Close() })
 	return inbox{t, path, l}
 }
 

@@ -18,8 +18,15 @@ func TestErrorsAreOneLineAndTheExitStatusIs1(t *testing.T) {
 	h := newHost(t)
 	line := regexp.MustCompile(`^time="[^"]+" level=error msg=.*\n$`)
 	for _, args := range [][]string{
-		{"state", "nobody"}, {"start", "nobody"}, {"kill", "nobody"}, {"delete", "nobody"}, {"run", "--bundle", "/nowhere", "x"},
-		{"--cgroup-manager", "x", "list"}, {"--log-format", "yaml", "list"}, {"--log-level", "loud", "list"}, {"--rootless", "maybe", "list"},
+		{"state", "nobody"},
+		{"start", "nobody"},
+		{"kill", "nobody"},
+		{"delete", "nobody"},
+		{"run", "--bundle", "/nowhere", "x"},
+		{"--cgroup-manager", "x", "list"},
+		{"--log-format", "yaml", "list"},
+		{"--log-level", "loud", "list"},
+		{"--rootless", "maybe", "list"},
 	} {
 		r := h.try(args...)
 		if r.status != 1 || r.stdout != "" || !line.MatchString(r.stderr) {

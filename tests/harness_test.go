@@ -10,6 +10,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -33,7 +34,15 @@ func TestMain(m *testing.M) {
 	os.Exit(runSuite(m))
 }
 
+// parallel is how many tests run at a time unless -parallel says otherwise: they
+// wait more than they compute.
+const parallel = "6"
+
 func runSuite(m *testing.M) int {
+	if err := flag.Set("test.parallel", parallel); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	if os.Geteuid() != 0 {
 		fmt.Fprintln(os.Stderr, "the black-box suite needs root")
 		return 1

@@ -111,8 +111,16 @@ func TestNoOperationKnowsAContainerThatDoesNotExist(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	for _, args := range [][]string{
-		{"state", "x"}, {"start", "x"}, {"kill", "x"}, {"kill", "x", "9"}, {"kill", "--all", "x", "9"}, {"delete", "x"},
-		{"pause", "x"}, {"resume", "x"}, {"ps", "x"}, {"exec", "x", "/bin/true"},
+		{"state", "x"},
+		{"start", "x"},
+		{"kill", "x"},
+		{"kill", "x", "9"},
+		{"kill", "--all", "x", "9"},
+		{"delete", "x"},
+		{"pause", "x"},
+		{"resume", "x"},
+		{"ps", "x"},
+		{"exec", "x", "/bin/true"},
 	} {
 		h.refuses([]string{"container does not exist"}, args...)
 	}
@@ -144,11 +152,11 @@ func TestAnIDCanBeUsedAgainAfterDelete(t *testing.T) {
 
 func TestASecondContainerOfTheSameIDIsRefusedAndTheFirstUnharmed(t *testing.T) {
 	t.Parallel()
-	for status, make := range statuses() {
+	for status, bring := range statuses() {
 		t.Run(status, func(t *testing.T) {
 			t.Parallel()
 			h := newHost(t)
-			c := make(h)
+			c := bring(h)
 			before := h.must("state", c.id)
 			other := h.newBundle([]string{"pid"})
 			for _, command := range []string{"create", "run"} {

@@ -28,8 +28,8 @@ func TestListShowsEveryContainerInEveryFormat(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	want := map[string]*container{}
-	for status, make := range statuses() {
-		want[status] = make(h)
+	for status, bring := range statuses() {
+		want[status] = bring(h)
 	}
 	var all []listed
 	decodeStrictly(t, h.must("list", "--format", "json"), &all)
@@ -84,21 +84,48 @@ func TestABrokenContainerDoesNotHideTheOthers(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	c := h.start(nil)
-	broken := filepath.Join(h.root, "broken")
-	if err := os.Mkdir(broken, 0o711); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(broken, "record"), []byte("{"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	broken := h.create(h.newBundle([]string{"sleep"}))
+	restore := garble(t, filepath.Join(h.root, broken.id))
+	defer restore()
 	r := h.try("list", "-q")
 	if r.status != 0 || !slices.Contains(strings.Fields(r.stdout), c.id) {
 		t.Errorf("status %d: %q", r.status, r.stdout)
 	}
-	if !strings.Contains(r.stderr, "level=warning") || !strings.Contains(r.stderr, "broken") {
+	if !strings.Contains(r.stderr, "level=warning") || !strings.Contains(r.stderr, broken.id) {
 		t.Errorf("no warning: %q", r.stderr)
 	}
-	_ = os.RemoveAll(broken)
+}
+
+// garble overwrites the files of a directory and returns how to undo that.
+func garble(t *testing.T, dir string) (restore func()) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := map[string][]byte{}
+	for _, e := range entries {
+		if !e.Type().IsRegular() {
+			continue
+		}
+		path := filepath.Join(dir, e.Name())
+		if before[path], err = os.ReadFile(path); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte("{"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(before) == 0 {
+		t.Fatalf("no file in %s", dir)
+	}
+	return func() {
+		for path, text := range before {
+			if err := os.WriteFile(path, text, 0o600); err != nil {
+				t.Error(err)
+			}
+		}
+	}
 }
 
 // decodeStrictly decodes JSON, all of it, into what has a place for everything.

@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -44,7 +45,7 @@ func TestSpecDoesNotOverwrite(t *testing.T) {
 	}
 	h.refuses([]string{"File config.json exists. Remove it first"}, "spec", "--rootless", "-b", dir)
 	after, err := os.ReadFile(filepath.Join(dir, "config.json"))
-	if err != nil || string(before) != string(after) {
+	if err != nil || !bytes.Equal(before, after) {
 		t.Errorf("it changed, %v", err)
 	}
 	h.refuses([]string{"/no/such", "no such file or directory"}, "spec", "-b", "/no/such")

@@ -44,7 +44,13 @@ func (n *creation) drive(d *drive, gate state.Gate) error {
 		return err
 	}
 	err = d.converse(answers{
-		rootReady: func() error { return n.runtimeHooks(d.pid) },
+		rootReady: func() error {
+			err := n.runtimeHooks(d.pid)
+			if errors.Is(err, hook.ErrEnded) {
+				return d.died()
+			}
+			return err
+		},
 		console:   func(master *os.File) error { return takeConsole(d, n.options.ConsoleSocket, master) },
 		ready:     func() ([]byte, error) { return n.ready(d, filter) },
 		listener:  func(fd int) error { return n.container.sendListener(n.spec, specs.StateCreating, fd, d.pid) },

@@ -107,8 +107,19 @@ type Inherit struct {
 	Preserved []uintptr
 }
 
-// Launch starts exe as a stage. The caller must end with either Enter or Abort.
-func Launch(exe *Executable, in Inherit) (*Stage, error) {
+// Launch starts this program as a stage, in such a way that no process of a
+// container can write it. The caller must end with either Enter or Abort.
+func Launch(in Inherit) (*Stage, error) {
+	exe, err := seal()
+	if err != nil {
+		return nil, err
+	}
+	// Not later: see seal.
+	defer exe.Close()
+	return launch(exe, in)
+}
+
+func launch(exe *os.File, in Inherit) (*Stage, error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fault.New("make the link to init", "", err)
@@ -117,7 +128,7 @@ func Launch(exe *Executable, in Inherit) (*Stage, error) {
 	files := append([]uintptr{in.Stdio[0], in.Stdio[1], in.Stdio[2], uintptr(pair[1])}, in.Preserved...)
 	// The child puts files at 0 and on before it executes exe: its
 	// descriptor must be above them.
-	program, err := unix.FcntlInt(exe.file.Fd(), unix.F_DUPFD_CLOEXEC, len(files))
+	program, err := unix.FcntlInt(exe.Fd(), unix.F_DUPFD_CLOEXEC, len(files))
 	if err != nil {
 		unix.Close(pair[0])
 		return nil, fault.New("start the init stage", "", err)

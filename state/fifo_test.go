@@ -38,7 +38,7 @@ func TestTheGateLetsInitGoAndTellsTheOutcome(t *testing.T) {
 		t.Fatalf("init passed the closed gate: %v", err)
 	case <-time.After(20 * time.Millisecond):
 	}
-	result, err := reopen(t, root, "c").Open()
+	result, err := reopen(t, root).Open()
 	if err != nil {
 		t.Fatal(err)
 	}

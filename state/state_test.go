@@ -31,17 +31,18 @@ func create(t *testing.T, root, id string) *state.Dir {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { d.Close() })
+	t.Cleanup(func() { _ = d.Close() })
 	return d
 }
 
-func reopen(t *testing.T, root, id string) *state.Dir {
+// reopen opens the container c once more.
+func reopen(t *testing.T, root string) *state.Dir {
 	t.Helper()
-	d, err := state.Open(root, id)
+	d, err := state.Open(root, "c")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { d.Close() })
+	t.Cleanup(func() { _ = d.Close() })
 	return d
 }
 
@@ -150,7 +151,7 @@ func TestTheRecordIsReadAsItWasSaved(t *testing.T) {
 			if err := d.Save(&r); err != nil {
 				t.Fatal(err)
 			}
-			got, err := reopen(t, root, "c").Load(&section{})
+			got, err := reopen(t, root).Load(&section{})
 			if err != nil || !reflect.DeepEqual(*got, r) {
 				t.Errorf("Load() = %+v, %v\nwant %+v", got, err, r)
 			}
@@ -195,7 +196,7 @@ func TestConfigurationAndFilterAreKeptAsTheyAre(t *testing.T) {
 		if err := errors.Join(d.SaveConfig([]byte(want)), d.SaveFilter([]byte(want))); err != nil {
 			t.Fatal(err)
 		}
-		other := reopen(t, root, "c")
+		other := reopen(t, root)
 		if b, err := other.LoadConfig(); err != nil || string(b) != want {
 			t.Errorf("LoadConfig() = %d bytes, %v, want %d", len(b), err, len(want))
 		}
@@ -208,14 +209,14 @@ func TestConfigurationAndFilterAreKeptAsTheyAre(t *testing.T) {
 func TestTheLockIsHeldFromCreateUntilUnlockOrClose(t *testing.T) {
 	root := t.TempDir()
 	d := create(t, root, "c")
-	other := reopen(t, root, "c")
-	expectLocked(t, other, true)
+	other := reopen(t, root)
+	expectLocked(t, other)
 	d.Unlock()
-	expectLocked(t, other, false)
+	expectFree(t, other)
 	if locked, err := other.TryLock(); !locked || err != nil {
 		t.Errorf("TryLock() = %v, %v", locked, err)
 	}
-	expectLocked(t, d, true)
+	expectLocked(t, d)
 
 	got := make(chan error)
 	go func() { got <- d.Lock() }()
@@ -232,20 +233,27 @@ func TestTheLockIsHeldFromCreateUntilUnlockOrClose(t *testing.T) {
 	if err := <-got; err != nil {
 		t.Errorf("Lock() = %v", err)
 	}
-	expectLocked(t, reopen(t, root, "c"), true)
+	expectLocked(t, reopen(t, root))
 }
 
-// expectLocked checks both ways to ask, from a directory without the lock.
-func expectLocked(t *testing.T, d *state.Dir, want bool) {
+// expectLocked asks in both ways, through a directory without the lock.
+func expectLocked(t *testing.T, d *state.Dir) {
 	t.Helper()
-	if got := d.Locked(); got != want {
-		t.Errorf("Locked() = %v, want %v", got, want)
+	if !d.Locked() {
+		t.Error("Locked() is false while another holds the lock")
 	}
-	locked, err := d.TryLock()
-	if err != nil || locked == want {
-		t.Errorf("TryLock() = %v, %v while locked is %v", locked, err, want)
+	if locked, err := d.TryLock(); locked || err != nil {
+		t.Errorf("TryLock() = %v, %v while another holds the lock", locked, err)
 	}
-	if locked {
-		d.Unlock()
+}
+
+func expectFree(t *testing.T, d *state.Dir) {
+	t.Helper()
+	if d.Locked() {
+		t.Error("Locked() while nobody holds the lock")
 	}
+	if locked, err := d.TryLock(); !locked || err != nil {
+		t.Errorf("TryLock() = %v, %v while nobody holds the lock", locked, err)
+	}
+	d.Unlock()
 }

@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"hull/internal/fault"
 	"hull/internal/linux"
@@ -39,7 +40,7 @@ func (n *creation) drive(d *drive, gate state.Gate) error {
 	}
 	// Init starts the Go runtime and builds the mount tree from here on:
 	// what follows costs no time.
-	if err := n.whileInitMounts(); err != nil {
+	if err := n.whileInitMounts(d.pid); err != nil {
 		return err
 	}
 	err = d.converse(answers{
@@ -97,9 +98,15 @@ func (n *creation) completePlan(pid int) error {
 }
 
 // whileInitMounts does what init need not wait for.
-func (n *creation) whileInitMounts() error {
+func (n *creation) whileInitMounts(pid int) error {
 	if err := n.container.dir.SaveConfig(n.config); err != nil {
 		return err
+	}
+	if len(n.cgroup.Record().Hierarchies) == 0 {
+		// No cgroup leads delete to the process.
+		if err := n.saveRecord(pid); err != nil {
+			return err
+		}
 	}
 	if n.spec.Linux == nil || n.spec.Linux.Resources == nil {
 		return n.cgroup.SetDevices(nil)
@@ -120,8 +127,18 @@ func (n *creation) runtimeHooks(pid int) error {
 	}
 	//nolint:staticcheck // prestart is deprecated, and engines use it
 	hooks := append(spec.Hooks("prestart", h.Prestart), spec.Hooks("createRuntime", h.CreateRuntime)...)
+	if len(hooks) == 0 {
+		return nil
+	}
+	// Init may be killed meanwhile, by delete --force or an interrupted run:
+	// a hook that never ends must not keep this from ending.
+	init, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return fault.New("open a pidfd of", "init", err)
+	}
+	defer unix.Close(init)
 	for _, h := range hooks {
-		if err := n.container.runHook(h, specs.StateCreating, pid); err != nil {
+		if err := n.container.runHook(h, specs.StateCreating, pid, init); err != nil {
 			return err
 		}
 	}
@@ -159,8 +176,14 @@ func (n *creation) ready(d *drive, pending <-chan compiled) ([]byte, error) {
 	return filter, n.container.dir.SaveFilter(filter)
 }
 
-// complete saves the record with the process in it.
+// complete saves the record of a container that is created.
 func (n *creation) complete(pid int) error {
+	n.container.record.Creating = false
+	return n.saveRecord(pid)
+}
+
+// saveRecord saves the record with the process in it.
+func (n *creation) saveRecord(pid int) error {
 	p, err := linux.Stat(pid)
 	if err != nil {
 		return fault.New("read the start time of", "init", err)

@@ -91,12 +91,18 @@ func (c *Container) stateAs(status specs.ContainerState, pid int) *specs.State {
 // status derives the container's status from the kernel. Nothing of it is
 // stored: what is stored cannot go stale.
 func (c *Container) status() (specs.ContainerState, error) {
-	if c.record.PID == 0 {
+	if c.record.Creating {
 		// Create holds the lock until it is done or dead.
 		if c.dir.Locked() {
 			return specs.StateCreating, nil
 		}
-		return specs.StateStopped, nil
+		// It may have been done since the record was read.
+		if err := c.reload(); err != nil {
+			return "", err
+		}
+		if c.record.Creating {
+			return specs.StateStopped, nil
+		}
 	}
 	p, err := linux.Stat(c.record.PID)
 	if errors.Is(err, linux.ErrNoProcess) {
@@ -153,15 +159,21 @@ func (c *Container) Stats() (*cgroup.Stats, error) { return c.cgroup.Stats() }
 
 // Signal sends sig to the container's init process; the error is ErrNotRunning
 // unless the container is created, running or paused. SIGKILL to a container
-// without a pid namespace of its own goes to all of its processes, since the
-// kernel does not end them with the first.
+// without a pid namespace of its own goes to all of its processes.
 func (c *Container) Signal(sig unix.Signal) error {
+	status, err := c.status()
+	if err != nil {
+		return err
+	}
+	if status == specs.StateCreating || status == specs.StateStopped {
+		return fault.New("signal", c.record.ID, ErrNotRunning)
+	}
 	fd, err := c.pidfd()
 	if err != nil {
 		return err
 	}
 	defer unix.Close(fd)
-	if sig == unix.SIGKILL && c.record.Namespaces&unix.CLONE_NEWPID == 0 {
+	if sig == unix.SIGKILL && c.record.SharesPIDs {
 		err := c.cgroup.Kill()
 		if !errors.Is(err, cgroup.ErrNoCgroup) {
 			return err

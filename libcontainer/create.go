@@ -141,6 +141,9 @@ func (n *creation) finish(err error) {
 	for _, f := range n.closers {
 		f()
 	}
+	if err != nil && n.container != nil {
+		_ = n.container.Close()
+	}
 }
 
 // begin checks the options and starts the init stage.
@@ -307,13 +310,14 @@ func (n *creation) build(ctx context.Context) (*Container, error) {
 	n.undo = append(n.undo, func() { killAndReap(pid) })
 	d := newDrive(n.runtime, pid, fd, n.plan, namespaces)
 	defer d.close()
-	stop := context.AfterFunc(ctx, d.interrupt)
-	defer stop()
+	stop := d.killWith(ctx)
 	err = n.drive(d, gate)
+	stop()
 	if ctx.Err() != nil {
-		return nil, fault.New("create", n.id, context.Cause(ctx))
+		err = fault.New("create", n.id, context.Cause(ctx))
 	}
 	if err != nil {
+		d.discardConsole()
 		return nil, err
 	}
 	n.container.init = &Process{pid: pid, console: d.console}
@@ -366,7 +370,9 @@ func (n *creation) record() *state.Record {
 		Created:     time.Now().UTC(),
 		Owner:       os.Geteuid(),
 		Namespaces:  namespaceFlags(s),
+		SharesPIDs:  sharesPIDs(s),
 		HasProcess:  s.Process != nil,
+		Creating:    true,
 		Cgroup:      &cg,
 	}
 	if s.Hooks != nil {
@@ -388,7 +394,12 @@ func (n *creation) joinCgroup(ns *nsenter.Namespaces) error {
 	if err := n.cgroup.EnsureUnused(); err != nil {
 		return err
 	}
-	n.undo = append(n.undo, func() { n.tolerate(n.cgroup.Remove()) })
+	n.undo = append(n.undo, func() {
+		// What createContainer hooks left is there, if no pid namespace
+		// took it away with init.
+		n.tolerate(n.cgroup.Kill())
+		n.tolerate(n.cgroup.Remove())
+	})
 	if err := n.cgroup.Create(); err != nil {
 		return err
 	}

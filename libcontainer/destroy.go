@@ -39,7 +39,7 @@ func (c *Container) Destroy(mode DestroyMode) error {
 	if mode == Force {
 		err = c.kill()
 	} else {
-		err = c.refuseUnlessStopped()
+		err = c.checkStopped()
 	}
 	if err != nil {
 		return err
@@ -55,9 +55,12 @@ func (c *Container) lockToDestroy(mode DestroyMode) error {
 		return err
 	}
 	if !locked && mode == Force {
-		if err := c.kill(); err != nil {
-			return err
-		}
+		err = c.kill()
+	} else if !locked {
+		err = c.refuseUnlessStopped()
+	}
+	if err != nil {
+		return err
 	}
 	return c.lock()
 }
@@ -67,10 +70,24 @@ func (c *Container) lock() error {
 	if err := c.dir.Lock(); err != nil {
 		return err
 	}
-	if c.record.PID != 0 || c.dir.Removed() {
+	if !c.record.Creating || c.dir.Removed() {
 		return nil
 	}
-	return c.load(c.record.ID)
+	return c.reload()
+}
+
+// reload reads the record again.
+func (c *Container) reload() error { return c.load(c.record.ID) }
+
+// checkStopped refuses a container whose init lives, and ends what outlived it.
+func (c *Container) checkStopped() error {
+	if err := c.refuseUnlessStopped(); err != nil {
+		return err
+	}
+	if !c.record.SharesPIDs {
+		return nil
+	}
+	return c.kill()
 }
 
 func (c *Container) refuseUnlessStopped() error {
@@ -141,20 +158,21 @@ func (c *Container) runPoststop() {
 func (c *Container) runHooks(hooks []plan.Hook, status specs.ContainerState, pid int) []error {
 	var failed []error
 	for i := range hooks {
-		if err := c.runHook(hooks[i], status, pid); err != nil {
+		if err := c.runHook(hooks[i], status, pid, -1); err != nil {
 			failed = append(failed, err)
 		}
 	}
 	return failed
 }
 
-func (c *Container) runHook(h plan.Hook, status specs.ContainerState, pid int) error {
+// runHook runs a hook until end is readable (see hook.Run).
+func (c *Container) runHook(h plan.Hook, status specs.ContainerState, pid, end int) error {
 	b, err := json.Marshal(c.stateAs(status, pid))
 	if err != nil {
 		return fault.New("encode state of", c.record.ID, err)
 	}
 	h.State = b
-	return hook.Run(&h, c.hookDirectory())
+	return hook.Run(&h, c.hookDirectory(), end)
 }
 
 // hookDirectory is the bundle, unless that is gone by now.

@@ -1,6 +1,7 @@
 package libcontainer
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"os"
@@ -21,20 +22,31 @@ type drive struct {
 	runtime    *Runtime
 	pid        int
 	conn       *link.Conn
-	socket     int
 	plan       *plan.Plan
 	namespaces *nsenter.Namespaces
 	console    *os.File
 }
 
 func newDrive(r *Runtime, pid, socket int, p *plan.Plan, ns *nsenter.Namespaces) *drive {
-	return &drive{runtime: r, pid: pid, conn: link.NewConn(socket), socket: socket, plan: p, namespaces: ns}
+	return &drive{runtime: r, pid: pid, conn: link.NewConn(socket), plan: p, namespaces: ns}
 }
 
 func (d *drive) close() { _ = d.conn.Close() }
 
-// interrupt makes whoever waits on the link see its end.
-func (d *drive) interrupt() { _ = unix.Shutdown(d.socket, unix.SHUT_RDWR) }
+// killWith kills init when ctx ends, which ends every wait for it. The caller
+// must call stop before it reaps init: the pid is its own until then.
+func (d *drive) killWith(ctx context.Context) (stop func()) {
+	done := make(chan struct{})
+	undo := context.AfterFunc(ctx, func() {
+		defer close(done)
+		_ = unix.Kill(d.pid, unix.SIGKILL)
+	})
+	return func() {
+		if !undo() {
+			<-done
+		}
+	}
+}
 
 // sendPlan sends the plan, then the sources in as many messages as it takes.
 func (d *drive) sendPlan(files, sources []int) error {
@@ -198,7 +210,7 @@ func (d *drive) awaitEnd() error {
 func limit(pid int, limits []spec.Rlimit) error {
 	for _, l := range limits {
 		if err := unix.Prlimit(pid, l.Resource, &unix.Rlimit{Cur: l.Soft, Max: l.Hard}, nil); err != nil {
-			e := fault.New("set", "process.rlimits", err)
+			e := fault.New("set", l.Name, err)
 			if errors.Is(err, unix.EPERM) {
 				e.Hint = "raising a hard limit takes CAP_SYS_RESOURCE, and RLIMIT_NOFILE is bounded by fs.nr_open"
 			}

@@ -49,6 +49,13 @@ func namespaceFlags(s *specs.Spec) (flags uint64) {
 	return flags
 }
 
+// sharesPIDs reports whether the container has no pid namespace of its own: none,
+// or one that it joins.
+func sharesPIDs(s *specs.Spec) bool {
+	ns := spec.Namespace(s, specs.PIDNamespace)
+	return ns == nil || ns.Path != ""
+}
+
 // namespacesOf says where the container's init is to live, and opens what it
 // joins.
 func namespacesOf(s *specs.Spec) (*nsenter.Namespaces, error) {

@@ -118,7 +118,7 @@ func (c *Container) load(id string) error {
 	record, err := c.dir.Load(&cg)
 	if errors.Is(err, state.ErrNotExist) {
 		cg.Driver = cgroup.Disabled
-		record, err = &state.Record{ID: id, Cgroup: &cg}, nil
+		record, err = &state.Record{ID: id, Creating: true, Cgroup: &cg}, nil
 	}
 	if err != nil {
 		return err

@@ -27,6 +27,13 @@ func takeConsole(d *drive, socket string, master *os.File) error {
 	return nil
 }
 
+// discardConsole closes the master of a terminal whose process failed.
+func (d *drive) discardConsole() {
+	if d.console != nil {
+		d.console.Close()
+	}
+}
+
 // checkConsole refuses a terminal whose master nobody would hold, and a socket
 // that nothing would be sent to.
 func checkConsole(t plan.Terminal, socket string, l Lifetime) error {

@@ -38,8 +38,11 @@ func (c *Container) Start() error {
 		return fault.Decode(outcome[1:])
 	}
 	c.dir.RemoveGate()
+	// The container is started: whoever forces its deletion need not wait for
+	// a hook that may never end.
+	c.dir.Unlock()
 	for _, h := range c.record.Poststart {
-		if err := c.runHook(h, specs.StateRunning, c.record.PID); err != nil {
+		if err := c.runHook(h, specs.StateRunning, c.record.PID, -1); err != nil {
 			return c.fail(err)
 		}
 	}
@@ -66,8 +69,11 @@ func (c *Container) checkStartable() error {
 	return nil
 }
 
-// fail destroys the container for cause.
+// fail destroys the container for cause, unless somebody else has.
 func (c *Container) fail(cause error) error {
+	if err := c.dir.Lock(); err != nil || c.dir.Removed() {
+		return cause
+	}
 	if err := c.kill(); err != nil {
 		c.runtime.warn(err)
 	}

@@ -62,7 +62,7 @@ func (e *execution) resolveName(name string, uid, gid *uint32) error {
 	}
 	f, err := e.openInContainer("/etc/passwd")
 	if err != nil {
-		return err
+		return fault.New("use user", strconv.Quote(name), err)
 	}
 	defer f.Close()
 	users, err := user.ParsePasswdFilter(f, func(u user.User) bool { return u.Name == name })
@@ -83,7 +83,7 @@ func (e *execution) resolveGroup(name string, gid *uint32) error {
 	}
 	f, err := e.openInContainer("/etc/group")
 	if err != nil {
-		return err
+		return fault.New("use group", strconv.Quote(name), err)
 	}
 	defer f.Close()
 	groups, err := user.ParseGroupFilter(f, func(g user.Group) bool { return g.Name == name })

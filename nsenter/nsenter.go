@@ -21,6 +21,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"syscall"
 	"unsafe"
@@ -126,9 +127,7 @@ func launch(exe *os.File, in Inherit) (*Stage, error) {
 	}
 	defer unix.Close(pair[1])
 	files := append([]uintptr{in.Stdio[0], in.Stdio[1], in.Stdio[2], uintptr(pair[1])}, in.Preserved...)
-	// The child puts files at 0 and on before it executes exe: its
-	// descriptor must be above them.
-	program, err := unix.FcntlInt(exe.Fd(), unix.F_DUPFD_CLOEXEC, len(files))
+	program, err := unix.FcntlInt(exe.Fd(), unix.F_DUPFD_CLOEXEC, clearOf(files))
 	if err != nil {
 		unix.Close(pair[0])
 		return nil, fault.New("start the init stage", "", err)
@@ -146,6 +145,12 @@ func launch(exe *os.File, in Inherit) (*Stage, error) {
 	}
 	return &Stage{link: pair[0], pid: pid}, nil
 }
+
+// clearOf returns the first descriptor that the child leaves alone until it
+// executes: it puts files at 0 and on, and what is in the way it moves above the
+// largest of them first, as it does with a pipe of its own (package syscall,
+// forkAndExecInChild).
+func clearOf(files []uintptr) int { return int(slices.Max(files)) + len(files) + 2 }
 
 // stageEnv is the whole environment of the init stage: what the user wants for
 // the program travels in the plan. One P is all that init needs.

@@ -11,7 +11,6 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <grp.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <stddef.h>
@@ -228,8 +227,12 @@ __attribute__((constructor)) static void nsexec(int argc, char **argv)
 		cgroup = *tasks++;
 	count = (unsigned int)(tasks - fds) + b.tasks;
 
+	hull_reset_signals();
 	join(&b, fds);
 	unshare_mapped(b.mapped);
+	/* setresuid(2) and entering a user namespace make a process dumpable
+	 * or not as they like (prctl(2)); the clone is what this one is. */
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	pid = clone_init(&b, cgroup);
 	if (pid < 0)
 		fail(HULL_STEP_CLONE, 0);
@@ -237,9 +240,6 @@ __attribute__((constructor)) static void nsexec(int argc, char **argv)
 		report(HULL_BORN, 0, 0, 0, pid);
 		_exit(0);
 	}
-	/* setresuid(2) and entering a user namespace make a process dumpable
-	 * or not as they like (prctl(2)). */
-	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	join_cgroups(tasks, b.tasks);
 	if (b.late && unshare((int)b.late) < 0)
 		fail(HULL_STEP_UNSHARE_CGROUP, 0);

@@ -39,11 +39,17 @@ type Record struct {
 	Annotations map[string]string
 	Created     time.Time
 	Owner       int
-	// PID and StartTime name the init process; both are 0 until it is ready.
+	// PID and StartTime name the init process; both are 0 until it is ready,
+	// unless nothing else leads to it.
 	PID       int
 	StartTime uint64
+	// Creating says that create is not done, or was cut off.
+	Creating bool
 	// Namespaces are the CLONE_NEW* flags of those that differ from hull's.
 	Namespaces uint64
+	// SharesPIDs says that init is not the first process of a pid namespace,
+	// so that the kernel does not end the others with it.
+	SharesPIDs bool
 	// HasProcess says that there is a program to start.
 	HasProcess bool
 	// Cgroup is the part that another package knows.
@@ -69,7 +75,9 @@ func (r *Record) walk(w *record.Walker) {
 	w.Int("owner", &r.Owner)
 	w.Int("pid", &r.PID)
 	w.Uint64("startTime", &r.StartTime)
+	w.Bool("creating", &r.Creating)
 	w.Uint64("namespaces", &r.Namespaces)
+	w.Bool("sharesPIDs", &r.SharesPIDs)
 	w.Bool("hasProcess", &r.HasProcess)
 	w.Map("annotations", &r.Annotations)
 	record.List(w, "poststart", &r.Poststart, walkHook)
@@ -100,6 +108,8 @@ const (
 type Dir struct {
 	path string
 	fd   int
+	// held says that this value has the lock.
+	held bool
 }
 
 // idMax bounds an ID: it becomes one path component (NAME_MAX is 255) and part
@@ -226,6 +236,7 @@ func (d *Dir) Lock() error {
 		if err != nil {
 			return fault.New("lock", d.path, err)
 		}
+		d.held = true
 		return nil
 	}
 }
@@ -239,14 +250,22 @@ func (d *Dir) TryLock() (bool, error) {
 	if err != nil {
 		return false, fault.New("lock", d.path, err)
 	}
+	d.held = true
 	return true, nil
 }
 
 // Unlock releases the lock.
-func (d *Dir) Unlock() { _ = unix.Flock(d.fd, unix.LOCK_UN) }
+func (d *Dir) Unlock() {
+	_ = unix.Flock(d.fd, unix.LOCK_UN)
+	d.held = false
+}
 
-// Locked reports whether another process holds the lock now.
+// Locked reports whether anybody else holds the lock now. To ask costs the
+// lock that this value itself has, so that it is not asked for then.
 func (d *Dir) Locked() bool {
+	if d.held {
+		return false
+	}
 	if err := unix.Flock(d.fd, unix.LOCK_SH|unix.LOCK_NB); err != nil {
 		return true
 	}

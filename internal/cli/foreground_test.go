@@ -130,7 +130,7 @@ func TestASignalBeforeTheProcessIsDeliveredToIt(t *testing.T) {
 func TestASignalToThisProgramArrives(t *testing.T) {
 	fg, _ := inForeground(t)
 	got := make(chan int)
-	c, _ := start(t, "sleep 0.2; kill -USR2 $PPID; exec sleep 5")
+	c, _ := start(t, "kill -USR2 $PPID; exec sleep 5")
 	go func() {
 		status, err := fg.run(c, func() error { return nil })
 		if err != nil {

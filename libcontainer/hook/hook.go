@@ -36,8 +36,10 @@ const outputLimit = 1024
 
 // Run executes h with its state on stdin and the working directory dir, and
 // waits for it. Whatever the hook prints is shown only if it fails. A hook that
-// outlives its timeout is killed with its process group, and that is an error.
-func Run(h *plan.Hook, dir string) error {
+// outlives its timeout is killed with its process group, and that is an error;
+// so is one that still runs when the descriptor end becomes readable or is hung
+// up, unless it is -1. A hook does not outlive the thread that calls Run.
+func Run(h *plan.Hook, dir string, end int) error {
 	stdin, err := memfd(h.State)
 	if err != nil {
 		return fault.New(opRun, describe(h), err)
@@ -54,13 +56,13 @@ func Run(h *plan.Hook, dir string) error {
 		Dir:   dir,
 		Env:   h.Env,
 		Files: []uintptr{uintptr(stdin), uintptr(output), uintptr(output)},
-		Sys:   &syscall.SysProcAttr{Setpgid: true, PidFD: &pidfd},
+		Sys:   &syscall.SysProcAttr{Setpgid: true, PidFD: &pidfd, Pdeathsig: unix.SIGKILL},
 	})
 	if err != nil {
 		return fault.New(opRun, describe(h), err)
 	}
 	defer unix.Close(pidfd)
-	return wait(h, pid, pidfd, output)
+	return wait(h, pid, pidfd, output, end)
 }
 
 func describe(h *plan.Hook) string { return h.Name + " (" + h.Path + ")" }
@@ -87,9 +89,9 @@ func memfd(b []byte) (int, error) {
 	return fd, nil
 }
 
-func wait(h *plan.Hook, pid, pidfd, output int) error {
-	expired, err := await(pidfd, time.Duration(h.TimeoutSeconds)*time.Second)
-	if err != nil || expired {
+func wait(h *plan.Hook, pid, pidfd, output, end int) error {
+	how, err := await(pidfd, end, time.Duration(h.TimeoutSeconds)*time.Second)
+	if how != exited {
 		_ = unix.Kill(-pid, unix.SIGKILL)
 	}
 	var status unix.WaitStatus
@@ -101,7 +103,9 @@ func wait(h *plan.Hook, pid, pidfd, output int) error {
 	switch {
 	case err != nil:
 		return fault.New(opWait, describe(h), err)
-	case expired:
+	case how == ended:
+		return withOutput(fault.Newf(opRun, describe(h), "killed, since the container's init is gone"), output)
+	case how == expired:
 		return withOutput(fault.Newf(opRun, describe(h), "killed after its timeout of %d s", h.TimeoutSeconds), output)
 	case status.Signaled():
 		return withOutput(fault.Newf(opRun, describe(h), "killed by %s", unix.SignalName(status.Signal())), output)
@@ -111,19 +115,38 @@ func wait(h *plan.Hook, pid, pidfd, output int) error {
 	return nil
 }
 
-// await waits for the process behind pidfd to exit; a limit of 0 is none.
-func await(pidfd int, limit time.Duration) (expired bool, err error) {
+// outcome is what ends the wait for a hook.
+type outcome int
+
+const (
+	unknown outcome = iota
+	exited
+	expired
+	ended
+)
+
+// await waits for the process behind pidfd to exit, or for end; a limit of 0 is
+// none. A descriptor of -1 is one that poll(2) ignores.
+func await(pidfd, end int, limit time.Duration) (outcome, error) {
 	deadline := time.Now().Add(limit)
 	for {
 		timeout := -1
 		if limit > 0 {
 			timeout = max(0, int(time.Until(deadline).Milliseconds()))
 		}
-		n, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, timeout)
-		if errors.Is(err, unix.EINTR) {
+		fds := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}, {Fd: int32(end), Events: unix.POLLIN}}
+		n, err := unix.Poll(fds, timeout)
+		switch {
+		case errors.Is(err, unix.EINTR):
 			continue
+		case err != nil:
+			return unknown, err
+		case n == 0:
+			return expired, nil
+		case fds[0].Revents != 0:
+			return exited, nil
 		}
-		return err == nil && n == 0, err
+		return ended, nil
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"hull/libcontainer/hook"
 	"hull/libcontainer/plan"
 )
@@ -17,7 +19,7 @@ func shell(script string) *plan.Hook {
 
 func TestAHookGetsStateEnvironmentAndDirectory(t *testing.T) {
 	dir := t.TempDir()
-	if err := hook.Run(shell(`cat > state; /usr/bin/env > env; echo "$0"; pwd > cwd`), dir); err != nil {
+	if err := hook.Run(shell(`cat > state; /usr/bin/env > env; echo "$0"; pwd > cwd`), dir, -1); err != nil {
 		t.Fatal(err)
 	}
 	for file, want := range map[string]string{"state": `{"id":"x"}`, "env": "GREETING=hi", "cwd": dir} {
@@ -38,7 +40,7 @@ func TestAFailingHookIsNamedWithItsOutput(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			err := hook.Run(shell(tt.script), "/")
+			err := hook.Run(shell(tt.script), "/", -1)
 			if err == nil || err.Error() != tt.want {
 				t.Errorf("got %v, want %s", err, tt.want)
 			}
@@ -47,7 +49,7 @@ func TestAFailingHookIsNamedWithItsOutput(t *testing.T) {
 }
 
 func TestAMissingHookIsNamed(t *testing.T) {
-	err := hook.Run(&plan.Hook{Name: "hooks.poststop[1]", Path: "/no/such"}, "/")
+	err := hook.Run(&plan.Hook{Name: "hooks.poststop[1]", Path: "/no/such"}, "/", -1)
 	if err == nil || err.Error() != "run hook hooks.poststop[1] (/no/such): no such file or directory" {
 		t.Errorf("got %v", err)
 	}
@@ -58,7 +60,7 @@ func TestAHookThatOutlivesItsTimeoutIsKilledWithItsChildren(t *testing.T) {
 	h := shell(`sleep 30 & echo $! > child; sleep 30`)
 	h.TimeoutSeconds = 1
 	start := time.Now()
-	err := hook.Run(h, dir)
+	err := hook.Run(h, dir, -1)
 	if err == nil || !strings.Contains(err.Error(), "timeout of 1 s") {
 		t.Errorf("got %v", err)
 	}
@@ -69,15 +71,37 @@ func TestAHookThatOutlivesItsTimeoutIsKilledWithItsChildren(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stat, err := os.ReadFile("/proc/" + strings.TrimSpace(string(child)) + "/stat")
-	if err == nil && !strings.Contains(string(stat), ") Z ") {
-		t.Errorf("the hook's child lives: %s", stat)
+	// The kernel has sent the signal; the child takes it when it runs next.
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+		stat, err := os.ReadFile("/proc/" + strings.TrimSpace(string(child)) + "/stat")
+		if err != nil || strings.Contains(string(stat), ") Z ") {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the hook's child lives: %s", stat)
+		}
+	}
+}
+
+func TestAHookIsKilledWhenThereIsNoUseInIt(t *testing.T) {
+	var pipe [2]int
+	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(pipe[0])
+	unix.Close(pipe[1])
+	start := time.Now()
+	if err := hook.Run(shell(`sleep 30`), "/", pipe[0]); !hook.Failed(err) {
+		t.Errorf("got %v", err)
+	}
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("took %v", took)
 	}
 }
 
 func TestAHookThatLeavesAChildDoesNotBlock(t *testing.T) {
 	start := time.Now()
-	if err := hook.Run(shell(`sleep 3 & true`), "/"); err != nil {
+	if err := hook.Run(shell(`sleep 3 & true`), "/", -1); err != nil {
 		t.Fatal(err)
 	}
 	if took := time.Since(start); took > 2*time.Second {

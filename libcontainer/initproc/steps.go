@@ -70,14 +70,18 @@ func (s *stage) awaitRuntimeHooks() error {
 	return err
 }
 
-func (s *stage) runCreateContainerHooks() error { return runHooks(s.plan.CreateContainer) }
-func (s *stage) runStartContainerHooks() error  { return runHooks(s.plan.StartContainer) }
+// The parent has nothing to say while they run: if the link moves, it is gone.
+func (s *stage) runCreateContainerHooks() error {
+	return runHooks(s.plan.CreateContainer, s.conn.FD())
+}
+
+func (s *stage) runStartContainerHooks() error { return runHooks(s.plan.StartContainer, -1) }
 
 // runHooks runs hooks in the working directory of init: the bundle before the
 // pivot, the container's process.cwd after it.
-func runHooks(hooks []plan.Hook) error {
+func runHooks(hooks []plan.Hook, end int) error {
 	for i := range hooks {
-		if err := hook.Run(&hooks[i], ""); err != nil {
+		if err := hook.Run(&hooks[i], "", end); err != nil {
 			return err
 		}
 	}
@@ -148,11 +152,14 @@ func (s *stage) awaitFinish() error {
 }
 
 func (s *stage) loadFilterEarly() error {
-	if s.plan.Process.Seccomp != plan.SeccompEarly || s.plan.Process.Notifies {
+	if s.plan.Process.Seccomp != plan.SeccompEarly {
 		return nil
 	}
 	if err := s.raiseAdmin(); err != nil {
 		return err
+	}
+	if s.plan.Process.Notifies {
+		return s.handListener()
 	}
 	_, err := s.loadFilter()
 	return err
@@ -164,12 +171,19 @@ func (s *stage) raiseAdmin() error {
 	return setCapabilities(s.own, s.caps.Effective|s.own&(1<<unix.CAP_SYS_ADMIN), 0)
 }
 
-// sendListener loads a filter that notifies while there still is a parent to
-// take the listener.
+// sendListener loads a filter that notifies, unless it was loaded early, while
+// there still is a parent to take the listener.
 func (s *stage) sendListener() error {
-	if !s.plan.Process.Notifies {
+	if !s.plan.Process.Notifies || s.plan.Process.Seccomp == plan.SeccompEarly {
 		return nil
 	}
+	return s.handListener()
+}
+
+// handListener loads a filter that notifies and waits until the parent has
+// passed on its listener: from then on somebody answers the system calls that
+// the filter holds up.
+func (s *stage) handListener() error {
 	fd, err := s.loadFilter()
 	if err != nil {
 		return err

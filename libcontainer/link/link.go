@@ -122,6 +122,9 @@ func (c *Conn) Follow(s []Kind) { c.script = s }
 // Done reports whether the script has been played to its end.
 func (c *Conn) Done() bool { return c.next == len(c.script) }
 
+// FD returns the descriptor, still owned by c, to be polled.
+func (c *Conn) FD() int { return c.fd }
+
 // Close closes this end.
 func (c *Conn) Close() error {
 	fd := c.fd

@@ -66,20 +66,6 @@ func namespaces() (map[string]string, error) {
 	return out, err
 }
 
-func rlimits() (map[string]string, error) {
-	b, err := os.ReadFile("/proc/self/limits")
-	out := make(map[string]string)
-	const nameWidth = 26
-	for line := range strings.Lines(string(b)) {
-		if len(line) > nameWidth {
-			if f := strings.Fields(line[nameWidth:]); len(f) >= 2 {
-				out[strings.TrimSpace(line[:nameWidth])] = f[0] + " " + f[1]
-			}
-		}
-	}
-	return out, err
-}
-
 func prctl(name string) (int, error) {
 	options := map[string]int{
 		"dumpable": unix.PR_GET_DUMPABLE, "no_new_privs": unix.PR_GET_NO_NEW_PRIVS,

@@ -95,7 +95,7 @@ func look(verb, argument string) (any, error) {
 		uid, euid, suid := unix.Getresuid()
 		gid, egid, sgid := unix.Getresgid()
 		groups, err := unix.Getgroups()
-		return map[string]any{"uid": []int{uid, euid, suid}, "gid": []int{gid, egid, sgid}, "groups": groups}, err
+		return map[string]any{"uid": unsigned(uid, euid, suid), "gid": unsigned(gid, egid, sgid), "groups": groups}, err
 	case "pid":
 		return map[string]int{"pid": os.Getpid(), "ppid": os.Getppid(), "sid": sid()}, nil
 	case "args":
@@ -110,8 +110,6 @@ func look(verb, argument string) (any, error) {
 		old := unix.Umask(0)
 		unix.Umask(old)
 		return fmt.Sprintf("%04o", old), nil
-	case "rlimits":
-		return rlimits()
 	}
 	return lookAtFiles(verb, argument)
 }
@@ -142,6 +140,15 @@ func lookAtFiles(verb, argument string) (any, error) {
 		return xattr(argument)
 	}
 	return lookDeeper(verb, argument)
+}
+
+// unsigned are ids as the kernel has them.
+func unsigned(ids ...int) []uint32 {
+	out := make([]uint32, len(ids))
+	for i, id := range ids {
+		out[i] = uint32(id)
+	}
+	return out
 }
 
 func sid() int {

@@ -20,7 +20,7 @@
 /* At most eight namespaces, one cgroup v2 directory, cgroup v1 hierarchies. */
 #define HULL_MAX_JOINS 8
 #define HULL_MAX_TASKS 32
-#define HULL_MAX_FDS   (HULL_MAX_JOINS + 1 + HULL_MAX_TASKS)
+#define HULL_MAX_FDS (HULL_MAX_JOINS + 1 + HULL_MAX_TASKS)
 
 /*
  * Parent to stage, one datagram. Its descriptors come in this order: joins,
@@ -68,8 +68,8 @@ struct hull_report {
 	uint8_t kind;
 	uint8_t step;
 	uint16_t index; /* of the join or the tasks file */
-	int32_t error;	/* errno */
-	int32_t pid;	/* of the init process, with HULL_BORN */
+	int32_t error; /* errno */
+	int32_t pid; /* of the init process, with HULL_BORN */
 	uint32_t magic;
 };
 

@@ -232,7 +232,7 @@ func TestWhatCannotBeEnteredIsNamedAndLeavesNoProcess(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, _, err := launch(t, Inherit{}).Enter(&tt.ns)
+			_, _, err := launched(t, Inherit{}).Enter(&tt.ns)
 			if err == nil || !strings.HasPrefix(strings.TrimPrefix(err.Error(), "start init: "), tt.words) {
 				t.Errorf("Enter() = %v, want %q", err, tt.words)
 			}
@@ -246,7 +246,7 @@ func TestWhatCannotBeEnteredIsNamedAndLeavesNoProcess(t *testing.T) {
 
 func TestAnAbortedStageIsGone(t *testing.T) {
 	testkit.RequireRoot(t)
-	launch(t, Inherit{}).Abort()
+	launched(t, Inherit{}).Abort()
 	expectNoChild(t)
 }
 
@@ -258,7 +258,7 @@ func TestAFailureAfterTheCloneArrivesOnTheLink(t *testing.T) {
 	}
 	defer closed.Close()
 	ns := &Namespaces{Cgroup: Cgroup{Tasks: []*os.File{closed}}}
-	stage := launch(t, Inherit{})
+	stage := launched(t, Inherit{})
 	pid, link, err := stage.Enter(ns)
 	if err != nil {
 		t.Fatal(err)

@@ -2,6 +2,7 @@ package nsenter
 
 import (
 	"encoding/json"
+	"errors"
 	"maps"
 	"os"
 	"slices"
@@ -111,8 +112,8 @@ func differing(a, b map[string]string) []string {
 	return names
 }
 
-// launch starts a stage of this very program, with nothing as its streams.
-func launch(t *testing.T, in Inherit) *Stage {
+// launched is a stage of this very program, with nothing as its streams.
+func launched(t *testing.T, in Inherit) *Stage {
 	t.Helper()
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
@@ -120,12 +121,7 @@ func launch(t *testing.T, in Inherit) *Stage {
 	}
 	defer null.Close()
 	in.Stdio = [3]uintptr{null.Fd(), null.Fd(), uintptr(unix.Stderr)}
-	exe, err := Seal()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer exe.Close()
-	stage, err := Launch(exe, in)
+	stage, err := Launch(in)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +133,7 @@ type inhabitant struct{ pid, link int }
 
 func enter(t *testing.T, in Inherit, ns *Namespaces) inhabitant {
 	t.Helper()
-	stage := launch(t, in)
+	stage := launched(t, in)
 	pid, link, err := stage.Enter(ns)
 	if err != nil {
 		t.Fatal(err)
@@ -174,7 +170,7 @@ func (i inhabitant) look(t *testing.T) (v view) {
 // expectNoChild fails if this process has a child left.
 func expectNoChild(t *testing.T) {
 	t.Helper()
-	if pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); err != unix.ECHILD { //nolint:errorlint // as it comes
+	if pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); !errors.Is(err, unix.ECHILD) {
 		t.Errorf("a child is left: %d, %v", pid, err)
 	}
 }

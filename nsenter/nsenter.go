@@ -108,15 +108,26 @@ type Inherit struct {
 	Preserved []uintptr
 }
 
-// Launch starts exe as a stage. The caller must end with either Enter or Abort.
-func Launch(exe *Executable, in Inherit) (*Stage, error) {
+// Launch starts this program as a stage, in such a way that no process of a
+// container can write it. The caller must end with either Enter or Abort.
+func Launch(in Inherit) (*Stage, error) {
+	exe, err := seal()
+	if err != nil {
+		return nil, err
+	}
+	// Not later: see seal.
+	defer exe.Close()
+	return launch(exe, in)
+}
+
+func launch(exe *os.File, in Inherit) (*Stage, error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fault.New("make the link to init", "", err)
 	}
 	defer unix.Close(pair[1])
 	files := append([]uintptr{in.Stdio[0], in.Stdio[1], in.Stdio[2], uintptr(pair[1])}, in.Preserved...)
-	program, err := unix.FcntlInt(exe.file.Fd(), unix.F_DUPFD_CLOEXEC, clearOf(files))
+	program, err := unix.FcntlInt(exe.Fd(), unix.F_DUPFD_CLOEXEC, clearOf(files))
 	if err != nil {
 		unix.Close(pair[0])
 		return nil, fault.New("start the init stage", "", err)

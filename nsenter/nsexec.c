@@ -41,12 +41,12 @@ void hull_file_limit(uint64_t *soft, uint64_t *hard)
 static void report(enum hull_kind kind, enum hull_step step, unsigned int index, int error, int pid)
 {
 	struct hull_report r = {
-	    .kind = kind,
-	    .step = step,
-	    .index = index,
-	    .error = error,
-	    .pid = pid,
-	    .magic = HULL_MAGIC,
+		.kind = kind,
+		.step = step,
+		.index = index,
+		.error = error,
+		.pid = pid,
+		.magic = HULL_MAGIC,
 	};
 
 	/* Nobody is left to be told if this fails. */
@@ -70,12 +70,12 @@ static void receive(struct hull_bootstrap *b, int *fds)
 		char bytes[CMSG_SPACE(sizeof(int) * HULL_MAX_FDS)];
 		struct cmsghdr align;
 	} control;
-	struct iovec iov = {.iov_base = b, .iov_len = sizeof(*b)};
+	struct iovec iov = { .iov_base = b, .iov_len = sizeof(*b) };
 	struct msghdr msg = {
-	    .msg_iov = &iov,
-	    .msg_iovlen = 1,
-	    .msg_control = control.bytes,
-	    .msg_controllen = sizeof(control.bytes),
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = control.bytes,
+		.msg_controllen = sizeof(control.bytes),
 	};
 	struct cmsghdr *c;
 	size_t got = 0;
@@ -180,7 +180,7 @@ static void unshare_mapped(uint64_t flags)
  */
 static pid_t clone_init(const struct hull_bootstrap *b, int cgroup)
 {
-	struct clone_args args = {.flags = CLONE_PARENT | b->cloned};
+	struct clone_args args = { .flags = CLONE_PARENT | b->cloned };
 	int *tid = NULL;
 
 	if (cgroup >= 0) {

@@ -15,7 +15,7 @@
  */
 void hull_reset_signals(void)
 {
-	struct sigaction action = {.sa_handler = SIG_DFL};
+	struct sigaction action = { .sa_handler = SIG_DFL };
 	sigset_t none;
 
 	for (int sig = 1; sig < NSIG; sig++)

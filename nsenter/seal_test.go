@@ -32,10 +32,9 @@ var ways = map[string]func() (*os.File, error){
 func holdSealed(way string) {
 	f, err := ways[way]()
 	if err == nil {
-		exe := &Executable{file: f}
 		var stage *Stage
-		if stage, err = Launch(exe, Inherit{Stdio: [3]uintptr{0, 2, 2}}); err == nil {
-			exe.Close()
+		if stage, err = launch(f, Inherit{Stdio: [3]uintptr{0, 2, 2}}); err == nil {
+			f.Close()
 			var pid int
 			pid, _, err = stage.Enter(&Namespaces{New: unix.CLONE_NEWNS})
 			fmt.Println(pid)

@@ -63,6 +63,17 @@ func TestNothingRemainsOfACreateThatIsKilled(t *testing.T) {
 	})
 }
 
+func TestNothingRemainsOfACreateWithoutACgroupThatIsKilled(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	b := h.newBundle([]string{"sleep"}, func(s *specs.Spec) { s.Linux.Resources = nil })
+	atEachMoment(func(delay time.Duration) {
+		id := newID()
+		h.crash(delay, itself, "--cgroup-manager", "disabled", "create", "--bundle", b.dir, id)
+		h.sweepAndCheck(delay, id, b)
+	})
+}
+
 func TestNothingRemainsOfACreateWhoseInitIsKilled(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

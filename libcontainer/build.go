@@ -51,9 +51,9 @@ func (n *creation) drive(d *drive, gate state.Gate) error {
 			}
 			return err
 		},
-		console:   func(master *os.File) error { return takeConsole(d, n.options.ConsoleSocket, master) },
-		ready:     func() ([]byte, error) { return n.ready(d, filter) },
-		listener:  func(fd int) error { return n.container.sendListener(n.spec, specs.StateCreating, fd, d.pid) },
+		console:  func(master *os.File) error { return takeConsole(d, n.options.ConsoleSocket, master) },
+		ready:    func() ([]byte, error) { return n.ready(d, filter) },
+		listener: func(fd int) error { return n.container.sendListener(n.spec, specs.StateCreating, fd, d.pid) },
 	})
 	if err != nil {
 		return n.afterHooks(err)

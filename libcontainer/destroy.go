@@ -28,7 +28,7 @@ const (
 // warnings. With Force it cleans up after a creation that was cut off at any
 // point. A container that is gone already is ErrNotExist.
 func (c *Container) Destroy(mode DestroyMode) error {
-	defer c.dir.Close()
+	defer func() { _ = c.dir.Close() }()
 	if err := c.lockToDestroy(mode); err != nil {
 		return err
 	}

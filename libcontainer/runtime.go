@@ -83,7 +83,7 @@ func (r *Runtime) Load(id string) (*Container, error) {
 	}
 	c := &Container{runtime: r, dir: dir}
 	if err := c.load(id); err != nil {
-		dir.Close()
+		_ = dir.Close()
 		return nil, err
 	}
 	return c, nil

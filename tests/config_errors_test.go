@@ -28,7 +28,7 @@ func change(t *testing.T, text []byte, value any, path ...any) []byte {
 
 // step goes to a member of an object or list, and puts value there if it is the
 // last step.
-func step(t *testing.T, at, value, key any, last bool) any {
+func step(t *testing.T, at, value, key any, last bool) any { //nolint:revive // flag-parameter: one walk serves both
 	t.Helper()
 	switch at := at.(type) {
 	case map[string]any:

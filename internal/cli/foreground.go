@@ -55,7 +55,9 @@ func (p *program) newForeground(ctx context.Context) (*foreground, context.Conte
 		signal.Notify(f.signals)
 		close(f.caught)
 		for sig := range f.signals {
-			f.handle(sig.(unix.Signal))
+			if s, ok := sig.(unix.Signal); ok {
+				f.handle(s)
+			}
 		}
 	}()
 	return f, ctx
@@ -126,7 +128,7 @@ func (f *foreground) handle(sig unix.Signal) {
 			return
 		}
 		f.pending = append(f.pending, sig)
-		switch sig {
+		switch sig { //nolint:exhaustive // the rest does not end a program by convention
 		case unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM:
 			f.cancel(fmt.Errorf("interrupted by %s", unix.SignalName(sig)))
 		}

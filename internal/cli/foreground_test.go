@@ -26,8 +26,8 @@ func (h hostProcess) Wait() (libcontainer.ExitStatus, error) {
 	if err := h.cmd.Wait(); err != nil && !errors.As(err, &exit) {
 		return libcontainer.ExitStatus{}, err
 	}
-	status := h.cmd.ProcessState.Sys().(syscall.WaitStatus)
-	if status.Signaled() {
+	status, ok := h.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	if ok && status.Signaled() {
 		return libcontainer.ExitStatus{Signal: status.Signal()}, nil
 	}
 	return libcontainer.ExitStatus{Code: status.ExitStatus()}, nil

@@ -139,9 +139,9 @@ func TestCapabilitiesAreNeverInheritableUnasked(t *testing.T) {
 func TestCapabilitiesHaveTheirEffect(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
-	const make = "mknod=/dev/shm/null:1:3"
-	if s := h.probe([]string{make}); s.failure(make) != "operation not permitted" {
-		t.Errorf("without CAP_MKNOD: %q", s.failure(make))
+	const node = "mknod=/dev/shm/null:1:3"
+	if s := h.probe([]string{node}); s.failure(node) != "operation not permitted" {
+		t.Errorf("without CAP_MKNOD: %q", s.failure(node))
 	}
-	get[string](t, h.probe([]string{make}, withCapabilities("CAP_MKNOD")), make)
+	get[string](t, h.probe([]string{node}, withCapabilities("CAP_MKNOD")), node)
 }

@@ -27,7 +27,7 @@ type container struct {
 }
 
 // create creates a container of b. Its output goes to a file.
-func (h *host) create(b *bundle, flags ...string) *container {
+func (h *host) create(b *bundle) *container {
 	h.t.Helper()
 	c := &container{h: h, id: newID(), out: filepath.Join(h.t.TempDir(), "output")}
 	f, err := os.Create(c.out)
@@ -36,8 +36,7 @@ func (h *host) create(b *bundle, flags ...string) *container {
 	}
 	defer f.Close()
 	pidFile := c.out + ".pid"
-	args := append([]string{"create", "--bundle", b.dir, "--pid-file", pidFile}, flags...)
-	cmd := h.command(append(args, c.id)...)
+	cmd := h.command("create", "--bundle", b.dir, "--pid-file", pidFile, c.id)
 	errors, err := os.Create(c.out + ".errors")
 	if err != nil {
 		h.t.Fatal(err)

@@ -46,8 +46,7 @@ type agent struct {
 
 func newAgent(t *testing.T) *agent {
 	t.Helper()
-	// The path has to fit a socket's address.
-	dir, err := os.MkdirTemp("", "agent")
+	dir, err := os.MkdirTemp("", "agent") //nolint:usetesting // its path is too long for a socket's address
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,6 +72,7 @@ func newAgent(t *testing.T) *agent {
 }
 
 func (a *agent) serve(t *testing.T, conn *net.UnixConn) {
+	t.Helper()
 	defer conn.Close()
 	text, control := make([]byte, 1<<16), make([]byte, 256)
 	n, cn, _, _, err := conn.ReadMsgUnix(text, control)

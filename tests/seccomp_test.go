@@ -96,6 +96,7 @@ func TestASystemCallNewerThanTheProfileDoesNotExist(t *testing.T) {
 }
 
 func dockerProfile(t *testing.T) edit {
+	t.Helper()
 	return func(s *specs.Spec) {
 		p, err := docker.GetDefaultProfile(s)
 		if err != nil {

@@ -33,7 +33,11 @@ func leaky(t *testing.T) []*os.File {
 		t.Fatal(err)
 	}
 	defer func() { _ = l.Close() }()
-	socket, err := l.(*net.TCPListener).File()
+	listener, ok := l.(*net.TCPListener)
+	if !ok {
+		t.Fatalf("a %T", l)
+	}
+	socket, err := listener.File()
 	add(socket, err)
 	r, w, err := os.Pipe()
 	add(r, err)
@@ -104,11 +108,11 @@ func TestInitCannotBeLookedIntoBeforeItIsTheProgram(t *testing.T) {
 	b := h.newBundle([]string{"prctl=dumpable", "sleep"}, func(s *specs.Spec) { s.Process.User.UID = 1000 })
 	c := h.create(b)
 	owner := func() uint32 {
-		info, err := os.Stat(fmt.Sprintf("/proc/%d/environ", c.pid))
-		if err != nil {
+		var st syscall.Stat_t
+		if err := syscall.Stat(fmt.Sprintf("/proc/%d/environ", c.pid), &st); err != nil {
 			t.Fatal(err)
 		}
-		return info.Sys().(*syscall.Stat_t).Uid //nolint:errcheck // it is one on Linux
+		return st.Uid
 	}
 	equal(t, "owner of init's files", owner(), 0)
 	h.must("start", c.id)

@@ -3,6 +3,7 @@ package tests
 import (
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -81,12 +82,12 @@ func TestAContainerWhoseHookNeverEndsCanBeDeleted(t *testing.T) {
 				b, running := h.stuck(kind)
 				global := []string{"--cgroup-manager", cgroups}
 				id := newID()
-				args := append(global, "create", "--bundle", b.dir, id)
+				args := slices.Concat(global, []string{"create", "--bundle", b.dir, id})
 				if kind == "startContainer" || kind == "poststart" {
 					if r := h.finish(h.command(args...)); r.status != 0 {
 						t.Fatal(r.stderr)
 					}
-					args = append(global, "start", id)
+					args = slices.Concat(global, []string{"start", id})
 				}
 				cmd, ended := h.launch(running, args...)
 				h.deleteSoon(global, id)

@@ -16,9 +16,11 @@ func change(t *testing.T, text []byte, value any, path ...any) []byte {
 		t.Fatal(err)
 	}
 	at := tree
-	for i, key := range path {
-		at = step(t, at, value, key, i == len(path)-1)
+	last := len(path) - 1
+	for _, key := range path[:last] {
+		at = member(t, at, key)
 	}
+	put(t, at, path[last], value)
 	out, err := json.Marshal(tree)
 	if err != nil {
 		t.Fatal(err)
@@ -33,22 +35,16 @@ func step(t *testing.T, at, value, key any, last bool) any { //nolint:revive // 
 	switch at := at.(type) {
 	case map[string]any:
 		name, _ := key.(string)
-		switch {
-		case last && value == nil:
+		at[name] = value
+		if value == nil {
 			delete(at, name)
-		case last:
-			at[name] = value
 		}
-		return at[name]
 	case []any:
 		index, _ := key.(int)
-		if last {
-			at[index] = value
-		}
-		return at[index]
+		at[index] = value
+	default:
+		t.Fatalf("no member %v of %v", key, at)
 	}
-	t.Fatalf("no member %v of %v", key, at)
-	return nil
 }
 
 // object makes a JSON object of names and values in turn.

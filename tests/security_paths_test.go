@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -36,16 +37,16 @@ func newCanary(t *testing.T) *canary {
 func (c *canary) look() string {
 	var out strings.Builder
 	_ = filepath.WalkDir(c.dir, func(path string, _ os.DirEntry, err error) error {
-		info, err2 := os.Lstat(path)
-		if err != nil || err2 != nil {
-			return err2
+		var st syscall.Stat_t
+		if err := errors.Join(err, syscall.Lstat(path, &st)); err != nil {
+			return err
 		}
 		var st syscall.Stat_t
 		if err := syscall.Lstat(path, &st); err != nil {
 			return err
 		}
 		text, _ := os.ReadFile(path)
-		fmt.Fprintln(&out, path, info.Mode(), st.Uid, st.Gid, st.Dev, st.Rdev, string(text))
+		fmt.Fprintln(&out, path, st.Mode, st.Uid, st.Gid, st.Dev, st.Rdev, string(text))
 		return nil
 	})
 	return out.String()

@@ -63,7 +63,13 @@ func (s *stage) prepareRoot() (err error) {
 func (s *stage) mountAll() error    { return s.root.MountAll() }
 func (s *stage) makeDevices() error { return s.root.MakeDevices() }
 func (s *stage) enterRoot() error   { return s.root.Enter() }
-func (s *stage) sealRoot() error    { return s.root.Seal() }
+
+// sealRoot ends the work on the root filesystem: nothing of it stays open while
+// init waits for start.
+func (s *stage) sealRoot() error {
+	defer s.root.Close()
+	return s.root.Seal()
+}
 
 func (s *stage) awaitRuntimeHooks() error {
 	_, err := s.ask(link.RootReady, link.Proceed)

@@ -79,6 +79,23 @@ func (n *creation) load() error {
 			return fault.New("check", path, err)
 		}
 	}
+	if err := refuseUnsupported(n.spec); err != nil {
+		return fault.New("check", path, err)
+	}
+	return nil
+}
+
+// refuseUnsupported keeps a property that hull cannot apply from being ignored:
+// runtime.md, "Create", wants an error. `hull features` says the same.
+func refuseUnsupported(s *specs.Spec) error {
+	switch {
+	case s.Linux == nil:
+		return nil
+	case s.Linux.IntelRdt != nil:
+		return fault.Newf("", "linux.intelRdt", "not supported")
+	case len(s.Linux.NetDevices) > 0:
+		return fault.Newf("", "linux.netDevices", "not supported")
+	}
 	return nil
 }
 

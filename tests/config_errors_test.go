@@ -100,6 +100,8 @@ func TestABrokenConfigurationIsRefusedByItsPathAndLeavesNothing(t *testing.T) {
 		"a relative cwd":        {change(t, good, "tmp", "process", "cwd"), "process.cwd"},
 		"no cwd":                {change(t, good, nil, "process", "cwd"), "process.cwd"},
 		"a NUL in args":         {change(t, good, []any{"/probe", "a\x00b"}, "process", "args"), "process.args[1]"},
+		"a part of a cache":     {change(t, good, object("closID", "x"), "linux", "intelRdt"), "linux.intelRdt"},
+		"a network device":      {change(t, good, object("eth9", object("name", "eth0")), "linux", "netDevices"), "linux.netDevices"},
 		"an unknown rlimit":     {change(t, good, []any{object("type", "RLIMIT_X", "soft", 1, "hard", 1)}, "process", "rlimits"), "process.rlimits[0]"},
 		"a rlimit upside down":  {change(t, good, []any{object("type", "RLIMIT_CORE", "soft", 2, "hard", 1)}, "process", "rlimits"), "process.rlimits[0]"},
 		"a twofold rlimit": {change(t, good, []any{

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/moby/sys/mountinfo"
 )
 
 // mountSeen is a line of mountinfo.
@@ -31,16 +33,15 @@ func mountsOf(t *testing.T, s sight) map[string]mountSeen {
 
 func parseMounts(t *testing.T, lines []string) map[string]mountSeen {
 	t.Helper()
+	mounts, err := mountinfo.GetMountsFromReader(strings.NewReader(strings.Join(lines, "\n")), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	out := make(map[string]mountSeen)
-	for _, line := range lines {
-		own, fs, ok := strings.Cut(line, " - ")
-		f, g := strings.Fields(own), strings.Fields(fs)
-		if !ok || len(f) < 6 || len(g) < 3 {
-			t.Fatalf("not a line of mountinfo: %q", line)
-		}
-		out[f[4]] = mountSeen{
-			root: f[3], target: f[4], options: strings.Split(f[5], ","), peers: f[6:],
-			kind: g[0], source: g[1], super: strings.Split(g[2], ","),
+	for _, m := range mounts {
+		out[m.Mountpoint] = mountSeen{
+			root: m.Root, target: m.Mountpoint, options: strings.Split(m.Options, ","), peers: strings.Fields(m.Optional),
+			kind: m.FSType, source: m.Source, super: strings.Split(m.VFSOptions, ","),
 		}
 	}
 	return out

@@ -1,9 +1,9 @@
 package cgroup
 
 import (
-	"strconv"
 	"strings"
 
+	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
 
 	"hull/internal/fault"
@@ -95,68 +95,28 @@ func isType(path string, magic int64) bool {
 }
 
 // mountTable is the cgroup part of /proc/PID/mountinfo.
-type mountTable []mountEntry
-
-type mountEntry struct {
-	root, point, fstype, options string
-}
+type mountTable []*mountinfo.Info
 
 func readMountTable(path string) (*mountTable, error) {
 	content, err := readFile(path)
 	if err != nil {
 		return nil, fault.New("read", path, err)
 	}
-	var t mountTable
-	for line := range strings.Lines(content) {
-		if m, ok := parseMount(strings.TrimSuffix(line, "\n")); ok {
-			t = append(t, m)
-		}
+	t, err := mountinfo.GetMountsFromReader(strings.NewReader(content), mountinfo.FSTypeFilter("cgroup", "cgroup2"))
+	if err != nil {
+		return nil, fault.New("parse", path, err)
 	}
-	return &t, nil
-}
-
-// parseMount parses a line of proc_pid_mountinfo(5) and keeps cgroup mounts:
-//
-//	36 35 98:0 /root /mount/point rw,noatime master:1 - fstype source options
-func parseMount(line string) (mountEntry, bool) {
-	if !strings.Contains(line, " - cgroup") {
-		return mountEntry{}, false
-	}
-	front, back, _ := strings.Cut(line, " - ")
-	f, b := strings.Fields(front), strings.Fields(back)
-	if len(f) < 5 || len(b) < 3 {
-		return mountEntry{}, false
-	}
-	return mountEntry{root: unescape(f[3]), point: unescape(f[4]), fstype: b[0], options: b[2]}, true
-}
-
-// unescape undoes the octal escapes of the kernel (\040 is a space).
-func unescape(s string) string {
-	if !strings.Contains(s, `\`) {
-		return s
-	}
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == '\\' && i+3 < len(s) {
-			if n, err := strconv.ParseUint(s[i+1:i+4], 8, 8); err == nil {
-				b.WriteByte(byte(n))
-				i += 3
-				continue
-			}
-		}
-		b.WriteByte(s[i])
-	}
-	return b.String()
+	return (*mountTable)(&t), nil
 }
 
 // find returns the mount point of a hierarchy, or "".
 func (t *mountTable) find(controllers string) string {
 	for _, m := range *t {
 		switch {
-		case controllers == "" && m.fstype == "cgroup2":
-			return m.point
-		case controllers != "" && m.fstype == "cgroup" && hasAll(m.options, controllers):
-			return m.point
+		case controllers == "" && m.FSType == "cgroup2":
+			return m.Mountpoint
+		case controllers != "" && m.FSType == "cgroup" && hasAll(m.VFSOptions, controllers):
+			return m.Mountpoint
 		}
 	}
 	return ""
@@ -174,8 +134,8 @@ func hasAll(options, controllers string) bool {
 // root returns which directory of its hierarchy is mounted at point.
 func (t *mountTable) root(point string) string {
 	for _, m := range *t {
-		if m.point == point {
-			return m.root
+		if m.Mountpoint == point {
+			return m.Root
 		}
 	}
 	return "/"

@@ -28,9 +28,25 @@ func change(t *testing.T, text []byte, value any, path ...any) []byte {
 	return out
 }
 
-// step goes to a member of an object or list, and puts value there if it is the
-// last step.
-func step(t *testing.T, at, value, key any, last bool) any { //nolint:revive // flag-parameter: one walk serves both
+// member is what an object or list has at key.
+func member(t *testing.T, at, key any) any {
+	t.Helper()
+	switch at := at.(type) {
+	case map[string]any:
+		if name, ok := key.(string); ok {
+			return at[name]
+		}
+	case []any:
+		if index, ok := key.(int); ok {
+			return at[index]
+		}
+	}
+	t.Fatalf("no member %v of %v", key, at)
+	return nil
+}
+
+// put sets the member of an object or list; nil removes one of an object.
+func put(t *testing.T, at, key, value any) {
 	t.Helper()
 	switch at := at.(type) {
 	case map[string]any:

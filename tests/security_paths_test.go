@@ -41,10 +41,6 @@ func (c *canary) look() string {
 		if err := errors.Join(err, syscall.Lstat(path, &st)); err != nil {
 			return err
 		}
-		var st syscall.Stat_t
-		if err := syscall.Lstat(path, &st); err != nil {
-			return err
-		}
 		text, _ := os.ReadFile(path)
 		fmt.Fprintln(&out, path, st.Mode, st.Uid, st.Gid, st.Dev, st.Rdev, string(text))
 		return nil
@@ -162,7 +158,7 @@ func TestTheConsoleIsNotMadeOutside(t *testing.T) {
 // listen makes a socket that takes connections and reads nothing.
 func listen(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "s") //nolint:usetesting // short enough for the address of a socket
+	dir, err := os.MkdirTemp("", "s") //nolint:usetesting // its path is too long for a socket's address
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -181,7 +181,7 @@ func onTerminal(t *testing.T, h *host, rows, columns uint16, args ...string) (*s
 func TestRunInTheForegroundRelaysTheTerminal(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
-	b := h.newBundle(nil, terminal, shell("/probe tty; echo ready; read line; echo got $line; read line; /probe tty; exit 7"))
+	b := h.newBundle(nil, terminal, shell("trap '/probe tty; exit 7' WINCH; /probe tty; echo ready; read line; echo got $line; while :; do sleep 0.05; done"))
 	s, wait := onTerminal(t, h, 33, 44, "run", "--bundle", b.dir, newID())
 	s.await("ready\r\n")
 	if !strings.Contains(s.text(), `"columns":44,`) || !strings.Contains(s.text(), `"rows":33`) {
@@ -192,8 +192,8 @@ func TestRunInTheForegroundRelaysTheTerminal(t *testing.T) {
 	if n := strings.Count(s.text(), "hello"); n != 2 { // the echo, once, and the answer
 		t.Errorf("hello is there %d times: %q", n, s.text())
 	}
+	// The kernel tells the program, once the runtime has passed the size on.
 	setSize(t, int(s.master.Fd()), 50, 60)
-	s.enter("\r")
 	s.await(`"columns":60,`)
 	equal(t, "exit status", wait(), 7)
 }

@@ -134,8 +134,9 @@ func (r *Runtime) warn(err error) {
 	}
 }
 
-// filterCache is where compiled seccomp filters are kept.
-func (r *Runtime) filterCache() string { return filepath.Join(r.Root, ".cache", "seccomp") }
+// filterCache is where compiled seccomp filters are kept: a name that no
+// container can have.
+func (r *Runtime) filterCache() string { return filepath.Join(r.Root, "seccomp:filters") }
 
 func (r *Runtime) newCgroup(id, path string) (*cgroup.Cgroup, error) {
 	cfg := cgroup.Config{ID: id, Path: path, Warn: r.warn}

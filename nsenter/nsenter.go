@@ -191,6 +191,7 @@ func (s *Stage) enter(ns *Namespaces) (int, error) {
 	if err := s.sendBootstrap(ns); err != nil {
 		return 0, err
 	}
+	var failed error
 	pid := 0
 	for pid == 0 {
 		r, err := s.report()
@@ -205,12 +206,16 @@ func (s *Stage) enter(ns *Namespaces) (int, error) {
 		case C.HULL_BORN:
 			pid = int(r.pid)
 		case C.HULL_FAILED:
-			return 0, failure(&r, ns)
+			failed = failure(&r, ns)
+			if r.step < C.HULL_STEP_JOIN_CGROUP {
+				return 0, failed
+			}
+			// It was the init process, and overtook the report of its pid.
 		default:
 			return 0, fault.Newf("start init", "", "unexpected report 0x%x", uint8(r.kind))
 		}
 	}
-	return pid, nil
+	return pid, failed
 }
 
 // mappedFlags are the namespaces that the parent has to set up from outside.

@@ -5,6 +5,8 @@
 #include <malloc.h>
 #include <signal.h>
 #include <stddef.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "bootstrap.h"
 
@@ -15,11 +17,13 @@
  */
 void hull_reset_signals(void)
 {
-	struct sigaction action = { .sa_handler = SIG_DFL };
+	/* All zero is SIG_DFL in the kernel's struct. The C library's own call
+	 * would spare two signals that it uses itself. */
+	char action[64] = { 0 };
 	sigset_t none;
 
-	for (int sig = 1; sig < NSIG; sig++)
-		sigaction(sig, &action, NULL); /* refused for KILL and STOP */
+	for (int sig = 1; sig < _NSIG; sig++)
+		syscall(SYS_rt_sigaction, sig, action, NULL, _NSIG / 8); /* not KILL and STOP */
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }

@@ -11,7 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
+	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -145,7 +145,7 @@ func quote(id string) string {
 	if len(id) > 64 {
 		id = id[:64] + "…"
 	}
-	return `"` + strings.ToValidUTF8(id, "?") + `"`
+	return strconv.Quote(id)
 }
 
 // Create makes the directory of a new container below root, and root itself if
@@ -209,7 +209,7 @@ func List(root string) ([]string, error) {
 	}
 	var ids []string
 	for _, e := range entries {
-		if e.IsDir() && e.Name()[0] != '.' && ValidateID(e.Name()) == nil {
+		if e.IsDir() && ValidateID(e.Name()) == nil {
 			ids = append(ids, e.Name())
 		}
 	}

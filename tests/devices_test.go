@@ -135,7 +135,7 @@ func TestDeviceRulesAreInForce(t *testing.T) {
 		"reading only is allowed":            {[]specs.LinuxDeviceCgroup{rule(false, "a", -1, -1, "rwm"), rule(true, "c", 1, 11, "r")}, false, true},
 		"another device is allowed":          {[]specs.LinuxDeviceCgroup{rule(false, "a", -1, -1, "rwm"), rule(true, "c", 1, 12, "rwm")}, false, true},
 		"all is allowed":                     {[]specs.LinuxDeviceCgroup{rule(true, "a", -1, -1, "rwm")}, true, true},
-		"all is allowed and then one denied": {[]specs.LinuxDeviceCgroup{rule(true, "a", -1, -1, "rwm"), rule(false, "c", 1, 11, "rwm")}, false, true},
+		"all is allowed and then one denied": {[]specs.LinuxDeviceCgroup{rule(true, "a", -1, -1, "rwm"), rule(false, "c", 1, 11, "rw")}, false, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := &host{t: t, root: h.root}

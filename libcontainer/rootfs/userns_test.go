@@ -22,7 +22,7 @@ func TestTheDefaultBundleIsBuiltInAUserNamespace(t *testing.T) {
 		b.prepare()
 		b.must(b.fs.MountAll())
 		b.enter()
-		b.wantMount("/dev/null", "/null ", "devtmpfs")
+		b.wantMount("/dev/null", "/null ")
 		b.wantMount("/sys", " ro,", "- sysfs")
 		if err := os.WriteFile("/dev/null", []byte("x"), 0); err != nil {
 			t.Error(err)
@@ -69,7 +69,7 @@ func lockedChild(t *testing.T) *exec.Cmd {
 func TestHelperLocked(t *testing.T) {
 	src := os.Getenv("HULL_TEST_SOURCE")
 	if src == "" {
-		t.Skip("for another test")
+		return // there is nothing to do but for the other test
 	}
 	b := newBox(t)
 	b.mustMount(with(bind(src, "/kept", 0), noexec))

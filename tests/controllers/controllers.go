@@ -22,6 +22,9 @@ import (
 
 const root = "/sys/fs/cgroup"
 
+// lingering is how long a removed cgroup may hold on to its controllers.
+const lingering = 20 * time.Second
+
 // Free returns those of names that the kernel has and no v1 hierarchy holds.
 // On a machine without v1 that is none.
 func Free(names ...string) ([]string, error) {
@@ -112,11 +115,18 @@ func copyRoot(dir string) error {
 	return nil
 }
 
+// mount waits for cgroups of the controller on v2 that are removed and linger.
 func mount(name, path string) error {
-	if err := unix.Mount("cgroup", path, "cgroup", 0, name); err != nil {
-		return fmt.Errorf("mount v1 controller %s: %w", name, err)
+	for deadline := time.Now().Add(lingering); ; time.Sleep(10 * time.Millisecond) {
+		err := unix.Mount("cgroup", path, "cgroup", 0, name)
+		if errors.Is(err, unix.EBUSY) && time.Now().Before(deadline) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("mount v1 controller %s: %w", name, err)
+		}
+		return nil
 	}
-	return nil
 }
 
 // Release gives names back, wherever they were mounted.

@@ -174,7 +174,7 @@ func (c *Container) Signal(sig unix.Signal) error {
 		return err
 	}
 	defer unix.Close(fd)
-	if sig == unix.SIGKILL && c.record.Namespaces&unix.CLONE_NEWPID == 0 {
+	if sig == unix.SIGKILL && c.record.SharesPID {
 		err := c.cgroup.Kill()
 		if !errors.Is(err, cgroup.ErrNoCgroup) {
 			return err

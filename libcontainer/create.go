@@ -379,6 +379,7 @@ func (n *creation) record() (*state.Record, error) {
 		Namespaces:  namespaceFlags(s),
 		HasProcess:  s.Process != nil,
 		Creating:    true,
+		SharesPID:   sharesPID(s),
 		Cgroup:      cg,
 	}
 	if s.Hooks != nil {
@@ -386,6 +387,11 @@ func (n *creation) record() (*state.Record, error) {
 		record.Poststop = spec.Hooks("poststop", s.Hooks.Poststop)
 	}
 	return record, nil
+}
+
+func sharesPID(s *specs.Spec) bool {
+	ns := spec.Namespace(s, specs.PIDNamespace)
+	return ns == nil || ns.Path != ""
 }
 
 // tolerate reports a failure while something worse is being undone.

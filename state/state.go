@@ -47,6 +47,9 @@ type Record struct {
 	Creating bool `json:"creating,omitempty"`
 	// Namespaces are the CLONE_NEW* flags of those that differ from hull's.
 	Namespaces uint64 `json:"namespaces"`
+	// SharesPID says that the pid namespace is not the container's own: the
+	// kernel does not end its processes with the first.
+	SharesPID bool `json:"sharesPID,omitempty"`
 	// HasProcess says that there is a program to start.
 	HasProcess bool `json:"hasProcess"`
 	// Cgroup is the record of package cgroup.

@@ -12,7 +12,7 @@ import (
 // it was built from.
 var (
 	version = "0.1.0-dev"
-	commit  string
+	commit  string //nolint:gochecknoglobals // the linker can set nothing else
 )
 
 func main() {

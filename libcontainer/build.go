@@ -44,10 +44,16 @@ func (n *creation) drive(d *drive, gate state.Gate) error {
 		return err
 	}
 	err = d.converse(answers{
-		rootReady: func() error { return n.runtimeHooks(d.pid) },
-		console:   func(master *os.File) error { return takeConsole(d, n.options.ConsoleSocket, master) },
-		ready:     func() ([]byte, error) { return n.ready(d, filter) },
-		listener:  func(fd int) error { return n.container.sendListener(n.spec, specs.StateCreating, fd, d.pid) },
+		rootReady: func() error {
+			err := n.runtimeHooks(d.pid)
+			if errors.Is(err, hook.ErrEnded) {
+				return d.died()
+			}
+			return err
+		},
+		console:  func(master *os.File) error { return takeConsole(d, n.options.ConsoleSocket, master) },
+		ready:    func() ([]byte, error) { return n.ready(d, filter) },
+		listener: func(fd int) error { return n.container.sendListener(n.spec, specs.StateCreating, fd, d.pid) },
 	})
 	if err != nil {
 		return n.afterHooks(err)
@@ -190,9 +196,8 @@ func (n *creation) saveRecord(pid int) error {
 	}
 	record := n.container.record
 	record.PID, record.StartTime = pid, p.StartTime
-	if record.Cgroup, err = json.Marshal(n.cgroup.Record()); err != nil {
-		return fault.New("encode cgroup record of", n.id, err)
-	}
+	cg := n.cgroup.Record()
+	record.Cgroup = &cg
 	return n.container.dir.Save(record)
 }
 

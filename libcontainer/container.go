@@ -159,8 +159,7 @@ func (c *Container) Stats() (*cgroup.Stats, error) { return c.cgroup.Stats() }
 
 // Signal sends sig to the container's init process; the error is ErrNotRunning
 // unless the container is created, running or paused. SIGKILL to a container
-// without a pid namespace of its own goes to all of its processes, since the
-// kernel does not end them with the first.
+// without a pid namespace of its own goes to all of its processes.
 func (c *Container) Signal(sig unix.Signal) error {
 	status, err := c.status()
 	if err != nil {
@@ -174,7 +173,7 @@ func (c *Container) Signal(sig unix.Signal) error {
 		return err
 	}
 	defer unix.Close(fd)
-	if sig == unix.SIGKILL && c.record.SharesPID {
+	if sig == unix.SIGKILL && c.record.SharesPIDs {
 		err := c.cgroup.Kill()
 		if !errors.Is(err, cgroup.ErrNoCgroup) {
 			return err

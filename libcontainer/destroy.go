@@ -29,32 +29,66 @@ const (
 // warnings. With Force it cleans up after a creation that was cut off at any
 // point. A container that is gone already is ErrNotExist.
 func (c *Container) Destroy(mode DestroyMode) error {
-	if mode == Force {
-		// Before the lock: a create or start in progress ends when its
-		// processes do.
-		if err := c.kill(); err != nil {
-			return err
-		}
-	}
-	if err := c.dir.Lock(); err != nil {
+	defer func() { _ = c.dir.Close() }()
+	if err := c.lockToDestroy(mode); err != nil {
 		return err
 	}
-	defer c.dir.Close()
 	if c.dir.Removed() {
 		return fault.New("delete", c.record.ID, ErrNotExist)
 	}
-	// Who held the lock may have changed what there is.
-	if err := c.reload(); err != nil {
-		return err
-	}
+	var err error
 	if mode == Force {
-		if err := c.kill(); err != nil {
-			return err
-		}
-	} else if err := c.refuseUnlessStopped(); err != nil {
+		err = c.kill()
+	} else {
+		err = c.checkStopped()
+	}
+	if err != nil {
 		return err
 	}
 	return c.remove()
+}
+
+// lockToDestroy takes the lock. Somebody who creates or starts the container
+// holds it, and lets go of it when the container's processes end.
+func (c *Container) lockToDestroy(mode DestroyMode) error {
+	locked, err := c.dir.TryLock()
+	if err != nil {
+		return err
+	}
+	if !locked && mode == Force {
+		err = c.kill()
+	} else if !locked {
+		err = c.refuseUnlessStopped()
+	}
+	if err != nil {
+		return err
+	}
+	return c.lock()
+}
+
+// lock takes the lock. The record may have been completed since it was read.
+func (c *Container) lock() error {
+	if err := c.dir.Lock(); err != nil {
+		return err
+	}
+	if !c.record.Creating || c.dir.Removed() {
+		return nil
+	}
+	return c.reload()
+}
+
+// reload reads the record again.
+func (c *Container) reload() error { return c.load(c.record.ID) }
+
+// checkStopped refuses a container whose init lives, and ends what outlived it.
+func (c *Container) checkStopped() error {
+	if err := c.refuseUnlessStopped(); err != nil {
+		return err
+	}
+	if !c.record.SharesPIDs {
+		return nil
+	}
+	return c.kill()
 }
 
 func (c *Container) refuseUnlessStopped() error {
@@ -65,23 +99,6 @@ func (c *Container) refuseUnlessStopped() error {
 	if status != specs.StateStopped {
 		return fault.Newf("", "", "cannot delete container %s that is not stopped: %s", c.record.ID, status)
 	}
-	return nil
-}
-
-// reload reads the record again: whoever held the lock may have completed it.
-func (c *Container) reload() error {
-	record, err := c.dir.Load()
-	if errors.Is(err, ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	fresh, err := c.runtime.container(c.dir, record)
-	if err != nil {
-		return err
-	}
-	c.record, c.cgroup = fresh.record, fresh.cgroup
 	return nil
 }
 
@@ -132,12 +149,6 @@ func awaitExit(pidfd int) error {
 // remove undoes what create did, in an order that leaves the record until
 // nothing else is left to be found by it.
 func (c *Container) remove() error {
-	if c.record.SharesPID {
-		// Init has ended, and others may have outlived it.
-		if err := c.cgroup.Kill(); err != nil {
-			return err
-		}
-	}
 	if err := c.cgroup.Remove(); err != nil {
 		return err
 	}

@@ -163,8 +163,9 @@ func (d *drive) answer(m link.Message, a answers) error {
 			return err
 		}
 		return d.send(link.Message{Kind: link.Taken})
+	default:
+		return fault.Newf("follow", "the link", "unexpected message %v", m.Kind)
 	}
-	return fault.Newf("follow", "the link", "unexpected message %v", m.Kind)
 }
 
 // fetchListener copies the seccomp notification descriptor out of init, which
@@ -209,7 +210,7 @@ func (d *drive) awaitEnd() error {
 func limit(pid int, limits []spec.Rlimit) error {
 	for _, l := range limits {
 		if err := unix.Prlimit(pid, l.Resource, &unix.Rlimit{Cur: l.Soft, Max: l.Hard}, nil); err != nil {
-			e := fault.New("set", "process.rlimits", err)
+			e := fault.New("set", l.Name, err)
 			if errors.Is(err, unix.EPERM) {
 				e.Hint = "raising a hard limit takes CAP_SYS_RESOURCE, and RLIMIT_NOFILE is bounded by fs.nr_open"
 			}

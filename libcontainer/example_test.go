@@ -55,6 +55,9 @@ func check(err error) {
 	}
 }
 
+// destroy ends an example's container.
+func destroy(c *libcontainer.Container) { check(c.Destroy(libcontainer.Force)) }
+
 // A container from its creation to its end.
 func Example() {
 	root, bundle, remove := workplace("echo", "hello from a container")
@@ -66,7 +69,7 @@ func Example() {
 		Stdio:  libcontainer.Stdio{Out: os.Stdout, Err: os.Stderr},
 	})
 	check(err)
-	defer c.Destroy(libcontainer.Force)
+	defer destroy(c)
 
 	check(c.Start())
 	status, err := c.Init().Wait()
@@ -84,7 +87,7 @@ func ExampleRuntime_Load() {
 	rt := &libcontainer.Runtime{Root: root}
 	created, err := rt.Create(context.Background(), "example-load", libcontainer.CreateOptions{Bundle: bundle})
 	check(err)
-	defer created.Destroy(libcontainer.Force)
+	defer destroy(created)
 
 	c, err := rt.Load("example-load")
 	check(err)
@@ -107,7 +110,7 @@ func ExampleContainer_Exec() {
 	rt := &libcontainer.Runtime{Root: root}
 	c, err := rt.Create(context.Background(), "example-exec", libcontainer.CreateOptions{Bundle: bundle})
 	check(err)
-	defer c.Destroy(libcontainer.Force)
+	defer destroy(c)
 	check(c.Start())
 
 	p, err := c.Exec(context.Background(), libcontainer.ExecOptions{
@@ -133,7 +136,7 @@ func ExampleContainer_Pause() {
 	rt := &libcontainer.Runtime{Root: root}
 	c, err := rt.Create(context.Background(), "example-pause", libcontainer.CreateOptions{Bundle: bundle})
 	check(err)
-	defer c.Destroy(libcontainer.Force)
+	defer destroy(c)
 	check(c.Start())
 
 	check(c.Pause())
@@ -157,7 +160,6 @@ func ExampleContainer_Signal() {
 	rt := &libcontainer.Runtime{Root: root}
 	c, err := rt.Create(context.Background(), "example-signal", libcontainer.CreateOptions{Bundle: bundle})
 	check(err)
-	defer c.Destroy(libcontainer.Force)
 	check(c.Start())
 	pids, err := c.Processes()
 	check(err)

@@ -17,9 +17,12 @@ import (
 
 // ExecOptions say what to run in a container.
 type ExecOptions struct {
-	// Process is the whole process. Like all else about it, what it leaves
-	// out is left out: nothing is taken from the container's own.
+	// Process is the whole process, if not nil: what it leaves out is left
+	// out. Else it is a copy of the container's own process, as Edit changes
+	// it; slices and maps in it are shared with the container's, and must be
+	// replaced, not written to.
 	Process *specs.Process
+	Edit    func(*specs.Process) error
 	// User replaces Process.User.UID and GID, if not empty: UID[:GID], or
 	// names that the container's own /etc/passwd and /etc/group know.
 	User string
@@ -56,16 +59,16 @@ const (
 // process is a child of the calling program. The error is ErrNotRunning or
 // ErrPaused if the container is.
 func (c *Container) Exec(ctx context.Context, o ExecOptions) (*Process, error) {
-	pidfd, err := c.execTarget(o.Paused)
-	if err != nil {
-		return nil, err
-	}
-	defer unix.Close(pidfd)
-	e := &execution{container: c, options: o}
 	if err := checkPreserved(o.PreserveFDs); err != nil {
 		return nil, err
 	}
-	e.launch = launchStage(o.Stdio, "", o.PreserveFDs)
+	e := &execution{container: c, options: o, launch: launchStage(o.Stdio, "", o.PreserveFDs)}
+	pidfd, err := c.execTarget(o.Paused)
+	if err != nil {
+		e.launch.abort()
+		return nil, err
+	}
+	defer unix.Close(pidfd)
 	if err := e.compile(); err != nil {
 		e.launch.abort()
 		return nil, err
@@ -107,6 +110,9 @@ func (e *execution) compile() error {
 		return err
 	}
 	e.spec = s
+	if err := e.edit(); err != nil {
+		return err
+	}
 	if err := e.resolveUser(); err != nil {
 		return err
 	}
@@ -130,6 +136,22 @@ func (e *execution) compile() error {
 		return err
 	}
 	return e.loadFilter()
+}
+
+// edit derives the process from the container's own, if it is not given.
+func (e *execution) edit() error {
+	if e.options.Process != nil {
+		return nil
+	}
+	process := specs.Process{Cwd: "/"}
+	if e.spec.Process != nil {
+		process = *e.spec.Process
+	}
+	e.options.Process = &process
+	if e.options.Edit == nil {
+		return nil
+	}
+	return e.options.Edit(&process)
 }
 
 // loadFilter takes the filter as create compiled it: libseccomp is not run.

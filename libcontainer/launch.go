@@ -35,11 +35,6 @@ func (l *launch) abort() {
 }
 
 func startStage(stdio Stdio, dir string, preserve int) (*nsenter.Stage, error) {
-	exe, err := nsenter.Seal()
-	if err != nil {
-		return nil, err
-	}
-	defer exe.Close()
 	fds, release, err := stdio.open()
 	if err != nil {
 		return nil, err
@@ -49,5 +44,5 @@ func startStage(stdio Stdio, dir string, preserve int) (*nsenter.Stage, error) {
 	for i := range preserved {
 		preserved[i] = uintptr(3 + i)
 	}
-	return nsenter.Launch(exe, nsenter.Inherit{Dir: dir, Stdio: fds, Preserved: preserved})
+	return nsenter.Launch(nsenter.Inherit{Dir: dir, Stdio: fds, Preserved: preserved})
 }

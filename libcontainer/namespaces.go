@@ -49,6 +49,13 @@ func namespaceFlags(s *specs.Spec) (flags uint64) {
 	return flags
 }
 
+// sharesPIDs reports whether the container has no pid namespace of its own: none,
+// or one that it joins.
+func sharesPIDs(s *specs.Spec) bool {
+	ns := spec.Namespace(s, specs.PIDNamespace)
+	return ns == nil || ns.Path != ""
+}
+
 // namespacesOf says where the container's init is to live, and opens what it
 // joins.
 func namespacesOf(s *specs.Spec) (*nsenter.Namespaces, error) {
@@ -137,6 +144,13 @@ func (c *Container) openChroot() (files []int, release func(), err error) {
 	if err != nil {
 		return nil, nil, fault.New("open the root of", c.record.ID, err)
 	}
+	// The pid was still init's after that, or else the root is another's.
+	init, err := c.pidfd()
+	if err != nil {
+		unix.Close(fd)
+		return nil, nil, err
+	}
+	unix.Close(init)
 	return []int{fd}, func() { unix.Close(fd) }, nil
 }
 

@@ -16,7 +16,6 @@
 package libcontainer
 
 import (
-	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -82,17 +81,12 @@ func (r *Runtime) Load(id string) (*Container, error) {
 	if err != nil {
 		return nil, err
 	}
-	record, err := dir.Load()
-	if errors.Is(err, state.ErrNotExist) {
-		// Cut off before the record was written, and so before there was
-		// anything but the directory.
-		record, err = &state.Record{ID: id, Creating: true}, nil
-	}
-	if err != nil {
-		dir.Close()
+	c := &Container{runtime: r, dir: dir}
+	if err := c.load(id); err != nil {
+		_ = dir.Close()
 		return nil, err
 	}
-	return r.container(dir, record)
+	return c, nil
 }
 
 // List returns all containers, sorted by ID. The error is fs.ErrNotExist if
@@ -117,22 +111,21 @@ func (r *Runtime) List() ([]*Container, error) {
 	return containers, nil
 }
 
-// container puts together what a loaded record describes.
-func (r *Runtime) container(dir *state.Dir, record *state.Record) (*Container, error) {
-	c := &Container{runtime: r, dir: dir, record: record}
+// load reads the record. One that was cut off before its record was written had
+// nothing but the directory yet.
+func (c *Container) load(id string) error {
 	var cg cgroup.Record
-	if len(record.Cgroup) == 0 {
+	record, err := c.dir.Load(&cg)
+	if errors.Is(err, state.ErrNotExist) {
 		cg.Driver = cgroup.Disabled
-	} else if err := json.Unmarshal(record.Cgroup, &cg); err != nil {
-		dir.Close()
-		return nil, fault.New("decode cgroup record of", record.ID, err)
+		record, err = &state.Record{ID: id, Creating: true, Cgroup: &cg}, nil
 	}
-	var err error
-	if c.cgroup, err = cgroup.Load(cg); err != nil {
-		dir.Close()
-		return nil, err
+	if err != nil {
+		return err
 	}
-	return c, nil
+	c.record = record
+	c.cgroup, err = cgroup.Load(cg)
+	return err
 }
 
 func (r *Runtime) warn(err error) {

@@ -15,15 +15,12 @@ import (
 // hook fails, the container is destroyed (runtime.md, "Lifecycle"); if the
 // program cannot be executed, it has stopped.
 func (c *Container) Start() error {
-	if err := c.dir.Lock(); err != nil {
+	if err := c.lock(); err != nil {
 		return err
 	}
 	defer c.dir.Unlock()
 	if c.dir.Removed() {
 		return fault.New("start", c.record.ID, ErrNotExist)
-	}
-	if err := c.reload(); err != nil { // create may have held the lock
-		return err
 	}
 	if err := c.checkStartable(); err != nil {
 		return err
@@ -57,13 +54,13 @@ func (c *Container) checkStartable() error {
 	if err != nil {
 		return err
 	}
-	if status != specs.StateCreated {
-		switch status {
-		case specs.StateStopped:
-			return fault.New("start", c.record.ID, errors.New("cannot start a container that has stopped"))
-		case specs.StateRunning:
-			return fault.New("start", c.record.ID, errors.New("cannot start an already running container"))
-		}
+	switch status {
+	case specs.StateCreated:
+	case specs.StateStopped:
+		return fault.New("start", c.record.ID, errors.New("cannot start a container that has stopped"))
+	case specs.StateRunning:
+		return fault.New("start", c.record.ID, errors.New("cannot start an already running container"))
+	default:
 		return fault.Newf("start", c.record.ID, "cannot start a container in the %s state", status)
 	}
 	if !c.record.HasProcess {

@@ -1,7 +1,6 @@
 package libcontainer
 
 import (
-	"io"
 	"math"
 	"os"
 	"strconv"
@@ -63,7 +62,7 @@ func (e *execution) resolveName(name string, uid, gid *uint32) error {
 	}
 	f, err := e.openInContainer("/etc/passwd")
 	if err != nil {
-		return err
+		return fault.New("use user", strconv.Quote(name), err)
 	}
 	defer f.Close()
 	users, err := user.ParsePasswdFilter(f, func(u user.User) bool { return u.Name == name })
@@ -84,7 +83,7 @@ func (e *execution) resolveGroup(name string, gid *uint32) error {
 	}
 	f, err := e.openInContainer("/etc/group")
 	if err != nil {
-		return err
+		return fault.New("use group", strconv.Quote(name), err)
 	}
 	defer f.Close()
 	groups, err := user.ParseGroupFilter(f, func(g user.Group) bool { return g.Name == name })
@@ -97,7 +96,7 @@ func (e *execution) resolveGroup(name string, gid *uint32) error {
 
 // openInContainer opens a regular file of the container, wherever its symbolic
 // links lead inside.
-func (e *execution) openInContainer(unsafePath string) (io.ReadCloser, error) {
+func (e *execution) openInContainer(unsafePath string) (*os.File, error) {
 	root, err := inroot.OpenRoot("/proc/" + strconv.Itoa(e.container.record.PID) + "/root")
 	if err != nil {
 		return nil, err

@@ -79,4 +79,7 @@ int hull_is_stage(void);
 /* RLIMIT_NOFILE of a stage, before the Go runtime raises it. */
 void hull_file_limit(uint64_t *soft, uint64_t *hard);
 
+/* Gives the calling process the signals of a fresh one. */
+void hull_reset_signals(void);
+
 #endif

@@ -21,6 +21,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"syscall"
 	"unsafe"
@@ -107,15 +108,26 @@ type Inherit struct {
 	Preserved []uintptr
 }
 
-// Launch starts exe as a stage. The caller must end with either Enter or Abort.
-func Launch(exe *Executable, in Inherit) (*Stage, error) {
+// Launch starts this program as a stage, in such a way that no process of a
+// container can write it. The caller must end with either Enter or Abort.
+func Launch(in Inherit) (*Stage, error) {
+	exe, err := seal()
+	if err != nil {
+		return nil, err
+	}
+	// Not later: see seal.
+	defer exe.Close()
+	return launch(exe, in)
+}
+
+func launch(exe *os.File, in Inherit) (*Stage, error) {
 	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fault.New("make the link to init", "", err)
 	}
 	defer unix.Close(pair[1])
 	files := append([]uintptr{in.Stdio[0], in.Stdio[1], in.Stdio[2], uintptr(pair[1])}, in.Preserved...)
-	program, err := unix.FcntlInt(exe.file.Fd(), unix.F_DUPFD_CLOEXEC, aboveFiles(files))
+	program, err := unix.FcntlInt(exe.Fd(), unix.F_DUPFD_CLOEXEC, clearOf(files))
 	if err != nil {
 		unix.Close(pair[0])
 		return nil, fault.New("start the init stage", "", err)
@@ -134,17 +146,11 @@ func Launch(exe *Executable, in Inherit) (*Stage, error) {
 	return &Stage{link: pair[0], pid: pid}, nil
 }
 
-// aboveFiles returns the least descriptor that the child does not overwrite
-// before it executes exe: ForkExec copies files, and a pipe of its own, to
-// descriptors behind the last of them before it puts them at 0 and on.
-func aboveFiles(files []uintptr) int {
-	const pipe, gap = 1, 1
-	last := len(files)
-	for _, f := range files {
-		last = max(last, int(f))
-	}
-	return last + len(files) + pipe + gap + 1
-}
+// clearOf returns the first descriptor that the child leaves alone until it
+// executes: it puts files at 0 and on, and what is in the way it moves above the
+// largest of them first, as it does with a pipe of its own (package syscall,
+// forkAndExecInChild).
+func clearOf(files []uintptr) int { return int(slices.Max(files)) + len(files) + 2 }
 
 // stageEnv is the whole environment of the init stage: what the user wants for
 // the program travels in the plan. One P is all that init needs.
@@ -250,7 +256,7 @@ func (s *Stage) report() (r C.struct_hull_report, err error) {
 	for {
 		n, _, err := unix.Recvfrom(s.link, buf, 0)
 		switch {
-		case err == unix.EINTR: //nolint:errorlint // an errno straight from the kernel
+		case errors.Is(err, unix.EINTR):
 			continue
 		case err != nil:
 			return r, fault.New("hear from init", "", err)
@@ -336,7 +342,7 @@ func newNamespaceFailure(flags uint64, cause syscall.Errno) error {
 // reap waits for a child that is exiting.
 func reap(pid int) {
 	for {
-		if _, err := unix.Wait4(pid, nil, 0, nil); err != unix.EINTR { //nolint:errorlint // an errno straight from the kernel
+		if _, err := unix.Wait4(pid, nil, 0, nil); !errors.Is(err, unix.EINTR) {
 			return
 		}
 	}

@@ -11,10 +11,8 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <grp.h>
 #include <linux/sched.h>
 #include <sched.h>
-#include <signal.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -96,9 +94,11 @@ static void receive(struct hull_bootstrap *b, int *fds)
 		memcpy(fds, CMSG_DATA(c), got * sizeof(int));
 	}
 	errno = EPROTO;
-	if (n != sizeof(*b) || b->magic != HULL_MAGIC || b->size != sizeof(*b) || (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
+	if (n != sizeof(*b) || b->magic != HULL_MAGIC || b->size != sizeof(*b) ||
+	    (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
 		fail(HULL_STEP_BOOTSTRAP, 0);
-	if (b->joins > HULL_MAX_JOINS || b->tasks > HULL_MAX_TASKS || got != b->joins + !!b->has_cgroup + b->tasks)
+	if (b->joins > HULL_MAX_JOINS || b->tasks > HULL_MAX_TASKS ||
+	    got != b->joins + !!b->has_cgroup + b->tasks)
 		fail(HULL_STEP_BOOTSTRAP, 0);
 }
 
@@ -174,22 +174,6 @@ static void unshare_mapped(uint64_t flags)
 }
 
 /*
- * Gives the program the signals of a fresh process, whatever the caller blocks
- * and ignores: execve(2) keeps both. Handlers of the Go runtime, which come
- * later, end with execve(2).
- */
-static void reset_signals(void)
-{
-	struct sigaction action = { .sa_handler = SIG_DFL };
-	sigset_t none;
-
-	for (int sig = 1; sig < NSIG; sig++)
-		sigaction(sig, &action, NULL); /* refused for KILL and STOP */
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
-/*
  * Clones the init process, into its cgroup where that is v2. The thread
  * library keeps the thread's id in memory: the kernel is asked to refresh it
  * there, as fork(3) would.
@@ -230,7 +214,8 @@ __attribute__((constructor)) static void nsexec(int argc, char **argv)
 	unsigned int count, i;
 	pid_t pid;
 
-	if (argc != 2 || strcmp(argv[0], HULL_INIT_ARGV0) != 0 || strcmp(argv[1], HULL_INIT_ARGV1) != 0)
+	if (argc != 2 || strcmp(argv[0], HULL_INIT_ARGV0) != 0 ||
+	    strcmp(argv[1], HULL_INIT_ARGV1) != 0)
 		return;
 	/* A container that we enter must not ptrace us or look into our
 	 * descriptors (CVE-2016-9962); execve(2) ends it. */
@@ -242,7 +227,7 @@ __attribute__((constructor)) static void nsexec(int argc, char **argv)
 		cgroup = *tasks++;
 	count = (unsigned int)(tasks - fds) + b.tasks;
 
-	reset_signals();
+	hull_reset_signals();
 	join(&b, fds);
 	unshare_mapped(b.mapped);
 	/* setresuid(2) and entering a user namespace make a process dumpable

@@ -7,6 +7,9 @@ import (
 
 // Rlimit is a resource limit, ready for prlimit(2).
 type Rlimit struct {
+	// Name is where and how the user wrote it, for errors:
+	// "process.rlimits[0] (RLIMIT_NOFILE)".
+	Name string
 	// Resource is one of RLIMIT_*.
 	Resource   int
 	Soft, Hard uint64
@@ -37,7 +40,12 @@ func rlimits(p *problems, process *specs.Process) []Rlimit {
 			p.add(at("process", "rlimits", i, "soft"), "%d is above the hard limit %d", r.Soft, r.Hard)
 		}
 		first[resource] = i + 1
-		limits = append(limits, Rlimit{Resource: resource, Soft: r.Soft, Hard: r.Hard})
+		limits = append(limits, Rlimit{
+			Name:     at("process", "rlimits", i) + " (" + r.Type + ")",
+			Resource: resource,
+			Soft:     r.Soft,
+			Hard:     r.Hard,
+		})
 	}
 	return limits
 }

@@ -7,7 +7,6 @@
 package state
 
 import (
-	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
@@ -18,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hull/internal/fault"
+	"hull/internal/record"
 	"hull/libcontainer/plan"
 )
 
@@ -32,36 +32,72 @@ var (
 // configuration. It is written before the first side effect of creation, so
 // that whatever is left of a container can be found and removed.
 type Record struct {
-	OCIVersion  string            `json:"ociVersion"`
-	ID          string            `json:"id"`
-	Bundle      string            `json:"bundle"`
-	Rootfs      string            `json:"rootfs"`
-	Annotations map[string]string `json:"annotations,omitempty"`
-	Created     time.Time         `json:"created"`
-	Owner       int               `json:"owner"`
+	OCIVersion  string
+	ID          string
+	Bundle      string
+	Rootfs      string
+	Annotations map[string]string
+	Created     time.Time
+	Owner       int
 	// PID and StartTime name the init process; both are 0 until it is ready,
 	// unless nothing else leads to it.
-	PID       int    `json:"pid"`
-	StartTime uint64 `json:"startTime"`
+	PID       int
+	StartTime uint64
 	// Creating says that create is not done, or was cut off.
-	Creating bool `json:"creating,omitempty"`
+	Creating bool
 	// Namespaces are the CLONE_NEW* flags of those that differ from hull's.
-	Namespaces uint64 `json:"namespaces"`
-	// SharesPID says that the pid namespace is not the container's own: the
-	// kernel does not end its processes with the first.
-	SharesPID bool `json:"sharesPID,omitempty"`
+	Namespaces uint64
+	// SharesPIDs says that init is not the first process of a pid namespace,
+	// so that the kernel does not end the others with it.
+	SharesPIDs bool
 	// HasProcess says that there is a program to start.
-	HasProcess bool `json:"hasProcess"`
-	// Cgroup is the record of package cgroup.
-	Cgroup json.RawMessage `json:"cgroup,omitempty"`
+	HasProcess bool
+	// Cgroup is the part that another package knows.
+	Cgroup Section
 	// Poststart and Poststop are the hooks that run after create.
-	Poststart []plan.Hook `json:"poststart,omitempty"`
-	Poststop  []plan.Hook `json:"poststop,omitempty"`
+	Poststart []plan.Hook
+	Poststop  []plan.Hook
+}
+
+// Section is a part of the record whose fields the package does not know.
+type Section interface {
+	Walk(*record.Walker)
+}
+
+// walk visits all fields of the record.
+func (r *Record) walk(w *record.Walker) {
+	created := r.Created.Format(time.RFC3339Nano)
+	w.String("ociVersion", &r.OCIVersion)
+	w.String("id", &r.ID)
+	w.String("bundle", &r.Bundle)
+	w.String("rootfs", &r.Rootfs)
+	w.String("created", &created)
+	w.Int("owner", &r.Owner)
+	w.Int("pid", &r.PID)
+	w.Uint64("startTime", &r.StartTime)
+	w.Bool("creating", &r.Creating)
+	w.Uint64("namespaces", &r.Namespaces)
+	w.Bool("sharesPIDs", &r.SharesPIDs)
+	w.Bool("hasProcess", &r.HasProcess)
+	w.Map("annotations", &r.Annotations)
+	record.List(w, "poststart", &r.Poststart, walkHook)
+	record.List(w, "poststop", &r.Poststop, walkHook)
+	r.Cgroup.Walk(w)
+	// A time that does not parse is the zero time: nothing depends on it.
+	r.Created, _ = time.Parse(time.RFC3339Nano, created)
+}
+
+func walkHook(w *record.Walker, h *plan.Hook) {
+	w.String("- name", &h.Name)
+	w.String("  path", &h.Path)
+	w.Strings("  args", &h.Args)
+	w.Strings("  env", &h.Env)
+	w.Uint32("  timeout", &h.TimeoutSeconds)
 }
 
 // The files of a container's directory.
 const (
-	recordFile = "record.json"
+	recordFile = "record"
 	configFile = "config.json"
 	filterFile = "filter.bpf"
 	gateFifo   = "exec.fifo"
@@ -205,6 +241,19 @@ func (d *Dir) Lock() error {
 	}
 }
 
+// TryLock takes the exclusive lock if nobody holds it.
+func (d *Dir) TryLock() (bool, error) {
+	err := unix.Flock(d.fd, unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fault.New("lock", d.path, err)
+	}
+	d.held = true
+	return true, nil
+}
+
 // Unlock releases the lock.
 func (d *Dir) Unlock() {
 	_ = unix.Flock(d.fd, unix.LOCK_UN)
@@ -231,23 +280,17 @@ func (d *Dir) Removed() bool {
 }
 
 // Save replaces the record.
-func (d *Dir) Save(r *Record) error {
-	b, err := json.Marshal(r)
-	if err != nil {
-		return fault.New("encode", d.path+"/"+recordFile, err)
-	}
-	return d.replace(recordFile, b)
-}
+func (d *Dir) Save(r *Record) error { return d.replace(recordFile, record.Encode(r.walk)) }
 
-// Load reads the record. The error is ErrNotExist while there is none: creation
-// was cut off before it had any effect.
-func (d *Dir) Load() (*Record, error) {
+// Load reads the record, and its section into cgroup. The error is ErrNotExist
+// while there is none: creation was cut off before it had any effect.
+func (d *Dir) Load(cgroup Section) (*Record, error) {
 	b, err := d.read(recordFile)
 	if err != nil {
 		return nil, err
 	}
-	r := new(Record)
-	if err := json.Unmarshal(b, r); err != nil {
+	r := &Record{Cgroup: cgroup}
+	if err := record.Decode(b, r.walk); err != nil {
 		return nil, fault.New("decode", d.path+"/"+recordFile, err)
 	}
 	return r, nil

@@ -57,7 +57,7 @@ func TestAnyNumberOfDescriptorsIsPreserved(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer f.Close()
+			t.Cleanup(func() { _ = f.Close() })
 			files = append(files, f)
 			script += fmt.Sprintf("cat /proc/self/fd/%d; ", 3+i)
 			want += fmt.Sprintf("file %d\n", i)

@@ -27,7 +27,7 @@ type container struct {
 }
 
 // create creates a container of b. Its output goes to a file.
-func (h *host) create(b *bundle, flags ...string) *container {
+func (h *host) create(b *bundle) *container {
 	h.t.Helper()
 	c := &container{h: h, id: newID(), out: filepath.Join(h.t.TempDir(), "output")}
 	f, err := os.Create(c.out)
@@ -36,8 +36,7 @@ func (h *host) create(b *bundle, flags ...string) *container {
 	}
 	defer f.Close()
 	pidFile := c.out + ".pid"
-	args := append([]string{"create", "--bundle", b.dir, "--pid-file", pidFile}, flags...)
-	cmd := h.command(append(args, c.id)...)
+	cmd := h.command("create", "--bundle", b.dir, "--pid-file", pidFile, c.id)
 	errors, err := os.Create(c.out + ".errors")
 	if err != nil {
 		h.t.Fatal(err)
@@ -126,16 +125,9 @@ func (h *host) fails(words []string, edits ...edit) {
 
 func (h *host) failsWith(b *bundle, words []string) {
 	h.t.Helper()
-	before := inventory(h.t)
-	h.refuses(words, "run", "--bundle", b.dir, newID())
-	if ids := strings.Fields(h.must("list", "-q")); len(ids) != 0 {
-		h.t.Errorf("containers left: %v", ids)
-	}
-	for what, count := range inventory(h.t) {
-		if count > before[what] {
-			h.t.Errorf("%s: %d before, %d after", what, before[what], count)
-		}
-	}
+	id := newID()
+	h.refuses(words, "run", "--bundle", b.dir, id)
+	h.nothingRemains(id, b)
 }
 
 // lacks skips a test because of something that this machine cannot do.
@@ -269,4 +261,13 @@ func allCapabilities(s *specs.Spec) { s.Process.Capabilities = nil }
 
 func noNewPrivileges(value bool) edit {
 	return func(s *specs.Spec) { s.Process.NoNewPrivileges = value }
+}
+
+func number(t *testing.T, text string) int64 {
+	t.Helper()
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }

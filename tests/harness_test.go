@@ -10,6 +10,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -33,7 +34,15 @@ func TestMain(m *testing.M) {
 	os.Exit(runSuite(m))
 }
 
+// parallel is how many tests run at a time unless -parallel says otherwise: they
+// wait more than they compute.
+const parallel = "6"
+
 func runSuite(m *testing.M) int {
+	if err := flag.Set("test.parallel", parallel); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	if os.Geteuid() != 0 {
 		fmt.Fprintln(os.Stderr, "the black-box suite needs root")
 		return 1
@@ -59,7 +68,14 @@ func runSuite(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "build the probe: %v\n%s", err, out)
 		return 1
 	}
-	suite.busybox, _ = exec.LookPath("busybox")
+	// Where bundles can link to it: nothing writes to it.
+	if busybox, err := exec.LookPath("busybox"); err == nil {
+		suite.busybox = filepath.Join(dir, "busybox")
+		if out, err := exec.Command("cp", busybox, suite.busybox).CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "copy busybox: %v\n%s", err, out)
+			return 1
+		}
+	}
 	return m.Run()
 }
 
@@ -155,8 +171,10 @@ func (h *host) refuses(words []string, args ...string) {
 	if r.status == 0 {
 		h.t.Fatalf("%v succeeded\n%s", args, r.stdout)
 	}
+	// The log quotes what it says.
+	said := strings.ReplaceAll(r.stderr, `\"`, `"`)
 	for _, w := range words {
-		if !strings.Contains(r.stderr, w) {
+		if !strings.Contains(said, w) {
 			h.t.Errorf("%v: the error lacks %q:\n%s", args, w, r.stderr)
 		}
 	}
@@ -186,90 +204,6 @@ func eventually(t *testing.T, what string, done func() bool) {
 		}
 	}
 	t.Fatalf("after 10 s it is not so that %s", what)
-}
-
-// bundle is a bundle whose root filesystem holds the probe as /probe and, if
-// the machine has it, busybox with its usual names.
-type bundle struct {
-	dir    string
-	config *specs.Spec
-}
-
-// newBundle makes a bundle with the default configuration, whose process is the
-// probe with the given commands, and applies edits.
-func (h *host) newBundle(commands []string, edits ...func(*specs.Spec)) *bundle {
-	h.t.Helper()
-	b := &bundle{dir: h.t.TempDir()}
-	if r := h.finish(withDir(h.command("spec"), b.dir)); r.status != 0 {
-		h.t.Fatal(r.stderr)
-	}
-	text, err := os.ReadFile(b.path("config.json"))
-	if err == nil {
-		err = json.Unmarshal(text, &b.config)
-	}
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	b.config.Process.Terminal = false
-	b.config.Process.Args = append([]string{"/probe"}, commands...)
-	for _, edit := range edits {
-		edit(b.config)
-	}
-	b.populate(h.t)
-	b.handOver(h.t)
-	b.save(h.t)
-	return b
-}
-
-func withDir(cmd *exec.Cmd, dir string) *exec.Cmd {
-	cmd.Dir = dir
-	return cmd
-}
-
-func (b *bundle) path(name string) string { return filepath.Join(b.dir, name) }
-
-// save writes the configuration.
-func (b *bundle) save(t *testing.T) {
-	t.Helper()
-	text, err := json.MarshalIndent(b.config, "", "\t")
-	if err == nil {
-		err = os.WriteFile(b.path("config.json"), text, 0o644)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func (b *bundle) populate(t *testing.T) {
-	t.Helper()
-	for _, d := range []string{"bin", "dev", "etc", "proc", "sys", "tmp"} {
-		if err := os.MkdirAll(b.path("rootfs/"+d), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.Link(suite.probe, b.path("rootfs/probe")); err != nil {
-		copyFile(t, suite.probe, b.path("rootfs/probe"))
-	}
-	if suite.busybox == "" {
-		return
-	}
-	copyFile(t, suite.busybox, b.path("rootfs/bin/busybox"))
-	for _, name := range []string{"sh", "true", "false", "sleep", "cat", "ls", "id", "ps", "mount", "kill", "echo", "touch", "yes", "dd"} {
-		if err := os.Symlink("busybox", b.path("rootfs/bin/"+name)); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-func copyFile(t *testing.T, from, to string) {
-	t.Helper()
-	data, err := os.ReadFile(from)
-	if err == nil {
-		err = os.WriteFile(to, data, 0o755)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 // lastID makes container IDs unique: a cgroup of the same name may be another
@@ -325,57 +259,4 @@ func (s sight) failure(command string) string {
 		return ""
 	}
 	return failed.Error
-}
-
-// leavesNothing fails the test if, at its end, something of the containers that
-// it made is still there: state, cgroups, mounts, processes.
-func (h *host) leavesNothing() {
-	h.t.Helper()
-	before := inventory(h.t)
-	h.t.Cleanup(func() {
-		if ids := strings.Fields(h.must("list", "-q")); len(ids) != 0 {
-			h.t.Errorf("containers left: %v", ids)
-		}
-		for what, count := range inventory(h.t) {
-			if count > before[what] {
-				h.t.Errorf("%s: %d before the test, %d after it", what, before[what], count)
-			}
-		}
-	})
-}
-
-// inventory counts what a runtime could leave on the host. Other runs of the
-// suite at the same time have container IDs of their own.
-func inventory(t *testing.T) map[string]int {
-	t.Helper()
-	mounts, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		t.Fatal(err)
-	}
-	// A relative path is below the caller's own cgroup, which may lie deep.
-	cgroups := 0
-	for _, depth := range []string{"", "*/", "*/*/", "*/*/*/"} {
-		found, err := filepath.Glob("/sys/fs/cgroup/" + depth + "*" + idPrefix() + "*")
-		if err != nil {
-			t.Fatal(err)
-		}
-		cgroups += len(found)
-	}
-	stages := 0
-	processes, _ := filepath.Glob("/proc/[0-9]*/comm")
-	for _, p := range processes {
-		comm, err := os.ReadFile(p)
-		if err != nil || !strings.HasPrefix(string(comm), "hull:init") {
-			continue
-		}
-		cgroup, _ := os.ReadFile(filepath.Join(filepath.Dir(p), "cgroup"))
-		if bytes.Contains(cgroup, []byte(idPrefix())) || !bytes.Contains(cgroup, []byte("hull-test-")) {
-			stages++
-		}
-	}
-	return map[string]int{
-		"mounts":      bytes.Count(mounts, []byte("\n")),
-		"cgroups":     cgroups,
-		"init stages": stages,
-	}
 }

@@ -44,7 +44,11 @@ func (h *host) remains(id string, b *bundle) []string {
 		h.t.Fatal(err)
 	}
 	for _, dir := range processes {
-		if dir != fmt.Sprintf("/proc/%d", os.Getpid()) && (mentions(dir, id) || holds(dir, h.root, b.dir)) {
+		pid, err := strconv.Atoi(filepath.Base(dir))
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		if pid != os.Getpid() && alive(pid) && (mentions(dir, id) || holds(dir, h.root, b.dir)) {
 			comm, _ := os.ReadFile(dir + "/comm")
 			found = append(found, "process "+filepath.Base(dir)+" "+strings.TrimSpace(string(comm)))
 		}
@@ -119,20 +123,26 @@ func isPassing(found []string) bool {
 	return true
 }
 
-// childOf returns the children of a process.
+// childrenOf returns the children of all threads of a process.
 func childrenOf(t *testing.T, pid int) []int {
 	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	lists, err := filepath.Glob(procPath(pid, "task/*/children"))
 	if err != nil {
-		return nil
+		t.Fatal(err)
 	}
 	var children []int
-	for _, f := range strings.Fields(string(text)) {
-		child, err := strconv.Atoi(f)
+	for _, list := range lists {
+		text, err := os.ReadFile(list)
 		if err != nil {
-			t.Fatal(err)
+			continue // the thread is gone
 		}
-		children = append(children, child)
+		for _, f := range strings.Fields(string(text)) {
+			child, err := strconv.Atoi(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			children = append(children, child)
+		}
 	}
 	return children
 }
@@ -294,3 +304,6 @@ func containsMount(mountinfo, point string) bool {
 	}
 	return false
 }
+
+// procPath is a file of /proc about a process.
+func procPath(pid int, name string) string { return fmt.Sprintf("/proc/%d/%s", pid, name) }

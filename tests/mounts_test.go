@@ -66,7 +66,7 @@ func TestBindMountsHaveTheirOptions(t *testing.T) {
 	const write, execute = "make=/mnt/new", "run=/mnt/program"
 	for name, tt := range map[string]struct {
 		options       []string
-		has, has_not  string
+		has, lacks    string
 		writes, execs bool
 	}{
 		"nothing":           {nil, "", "ro nosuid nodev noexec", true, true},
@@ -90,7 +90,7 @@ func TestBindMountsHaveTheirOptions(t *testing.T) {
 					t.Errorf("no %s: %v", o, m.options)
 				}
 			}
-			for _, o := range strings.Fields(tt.has_not) {
+			for _, o := range strings.Fields(tt.lacks) {
 				if m.has(o) {
 					t.Errorf("%s: %v", o, m.options)
 				}

@@ -1,8 +1,18 @@
 package tests
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 )
 
 func TestRunPassesOutputAndExitStatus(t *testing.T) {
@@ -27,4 +37,168 @@ func TestRunPassesOutputAndExitStatus(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestRunEndsWith128AndTheSignalThatKilledTheProgram(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	for signal, want := range map[string]int{"TERM": 143, "KILL": 137, "USR1": 138, "SEGV": 139, "HUP": 129} {
+		// Pid 1 of a namespace ignores what it does not handle.
+		b := h.newBundle(nil, dropNamespace(specs.PIDNamespace), shell("kill -"+signal+" $$; sleep 5"))
+		if r := h.try("run", "--bundle", b.dir, newID()); r.status != want {
+			t.Errorf("%s: status %d, want %d: %s", signal, r.status, want, r.stderr)
+		}
+	}
+}
+
+func TestRunPassesStdinAndALotOfOutput(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	b := h.newBundle(nil, shell("cat"))
+	cmd := h.command("run", "--bundle", b.dir, newID())
+	in := bytes.Repeat([]byte("0123456789abcdef"), 64<<20/16)
+	cmd.Stdin = bytes.NewReader(in)
+	out := sha256.New()
+	cmd.Stdout = out
+	if r := h.finish(cmd); r.status != 0 {
+		t.Fatal(r.stderr)
+	}
+	want := sha256.Sum256(in)
+	if !bytes.Equal(out.Sum(nil), want[:]) {
+		t.Error("64 MB came back changed")
+	}
+}
+
+func TestRunKeepsStdoutAndStderrApart(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	b := h.newBundle(nil, shell("echo out; echo err >&2"))
+	r := h.try("run", "--bundle", b.dir, newID())
+	equal(t, "streams", []string{r.stdout, r.stderr}, []string{"out\n", "err\n"})
+}
+
+func TestRunForwardsSignalsToTheProgram(t *testing.T) {
+	t.Parallel()
+	for _, command := range []string{"run", "exec"} {
+		t.Run(command, func(t *testing.T) {
+			t.Parallel()
+			h := newHost(t)
+			var cmd *exec.Cmd
+			if command == "run" {
+				b := h.newBundle(nil, awaiting(15))
+				cmd = h.command("run", "--bundle", b.dir, newID())
+			} else {
+				cmd = h.command("exec", h.start(nil).id, "/probe", "await=15")
+			}
+			out := h.startCommand(cmd)
+			awaitText(t, out, "ready\n")
+			said := "ready\n"
+			for _, signal := range []unix.Signal{unix.SIGUSR1, unix.SIGUSR2, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGCONT, 40, unix.SIGTERM} {
+				if err := cmd.Process.Signal(signal); err != nil {
+					t.Fatal(err)
+				}
+				said += fmt.Sprintf("%d\n", int(signal))
+				awaitText(t, out, said)
+			}
+			_ = cmd.Wait()
+			equal(t, "exit status", cmd.ProcessState.ExitCode(), 15)
+		})
+	}
+}
+
+func TestRunDetachedLeavesTheContainerRunning(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	b := h.newBundle([]string{"sleep"})
+	id, file := newID(), filepath.Join(t.TempDir(), "pid")
+	h.must("run", "-d", "--pid-file", file, "--bundle", b.dir, id)
+	s := h.state(id)
+	text, err := os.ReadFile(file)
+	equal(t, "pid file", string(text), strconv.Itoa(s.Pid))
+	equal(t, "status", s.Status, specs.StateRunning)
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRunDeletesTheContainerUnlessItIsToBeKept(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	b := h.newBundle([]string{"exit=3"})
+	id := newID()
+	if r := h.try("run", "--bundle", b.dir, id); r.status != 3 {
+		t.Errorf("status %d", r.status)
+	}
+	h.refuses([]string{"does not exist"}, "state", id)
+	if r := h.try("run", "--keep", "--bundle", b.dir, id); r.status != 3 {
+		t.Errorf("status %d", r.status)
+	}
+	equal(t, "status", h.state(id).Status, specs.StateStopped)
+	h.must("delete", id)
+	h.nothingRemains(id, b)
+}
+
+func TestRunReapsWhatTheContainerOrphans(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	// Without a pid namespace, orphans go to the runtime, a subreaper.
+	b := h.newBundle(nil, dropNamespace(specs.PIDNamespace), shell(
+		"for i in 1 2 3 4 5; do (sleep 0.2 & sleep 0 &) ; done; echo ready; sleep 100"))
+	id := newID()
+	cmd := h.command("run", "--bundle", b.dir, id)
+	out := h.startCommand(cmd)
+	awaitText(t, out, "ready")
+	eventually(t, "only the container's init is left of the children", func() bool {
+		return len(childrenOf(t, cmd.Process.Pid)) == 1
+	})
+	h.must("kill", id, "KILL")
+	_ = cmd.Wait()
+	equal(t, "exit status", cmd.ProcessState.ExitCode(), 137)
+}
+
+func TestRunEndsWithTheProgramThoughItsChildrenLive(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	b := h.newBundle([]string{"spawn=forever", "exit=4"}, dropNamespace(specs.PIDNamespace))
+	id := newID()
+	if r := h.try("run", "--bundle", b.dir, id); r.status != 4 {
+		t.Errorf("status %d: %s", r.status, r.stderr)
+	}
+	h.nothingRemains(id, b)
+}
+
+func TestAContainerOutlivesARunThatIsKilledAndCanBeDeleted(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	b := h.newBundle([]string{"pid", "sleep"})
+	id := newID()
+	cmd := h.command("run", "--bundle", b.dir, id)
+	awaitText(t, h.startCommand(cmd), `"pid":1`)
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	equal(t, "status", h.state(id).Status, specs.StateRunning)
+	h.must("delete", "--force", id)
+	h.nothingRemains(id, b)
+}
+
+func TestASignalDuringCreateEndsRunAndLeavesNothing(t *testing.T) {
+	t.Parallel()
+	h, d := newHost(t), newDiary(t)
+	b := h.newBundle([]string{"sleep"}, func(s *specs.Spec) {
+		s.Hooks = &specs.Hooks{CreateRuntime: []specs.Hook{d.hook("createRuntime", "sleep=3")}}
+	})
+	id := newID()
+	cmd := h.command("run", "--bundle", b.dir, id)
+	h.startCommand(cmd)
+	eventually(t, "the hook runs", func() bool { return len(d.names()) == 1 })
+	if err := cmd.Process.Signal(unix.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	if cmd.ProcessState.ExitCode() == 0 {
+		t.Error("run succeeded")
+	}
+	h.nothingRemains(id, b)
 }

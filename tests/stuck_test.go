@@ -3,6 +3,7 @@ package tests
 import (
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -60,7 +61,7 @@ func soon(t *testing.T, what string, ended <-chan error) error {
 
 func (h *host) deleteSoon(global []string, id string) {
 	h.t.Helper()
-	cmd := h.command(append(global, "delete", "--force", id)...)
+	cmd := h.command(slices.Concat(global, []string{"delete", "--force", id})...)
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Run() }()
 	h.t.Cleanup(func() { _ = cmd.Process.Kill() })
@@ -81,12 +82,12 @@ func TestAContainerWhoseHookNeverEndsCanBeDeleted(t *testing.T) {
 				b, running := h.stuck(kind)
 				global := []string{"--cgroup-manager", cgroups}
 				id := newID()
-				args := append(global, "create", "--bundle", b.dir, id)
+				args := slices.Concat(global, []string{"create", "--bundle", b.dir, id})
 				if kind == "startContainer" || kind == "poststart" {
 					if r := h.finish(h.command(args...)); r.status != 0 {
 						t.Fatal(r.stderr)
 					}
-					args = append(global, "start", id)
+					args = slices.Concat(global, []string{"start", id})
 				}
 				cmd, ended := h.launch(running, args...)
 				h.deleteSoon(global, id)
@@ -113,7 +114,7 @@ func TestACreateThatWasKilledInAHookLeavesNothingAfterDelete(t *testing.T) {
 				b, running := h.stuck(kind, dropNamespace(specs.PIDNamespace))
 				global := []string{"--cgroup-manager", cgroups}
 				id := newID()
-				cmd, ended := h.launch(running, append(global, "create", "--bundle", b.dir, id)...)
+				cmd, ended := h.launch(running, slices.Concat(global, []string{"create", "--bundle", b.dir, id})...)
 				if err := cmd.Process.Kill(); err != nil {
 					t.Fatal(err)
 				}

@@ -44,11 +44,10 @@ func TestTheHostSeesTheMappedUser(t *testing.T) {
 			equal(t, "uid inside", get[struct{ UID []uint32 }](t, s, "ids").UID, []uint32{tt.user.UID, tt.user.UID, tt.user.UID})
 			get[string](t, s, "make=/mnt/"+file)
 			for _, path := range []string{fmt.Sprintf("/proc/%d", c.pid), filepath.Join(shared, file)} {
-				info, err := os.Stat(path)
-				if err != nil {
-					t.Fatal(err)
+				var st syscall.Stat_t
+				if err := syscall.Stat(path, &st); err != nil {
+					t.Fatalf("stat %s: %v", path, err)
 				}
-				st := info.Sys().(*syscall.Stat_t)
 				equal(t, "owner of "+path, []uint32{st.Uid, st.Gid}, []uint32{tt.want, tt.want})
 			}
 		})

@@ -81,9 +81,10 @@ func (p *program) command(name string) *cli.Command {
 
 // allCommands builds every command, for the help page.
 func (p *program) allCommands() []*cli.Command {
-	var all []*cli.Command
-	for _, c := range commands() {
-		all = append(all, p.newCommand(c))
+	known := commands()
+	all := make([]*cli.Command, len(known))
+	for i := range known {
+		all[i] = p.newCommand(known[i])
 	}
 	return all
 }

@@ -54,8 +54,19 @@ func newProgram(args []string, b Build, out io.Writer, stderr *os.File) *program
 	}
 }
 
+// program is one run of hull.
+type program struct {
+	args   []string
+	name   string // what it was called as
+	build  Build
+	out    io.Writer
+	err    *os.File
+	log    *logger
+	status int // exit status of the command, if it did not fail
+}
+
 func (p *program) main() int {
-	defer p.log.Close()
+	defer func() { _ = p.log.Close() }()
 	if err := p.run(); err != nil {
 		return p.fail(err)
 	}
@@ -73,17 +84,6 @@ func (p *program) run() error {
 		}
 	}
 	return p.app(flags, p.allCommands()).Run(p.args)
-}
-
-// program is one run of hull.
-type program struct {
-	args   []string
-	name   string // what it was called as
-	build  Build
-	out    io.Writer
-	err    *os.File
-	log    *logger
-	status int // exit status of the command, if it did not fail
 }
 
 // exitError is a failure with an exit status of its own.

@@ -1,11 +1,9 @@
 package cli
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"slices"
 	"strings"
 
@@ -14,6 +12,7 @@ import (
 
 	"hull/internal/fault"
 	"hull/libcontainer"
+	"hull/spec"
 )
 
 func execCommand(p *program) *cli.Command {
@@ -74,20 +73,23 @@ func (p *program) exec(c *cli.Context) error {
 }
 
 func (p *program) execIn(c *cli.Context) error {
-	ctr, err := p.load(c)
-	if err != nil {
-		return err
-	}
-	opts, err := execOptions(c, ctr.Config)
+	opts, err := execOptions(c)
 	if err != nil {
 		return err
 	}
 	if c.Bool("detach") {
-		_, err := ctr.Exec(c.Context, opts)
+		ctr, err := p.load(c)
+		if err == nil {
+			_, err = ctr.Exec(c.Context, opts)
+		}
 		return err
 	}
 	fg, ctx := p.newForeground(c.Context)
 	defer fg.close()
+	ctr, err := p.load(c)
+	if err != nil {
+		return err
+	}
 	process, err := ctr.Exec(ctx, opts)
 	if err != nil {
 		return interruption(ctx, err)
@@ -96,10 +98,9 @@ func (p *program) execIn(c *cli.Context) error {
 	return err
 }
 
-// execOptions returns what the flags say. The container's configuration is
-// asked for only if they leave something to it.
-func execOptions(c *cli.Context, config func() (*specs.Spec, error)) (libcontainer.ExecOptions, error) {
-	process, err := execProcess(c, config)
+// execOptions returns what the flags say.
+func execOptions(c *cli.Context) (libcontainer.ExecOptions, error) {
+	process, edit, err := execProcess(c)
 	if err != nil {
 		return libcontainer.ExecOptions{}, err
 	}
@@ -109,6 +110,7 @@ func execOptions(c *cli.Context, config func() (*specs.Spec, error)) (libcontain
 	}
 	opts := libcontainer.ExecOptions{
 		Process:       process,
+		Edit:          edit,
 		Stdio:         ownStdio(),
 		ConsoleSocket: c.String("console-socket"),
 		PidfdSocket:   c.String("pidfd-socket"),
@@ -142,34 +144,31 @@ func subCgroups(values []string) []libcontainer.SubCgroup {
 	return subs
 }
 
-func execProcess(c *cli.Context, config func() (*specs.Spec, error)) (*specs.Process, error) {
+// execProcess returns the process of the file, or how the container's own
+// becomes the one of the command line.
+func execProcess(c *cli.Context) (*specs.Process, func(*specs.Process) error, error) {
 	if path := c.String("process"); path != "" {
-		return readProcess(path)
+		process, err := readProcess(path)
+		return process, nil, err
 	}
 	args := c.Args().Tail()
 	if len(args) == 0 {
-		return nil, errors.New("exec args cannot be empty")
+		return nil, nil, errors.New("exec args cannot be empty")
 	}
-	s, err := config()
-	if err != nil {
-		return nil, err
-	}
-	process := specs.Process{Cwd: "/"}
-	if s.Process != nil {
-		process = *s.Process
-	}
-	process.Args = args
-	return &process, applyExecFlags(c, &process)
+	return nil, func(process *specs.Process) error {
+		process.Args = args
+		return applyExecFlags(c, process)
+	}, nil
 }
 
 func readProcess(path string) (*specs.Process, error) {
-	text, err := os.ReadFile(path)
+	text, err := spec.Read(path)
 	if err != nil {
-		return nil, fault.New("read process", path, errors.Unwrap(err))
+		return nil, err
 	}
-	process := new(specs.Process)
-	if err := json.Unmarshal(text, process); err != nil {
-		return nil, fault.New("read process", path, err)
+	process, err := spec.DecodeProcess(text)
+	if err != nil {
+		return nil, fault.New("load", path, err)
 	}
 	return process, nil
 }

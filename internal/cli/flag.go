@@ -9,19 +9,44 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-func boolFlag(name, usage string, aliases ...string) *cli.BoolFlag {
-	return &cli.BoolFlag{Name: name, Aliases: aliases, Usage: usage, DisableDefaultText: true}
+// The library derives the names of a flag with a regular expression each time it
+// looks for one, some hundred times in a run. These flags know theirs.
+type (
+	namedBool struct {
+		cli.BoolFlag
+		names []string
+	}
+	namedString struct {
+		cli.StringFlag
+		names []string
+	}
+)
+
+// Names returns the name, then the aliases.
+func (f *namedBool) Names() []string { return f.names }
+
+// Names returns the name, then the aliases.
+func (f *namedString) Names() []string { return f.names }
+
+func boolFlag(name, usage string, aliases ...string) *namedBool {
+	return &namedBool{
+		BoolFlag: cli.BoolFlag{Name: name, Aliases: aliases, Usage: usage, DisableDefaultText: true},
+		names:    append([]string{name}, aliases...),
+	}
 }
 
-func stringFlag(name, usage string, aliases ...string) *cli.StringFlag {
-	return &cli.StringFlag{Name: name, Aliases: aliases, Usage: usage}
+func stringFlag(name, usage string, aliases ...string) *namedString {
+	return &namedString{
+		StringFlag: cli.StringFlag{Name: name, Aliases: aliases, Usage: usage},
+		names:      append([]string{name}, aliases...),
+	}
 }
 
 func stringsFlag(name, usage string, aliases ...string) *cli.StringSliceFlag {
 	return &cli.StringSliceFlag{Name: name, Aliases: aliases, Usage: usage, KeepSpace: true}
 }
 
-func withDefault(value string, f *cli.StringFlag) *cli.StringFlag {
+func withDefault(value string, f *namedString) *namedString {
 	f.Value = value
 	f.Usage += " (default: " + value + ")"
 	return f
@@ -51,11 +76,11 @@ func flagLine(f cli.Flag) string {
 	return line + "\t" + before + value + after
 }
 
-func formatFlag() *cli.StringFlag {
+func formatFlag() *namedString {
 	return withDefault("table", stringFlag("format", "print as `FORMAT`: table or json", "f"))
 }
 
-func regexFlag() *cli.BoolFlag {
+func regexFlag() *namedBool {
 	return boolFlag("regex", "the argument is a regular expression; apply to every container whose ID it matches", "r")
 }
 

@@ -39,8 +39,8 @@ type foreground struct {
 	pending []unix.Signal
 }
 
-// newForeground catches the signals that end programs, and returns a context
-// that ends when one comes before there is a child to send it to.
+// newForeground catches signals from soon on, and returns a context that ends
+// when one comes that should end this program before there is a child.
 func (p *program) newForeground(ctx context.Context) (*foreground, context.Context) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	f := &foreground{
@@ -50,10 +50,14 @@ func (p *program) newForeground(ctx context.Context) (*foreground, context.Conte
 		cancel:  cancel,
 	}
 	go func() {
-		signal.Notify(f.signals, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM)
+		// Half a millisecond for the sixty of them, while the container is
+		// created.
+		signal.Notify(f.signals)
 		close(f.caught)
 		for sig := range f.signals {
-			f.handle(sig.(unix.Signal))
+			if s, ok := sig.(unix.Signal); ok {
+				f.handle(s)
+			}
 		}
 	}()
 	return f, ctx
@@ -76,6 +80,7 @@ func (f *foreground) run(c child, start func() error) (status int, err error) {
 		defer func() { err = errors.Join(err, screen.Close()) }()
 		f.resizes(screen)
 	}
+	<-f.caught
 	if err := start(); err != nil {
 		return 0, err
 	}
@@ -95,11 +100,8 @@ func (f *foreground) resizes(screen *tty.Session) {
 	f.screen = screen
 }
 
-// follow sends signals to c from now on, those that came before first. To catch
-// the sixty that do not end a program by convention takes half a millisecond,
-// which is spent while c runs.
+// follow sends signals to c from now on, those that came before first.
 func (f *foreground) follow(c child) {
-	go signal.Notify(f.signals)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.child = c
@@ -126,7 +128,10 @@ func (f *foreground) handle(sig unix.Signal) {
 			return
 		}
 		f.pending = append(f.pending, sig)
-		f.cancel(fmt.Errorf("interrupted by %s", unix.SignalName(sig)))
+		switch sig { //nolint:exhaustive // the rest does not end a program by convention
+		case unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM:
+			f.cancel(fmt.Errorf("interrupted by %s", unix.SignalName(sig)))
+		}
 	}
 }
 

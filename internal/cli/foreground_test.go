@@ -26,8 +26,8 @@ func (h hostProcess) Wait() (libcontainer.ExitStatus, error) {
 	if err := h.cmd.Wait(); err != nil && !errors.As(err, &exit) {
 		return libcontainer.ExitStatus{}, err
 	}
-	status := h.cmd.ProcessState.Sys().(syscall.WaitStatus)
-	if status.Signaled() {
+	status, ok := h.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	if ok && status.Signaled() {
 		return libcontainer.ExitStatus{Signal: status.Signal()}, nil
 	}
 	return libcontainer.ExitStatus{Code: status.ExitStatus()}, nil
@@ -130,7 +130,7 @@ func TestASignalBeforeTheProcessIsDeliveredToIt(t *testing.T) {
 func TestASignalToThisProgramArrives(t *testing.T) {
 	fg, _ := inForeground(t)
 	got := make(chan int)
-	c, _ := start(t, "sleep 0.2; kill -USR2 $PPID; exec sleep 5")
+	c, _ := start(t, "kill -USR2 $PPID; exec sleep 5")
 	go func() {
 		status, err := fg.run(c, func() error { return nil })
 		if err != nil {

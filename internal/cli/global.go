@@ -141,21 +141,20 @@ func cgroupDriver(c *cli.Context) (libcontainer.CgroupDriver, error) {
 func privilegeOf(c *cli.Context) (libcontainer.Privilege, error) {
 	switch when := strings.ToLower(c.String("rootless")); when {
 	case "", "auto":
-		return privilege(os.Geteuid() != 0 || inUserNamespace()), nil
+		if os.Geteuid() != 0 || inUserNamespace() {
+			return libcontainer.Rootless, nil
+		}
+		return libcontainer.Rootful, nil
 	default:
 		rootless, err := strconv.ParseBool(when)
 		if err != nil {
 			return 0, fmt.Errorf("invalid rootless: %s (it is true, false or auto)", when)
 		}
-		return privilege(rootless), nil
+		if rootless {
+			return libcontainer.Rootless, nil
+		}
+		return libcontainer.Rootful, nil
 	}
-}
-
-func privilege(rootless bool) libcontainer.Privilege {
-	if rootless {
-		return libcontainer.Rootless
-	}
-	return libcontainer.Rootful
 }
 
 // inUserNamespace reports whether uids here are not those of the host:

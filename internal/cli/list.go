@@ -96,7 +96,8 @@ func userName(uid int) string {
 func printTable(w io.Writer, states []containerState) error {
 	t := tabwriter.NewWriter(w, 12, 1, 3, ' ', 0)
 	fmt.Fprint(t, "ID\tPID\tSTATUS\tBUNDLE\tCREATED\tOWNER\n")
-	for _, s := range states {
+	for i := range states {
+		s := &states[i]
 		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\n",
 			s.ID, s.Pid, s.Status, s.Bundle, s.Created.Format(time.RFC3339Nano), s.Owner)
 	}

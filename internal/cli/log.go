@@ -44,7 +44,7 @@ func newLogger(stderr *os.File) *logger {
 }
 
 // configure applies the values of --log, --log-format, --log-level, --debug.
-func (l *logger) configure(file, format, level string, debug bool) error {
+func (l *logger) configure(file, format, level string, debug bool) error { //nolint:revive // flag-parameter: it is the value of a flag
 	switch format {
 	case "", "text":
 	case "json":
@@ -131,8 +131,8 @@ func jsonLine(level logLevel, msg, source string) []byte {
 		Msg   string `json:"msg"`
 		Time  string `json:"time"`
 	}{source, level.String(), msg, time.Now().Format(time.RFC3339)})
-	if err != nil {
-		panic(err) // four strings can always be encoded
+	if err != nil { // four strings can always be encoded
+		return []byte(`{"level":"error","msg":"encode a log line"}`)
 	}
 	return line
 }

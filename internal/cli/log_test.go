@@ -18,7 +18,7 @@ func TestLogLinesAreThoseOfLogrus(t *testing.T) {
 	}{
 		{"text", "text", "", false, func(l *logger) { l.error(errors.New(`no "x"`)) }, `time="` + stamp + `" level=error msg="no \\"x\\""`},
 		{"text that needs no quotes", "", "", false, func(l *logger) { l.warn(errors.New("a/b@c")) }, `time="` + stamp + `" level=warning msg=a/b@c`},
-		{"json", "json", "", false, func(l *logger) { l.error(errors.New("no \"x\"\n")) }, `{"level":"error","msg":"no \\"x\\"\\n","time":"` + stamp + `"}`},
+		{"json", "json", "", false, func(l *logger) { l.error(errors.New("no\n\"x\"")) }, `{"level":"error","msg":"no\\n\\"x\\"","time":"` + stamp + `"}`},
 		{"debug tells the source", "json", "", true, func(l *logger) { l.error(errors.New("e")) }, `{"file":"log_test.go:\d+","level":"error","msg":"e","time":"` + stamp + `"}`},
 		{"debug tells the source in text", "text", "", true, func(l *logger) { l.warn(errors.New("e")) }, `time="` + stamp + `" level=warning msg=e file="log_test.go:\d+"`},
 		{"below the level", "text", "error", false, func(l *logger) { l.warn(errors.New("e")) }, ``},

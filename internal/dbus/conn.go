@@ -18,7 +18,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hull/internal/fault"
-	"hull/internal/linux"
 )
 
 // Conn is a connection to a manager. It is not safe for concurrent use.
@@ -71,7 +70,7 @@ func PeerPID(path string) (int, error) {
 	if err != nil {
 		return 0, fault.New("connect to", path, err)
 	}
-	defer linux.CloseFD(int(sock))
+	defer unix.Close(int(sock))
 	cred, err := unix.GetsockoptUcred(int(sock), unix.SOL_SOCKET, unix.SO_PEERCRED)
 	if err != nil {
 		return 0, fault.New("ask for the listener of", path, err)
@@ -83,7 +82,7 @@ func PeerPID(path string) (int, error) {
 }
 
 // Close closes the connection.
-func (c *Conn) Close() { linux.CloseFD(int(c.sock)) }
+func (c *Conn) Close() { unix.Close(int(c.sock)) }
 
 // authenticate relies on the credentials that the kernel gives with the
 // socket, so that it works in a user namespace, where our own idea of the user

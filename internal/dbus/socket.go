@@ -5,8 +5,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"hull/internal/linux"
 )
 
 // socket is a connected stream socket. It does without package net, whose
@@ -19,7 +17,7 @@ func connect(path string) (socket, error) {
 		return -1, err
 	}
 	if err := unix.Connect(fd, &unix.SockaddrUnix{Name: path}); err != nil {
-		linux.CloseFD(fd)
+		unix.Close(fd)
 		return -1, err
 	}
 	return socket(fd), nil

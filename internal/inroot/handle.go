@@ -64,6 +64,20 @@ func (h Handle) Child(name string, flags int) (Handle, error) {
 	return openat2(h, name, flags, unix.RESOLVE_BENEATH|unix.RESOLVE_NO_SYMLINKS|unix.RESOLVE_NO_MAGICLINKS)
 }
 
+// Create makes the regular file name in the directory h and opens it for
+// writing; it follows nothing and replaces nothing. The mode is subject to the
+// umask.
+func (h Handle) Create(name string, perm uint32) (Handle, error) {
+	if !single(name) {
+		return Handle{}, unix.EINVAL
+	}
+	fd, err := unix.Openat(h.FD(), name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC, perm)
+	if err != nil {
+		return Handle{}, err
+	}
+	return Own(fd), nil
+}
+
 // Mknod makes the node name in the directory h; it follows nothing and
 // replaces nothing. The mode is subject to the umask.
 func (h Handle) Mknod(name string, mode uint32, dev uint64) error {

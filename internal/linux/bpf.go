@@ -118,7 +118,7 @@ func AttachDeviceProgram(cgroup int, program []BPFInstruction) error {
 	if err != nil {
 		return err
 	}
-	defer CloseFD(fd)
+	defer unix.Close(fd)
 	attr := struct{ target, program, attachType, flags, replace uint32 }{
 		target:     uint32(cgroup),
 		program:    uint32(fd),
@@ -157,7 +157,7 @@ func DetachDeviceProgram(cgroup int, id uint32) error {
 	if err != nil {
 		return err
 	}
-	defer CloseFD(fd)
+	defer unix.Close(fd)
 	detach := struct{ target, program, attachType, flags uint32 }{
 		target:     uint32(cgroup),
 		program:    uint32(fd),

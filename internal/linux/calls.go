@@ -15,6 +15,36 @@ func Execve(path *byte, argv, envv []*byte) unix.Errno {
 	return errno
 }
 
+// SetUID makes uid the real, effective and saved user of the calling thread
+// (setresuid(2)). The C library's call would change all threads, by signals.
+func SetUID(uid uint32) error {
+	id := uintptr(uid)
+	return check(unix.RawSyscall(unix.SYS_SETRESUID, id, id, id))
+}
+
+// SetGID is SetUID for the group (setresgid(2)).
+func SetGID(gid uint32) error {
+	id := uintptr(gid)
+	return check(unix.RawSyscall(unix.SYS_SETRESGID, id, id, id))
+}
+
+// SetGroups sets the supplementary groups of the calling thread
+// (setgroups(2)).
+func SetGroups(gids []uint32) error {
+	return check(unix.RawSyscall(unix.SYS_SETGROUPS, uintptr(len(gids)), uintptr(unsafe.Pointer(unsafe.SliceData(gids))), 0))
+}
+
+// OpenPeer opens the other end of the pseudo-terminal whose master is given,
+// with flags of open(2), whatever has become of its name (TIOCGPTPEER of
+// ioctl_tty(2), Linux 4.13).
+func OpenPeer(master, flags int) (int, error) {
+	fd, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(master), unix.TIOCGPTPEER, uintptr(flags))
+	if errno != 0 {
+		return -1, errno
+	}
+	return int(fd), nil
+}
+
 // SetScheduler is sched_setattr(2) of the calling thread; attr is a struct
 // sched_attr.
 func SetScheduler(attr []byte) error {

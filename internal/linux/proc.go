@@ -24,10 +24,12 @@ type Process struct {
 	// pid it names a process for good.
 	StartTime uint64
 	flags     uint64
+	threads   uint64
 }
 
-// Alive reports whether the process is there and not a zombie.
-func (p Process) Alive() bool { return p.State != 'Z' && p.State != 'X' }
+// Alive reports whether any thread of the process lives. The first one may have
+// ended without the others, and then looks like a zombie.
+func (p Process) Alive() bool { return p.State != 'Z' && p.State != 'X' || p.threads > 1 }
 
 // Executed reports whether the process has called execve(2) since it was
 // forked.
@@ -55,15 +57,23 @@ func parseStat(b []byte) (Process, error) {
 	if end < 0 {
 		return Process{}, errors.New("malformed /proc/PID/stat")
 	}
-	// fields[0] is field 3 of the manual.
 	fields := bytes.Fields(b[end+1:])
-	const state, flags, startTime = 3 - 3, 9 - 3, 22 - 3
+	const (
+		first     = 3 // the manual's number of fields[0]
+		state     = 0
+		flags     = 9 - first
+		threads   = 20 - first
+		startTime = 22 - first
+	)
 	if len(fields) <= startTime || len(fields[state]) != 1 {
 		return Process{}, errors.New("malformed /proc/PID/stat")
 	}
 	p := Process{State: fields[state][0]}
 	var err error
 	if p.flags, err = strconv.ParseUint(string(fields[flags]), 10, 64); err != nil {
+		return Process{}, err
+	}
+	if p.threads, err = strconv.ParseUint(string(fields[threads]), 10, 64); err != nil {
 		return Process{}, err
 	}
 	p.StartTime, err = strconv.ParseUint(string(fields[startTime]), 10, 64)

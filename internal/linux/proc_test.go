@@ -52,6 +52,10 @@ func TestACommandNameCannotForgeStat(t *testing.T) {
 	if p.State != 'S' || p.Executed() || p.StartTime != 777 {
 		t.Errorf("got %+v", p)
 	}
+	p, err = parseStat([]byte("12 (a) Z 1 2 3 4 5 0 7 8 9 10 11 12 13 14 15 16 3 18 777 0 0\n"))
+	if err != nil || !p.Alive() {
+		t.Errorf("a process whose first thread has ended: %+v, %v", p, err)
+	}
 	for _, s := range []string{"", "12", "12 (x)", "12 (x) S 1"} {
 		if _, err := parseStat([]byte(s)); err == nil {
 			t.Errorf("%q was accepted", s)

@@ -1,39 +1,71 @@
 package linux
 
 import (
+	"errors"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-// siginfoPid is where waitid(2) puts the pid: the union of siginfo_t starts
-// behind three ints, aligned as a pointer is.
-const siginfoPid = (12 + unsafe.Sizeof(uintptr(0)) - 1) &^ (unsafe.Sizeof(uintptr(0)) - 1)
+// Exit is how a process ended: by itself with Code, or by Signal.
+type Exit struct {
+	Code   int
+	Signal unix.Signal
+}
+
+// PeekExit blocks until the child pid has ended and leaves its status to be
+// collected.
+func PeekExit(pid int) (Exit, error) {
+	info, err := peek(unix.P_PID, pid)
+	if err != nil {
+		return Exit{}, err
+	}
+	const exited = 1 // CLD_EXITED
+	if info.code == exited {
+		return Exit{Code: int(info.status)}, nil
+	}
+	return Exit{Signal: unix.Signal(info.status)}, nil
+}
 
 // WaitAny blocks until a child of this process has ended and returns its pid.
 // The child stays a zombie: whoever it belongs to can still collect it. The
 // error is ECHILD when there is no child.
 func WaitAny() (pid int, err error) {
-	var info unix.Siginfo
-	for {
-		err = unix.Waitid(unix.P_ALL, 0, &info, unix.WEXITED|unix.WNOWAIT, nil)
-		if err != unix.EINTR { //nolint:errorlint // x/sys returns bare errnos
-			break
-		}
-	}
+	info, err := peek(unix.P_ALL, 0)
 	if err != nil {
 		return 0, err
 	}
-	return int(*(*int32)(unsafe.Add(unsafe.Pointer(&info), siginfoPid))), nil
+	return int(info.pid), nil
 }
 
-// Reap collects the child pid, which must have ended (see WaitAny), and drops
-// its status.
+// Reap collects the child pid, once it has ended, and drops its status.
 func Reap(pid int) error {
 	for {
 		_, err := unix.Wait4(pid, nil, 0, nil)
-		if err != unix.EINTR { //nolint:errorlint // as above
+		if !errors.Is(err, unix.EINTR) {
 			return err
+		}
+	}
+}
+
+// childInfo is siginfo_t as waitid(2) fills it in: the union behind the first
+// three numbers is aligned as a pointer is.
+type childInfo struct {
+	_, _, code int32 // si_signo, si_errno, si_code
+	_          [0]uintptr
+	pid        int32
+	_          uint32 // si_uid
+	status     int32
+	_          [104]byte // up to SI_MAX_SIZE, 128, or more
+}
+
+// peek waits for the end of a child without collecting it.
+func peek(kind, id int) (*childInfo, error) {
+	info := new(childInfo)
+	for {
+		err := unix.Waitid(kind, id, (*unix.Siginfo)(unsafe.Pointer(info)), unix.WEXITED|unix.WNOWAIT, nil)
+		if !errors.Is(err, unix.EINTR) {
+			return info, err
 		}
 	}
 }

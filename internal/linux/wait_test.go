@@ -43,3 +43,28 @@ func TestReapRemovesTheZombie(t *testing.T) {
 		t.Errorf("WaitAny() after Reap = %v, want ECHILD", err)
 	}
 }
+
+func TestPeekExitTellsHowTheChildEndedAndLeavesItToTheOwner(t *testing.T) {
+	for script, want := range map[string]Exit{
+		"exit 0":        {},
+		"exit 255":      {Code: 255},
+		"kill -KILL $$": {Signal: unix.SIGKILL},
+		"kill -TERM $$": {Signal: unix.SIGTERM},
+	} {
+		t.Run(script, func(t *testing.T) {
+			cmd := exec.Command("/bin/sh", "-c", script)
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				if got, err := PeekExit(cmd.Process.Pid); err != nil || got != want {
+					t.Errorf("PeekExit() = %+v, %v, want %+v", got, err, want)
+				}
+			}
+			_ = cmd.Wait()
+			if _, err := PeekExit(cmd.Process.Pid); !errors.Is(err, unix.ECHILD) {
+				t.Errorf("PeekExit() of a collected child = %v, want ECHILD", err)
+			}
+		})
+	}
+}

@@ -1,11 +1,10 @@
-// Package tty is about terminals: the container's pseudo-terminal on the inside
-// and what a person sits at on the outside.
 package tty
 
 import (
 	"golang.org/x/sys/unix"
 
 	"hull/internal/fault"
+	"hull/internal/linux"
 )
 
 // ptmx is the multiplexer of the devpts instance that the container mounts;
@@ -16,8 +15,7 @@ const ptmx = "/dev/pts/ptmx"
 // its two ends, close-on-exec. Rows and columns of 0 keep the kernel's size.
 //
 // Nothing is looked up by the name of the peer, which an image can bend to
-// another file (CVE-2025-52565): it comes from the master by TIOCGPTPEER
-// (ioctl_tty(2), Linux 4.13), and the master is checked to be one.
+// another file (CVE-2025-52565): it comes from the master, and the master is checked to be one.
 func Open(rows, columns uint16) (master, peer int, err error) {
 	master, err = unix.Open(ptmx, unix.O_RDWR|unix.O_NOCTTY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -43,11 +41,11 @@ func openPeer(master int, rows, columns uint16) (int, error) {
 			return -1, fault.New("set", "process.consoleSize", err)
 		}
 	}
-	peer, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(master), unix.TIOCGPTPEER, unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC)
-	if errno != 0 {
-		return -1, fault.New("open the peer of", ptmx, errno)
+	peer, err := linux.OpenPeer(master, unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC)
+	if err != nil {
+		return -1, fault.New("open the peer of", ptmx, err)
 	}
-	return int(peer), nil
+	return peer, nil
 }
 
 func checkMaster(fd int) error {

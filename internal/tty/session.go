@@ -92,7 +92,7 @@ func (t *Session) Close() error {
 func (t *Session) takeKeys(in *os.File) error {
 	saved, err := getTermios(in)
 	if err != nil {
-		return nil // not a terminal
+		return nil //nolint:nilerr // not a terminal: there is nothing to take
 	}
 	raw := *saved
 	makeRaw(&raw)
@@ -131,7 +131,7 @@ func (t *Session) drain() {
 	_ = conn.Read(func(fd uintptr) bool {
 		for {
 			n, err := unix.Read(int(fd), buf)
-			if err == unix.EINTR { //nolint:errorlint // x/sys returns bare errnos
+			if errors.Is(err, unix.EINTR) {
 				continue
 			}
 			if n <= 0 {

@@ -25,6 +25,7 @@ import (
 	"slices"
 
 	"hull/internal/fault"
+	"hull/internal/record"
 )
 
 // Driver says who owns the cgroup directories.
@@ -81,25 +82,41 @@ type Config struct {
 // Record is what a container's state must keep so that another process can
 // Load the cgroup. It is complete after New; Create adds Hierarchy.Made.
 type Record struct {
-	Driver      Driver      `json:"driver"`
-	Unit        string      `json:"unit,omitempty"`
-	Slice       string      `json:"slice,omitempty"`
-	Bus         string      `json:"bus,omitempty"`
-	Hierarchies []Hierarchy `json:"hierarchies,omitempty"`
+	Driver      Driver
+	Unit        string
+	Slice       string
+	Bus         string
+	Hierarchies []Hierarchy
 }
 
 // Hierarchy is the container's cgroup in one mounted cgroup tree.
 type Hierarchy struct {
 	// Controllers is the list of /proc/PID/cgroup: "cpu,cpuacct",
 	// "name=systemd", or empty for v2.
-	Controllers string `json:"controllers"`
+	Controllers string
 	// Mount is where the tree is mounted.
-	Mount string `json:"mount"`
+	Mount string
 	// Path is the cgroup below Mount; it is absolute, clean and never "/".
-	Path string `json:"path"`
+	Path string
 	// Made is how many of the parents of Path, counted from Path upwards,
 	// Create had to make, or reached up to.
-	Made int `json:"made,omitempty"`
+	Made int
+}
+
+// Walk reads or writes r as a section of the container's record.
+func (r *Record) Walk(w *record.Walker) {
+	driver := int(r.Driver)
+	w.Int("cgroup.driver", &driver)
+	r.Driver = Driver(driver)
+	w.String("cgroup.unit", &r.Unit)
+	w.String("cgroup.slice", &r.Slice)
+	w.String("cgroup.bus", &r.Bus)
+	record.List(w, "cgroup.hierarchies", &r.Hierarchies, func(w *record.Walker, h *Hierarchy) {
+		w.String("- controllers", &h.Controllers)
+		w.String("  mount", &h.Mount)
+		w.String("  path", &h.Path)
+		w.Int("  made", &h.Made)
+	})
 }
 
 // Cgroup is the control group of one container. It holds no descriptors and

@@ -10,7 +10,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hull/internal/fault"
-	"hull/internal/linux"
 )
 
 // access is a set of what may be done with a device node. The bits are those
@@ -243,7 +242,7 @@ func (l *deviceList) write(dir string) error {
 	if err != nil {
 		return fault.New("open", each, err)
 	}
-	defer linux.CloseFD(fd)
+	defer unix.Close(fd)
 	for _, e := range l.exceptions {
 		rule := e.String()
 		err := retry(func() error {

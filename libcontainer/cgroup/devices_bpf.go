@@ -17,7 +17,7 @@ func (l *deviceList) attach(dir string) error {
 	if err != nil {
 		return fault.New("open cgroup", dir, err)
 	}
-	defer linux.CloseFD(fd)
+	defer unix.Close(fd)
 	old, err := linux.DevicePrograms(fd)
 	if err != nil {
 		return fault.New("list the device programs of", dir, err)

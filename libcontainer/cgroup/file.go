@@ -6,8 +6,6 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
-
-	"hull/internal/linux"
 )
 
 // The helpers here return the bare errno: their callers know better names for
@@ -20,7 +18,7 @@ func writeFile(path, value string) error {
 	if err != nil {
 		return err
 	}
-	defer linux.CloseFD(fd)
+	defer unix.Close(fd)
 	return retry(func() error {
 		_, err := unix.Write(fd, []byte(value))
 		return err
@@ -33,7 +31,7 @@ func readFile(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer linux.CloseFD(fd)
+	defer unix.Close(fd)
 	return readAll(fd)
 }
 

@@ -106,7 +106,7 @@ func (h *Hierarchy) await(key string, want uint64, deadline time.Time) error {
 	if err != nil {
 		return err
 	}
-	defer linux.CloseFD(fd)
+	defer unix.Close(fd)
 	for {
 		content, err := readAll(fd)
 		if err != nil {

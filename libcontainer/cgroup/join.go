@@ -9,7 +9,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hull/internal/fault"
-	"hull/internal/linux"
 )
 
 // Join is how a new process gets into the cgroup. Where the kernel allows it,
@@ -147,7 +146,7 @@ func openBeneath(dir, name string, flags int) (fd int, err error) {
 	if err != nil {
 		return -1, err
 	}
-	defer linux.CloseFD(top)
+	defer unix.Close(top)
 	how := unix.OpenHow{
 		Flags:   uint64(flags) | unix.O_CLOEXEC,
 		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS | unix.RESOLVE_NO_XDEV,

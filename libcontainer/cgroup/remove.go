@@ -126,7 +126,7 @@ func awaitExit(pid int, deadline time.Time) error {
 	if err != nil {
 		return err
 	}
-	defer linux.CloseFD(fd)
+	defer unix.Close(fd)
 	return waitPoll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, deadline)
 }
 

@@ -4,8 +4,6 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
-
-	"hull/internal/linux"
 )
 
 // userHZ is the unit of cpuacct.stat; the kernel's ABI fixes it (USER_HZ).
@@ -158,7 +156,7 @@ func pageSizes() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer linux.CloseFD(fd)
+	defer unix.Close(fd)
 	buf := make([]byte, 4096)
 	n, err := unix.ReadDirent(fd, buf)
 	if err != nil {

@@ -23,6 +23,10 @@ const (
 	opWait = "wait for hook"
 )
 
+// ErrEnded is the cause of an error when the hook was killed because the
+// descriptor end said so.
+var ErrEnded = errors.New("killed, since the container's init is gone")
+
 // Failed reports whether err is of a hook, on this side of the process boundary
 // or the other.
 func Failed(err error) bool {
@@ -104,7 +108,7 @@ func wait(h *plan.Hook, pid, pidfd, output, end int) error {
 	case err != nil:
 		return fault.New(opWait, describe(h), err)
 	case how == ended:
-		return withOutput(fault.Newf(opRun, describe(h), "killed, since the container's init is gone"), output)
+		return withOutput(fault.New(opRun, describe(h), ErrEnded), output)
 	case how == expired:
 		return withOutput(fault.Newf(opRun, describe(h), "killed after its timeout of %d s", h.TimeoutSeconds), output)
 	case status.Signaled():

@@ -71,7 +71,7 @@ func TestAHookThatOutlivesItsTimeoutIsKilledWithItsChildren(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// It has its SIGKILL, and may be on its way out.
+	// The kernel has sent the signal; the child takes it when it runs next.
 	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
 		stat, err := os.ReadFile("/proc/" + strings.TrimSpace(string(child)) + "/stat")
 		if err != nil || strings.Contains(string(stat), ") Z ") {

@@ -2,11 +2,11 @@ package initproc
 
 import (
 	"errors"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
 	"hull/internal/fault"
+	"hull/internal/linux"
 	"hull/libcontainer/plan"
 )
 
@@ -67,23 +67,21 @@ func ownStdio(p *plan.Process) {
 	}
 }
 
-// setIDs takes the groups, the group and the user of the program. The system
-// calls are made as such: the C library would change all threads, by signals.
+// setIDs takes the groups, the group and the user of the program.
 func setIDs(p *plan.Process) error {
 	if p.Groups == plan.SetGroups {
-		if err := setGroups(p.AdditionalGIDs); err != nil {
+		if err := linux.SetGroups(p.AdditionalGIDs); err != nil {
 			return fault.New("set", "process.user.additionalGids", err)
 		}
 	}
 	if err := unix.Prctl(unix.PR_SET_KEEPCAPS, 1, 0, 0, 0); err != nil {
 		return fault.New("keep capabilities", "", err)
 	}
-	gid, uid := uintptr(p.GID), uintptr(p.UID)
-	if _, _, errno := unix.RawSyscall(unix.SYS_SETRESGID, gid, gid, gid); errno != 0 {
-		return unmapped("process.user.gid", errno)
+	if err := linux.SetGID(p.GID); err != nil {
+		return unmapped("process.user.gid", err)
 	}
-	if _, _, errno := unix.RawSyscall(unix.SYS_SETRESUID, uid, uid, uid); errno != 0 {
-		return unmapped("process.user.uid", errno)
+	if err := linux.SetUID(p.UID); err != nil {
+		return unmapped("process.user.uid", err)
 	}
 	if err := unix.Prctl(unix.PR_SET_KEEPCAPS, 0, 0, 0, 0); err != nil {
 		return fault.New("keep capabilities", "", err)
@@ -91,23 +89,12 @@ func setIDs(p *plan.Process) error {
 	return nil
 }
 
-func unmapped(object string, errno unix.Errno) error {
-	err := fault.New("set", object, errno)
-	if errno == unix.EINVAL {
+func unmapped(object string, cause error) error {
+	err := fault.New("set", object, cause)
+	if errors.Is(cause, unix.EINVAL) {
 		err.Hint = "the id is not mapped in the container's user namespace"
 	}
 	return err
-}
-
-func setGroups(gids []uint32) error {
-	var first unsafe.Pointer
-	if len(gids) > 0 {
-		first = unsafe.Pointer(&gids[0])
-	}
-	if _, _, errno := unix.RawSyscall(unix.SYS_SETGROUPS, uintptr(len(gids)), uintptr(first), 0); errno != 0 {
-		return errno
-	}
-	return nil
 }
 
 // ownCapabilities returns what this process is permitted, and what it can

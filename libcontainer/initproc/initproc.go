@@ -46,7 +46,7 @@ func init() {
 	if err := s.run(); err != nil {
 		s.report(err)
 	}
-	os.Exit(initFailed)
+	os.Exit(initFailed) //nolint:forbidigo // this process is init and nothing else
 }
 
 // initFailed is the exit status of an init stage that could not execute its

@@ -23,8 +23,8 @@ func (s *stage) changeDirectory() error {
 	if cwd == "" { // there is no process
 		return nil
 	}
-	if err := unix.Chdir(cwd); err != nil {
-		return fault.New("enter process.cwd", cwd, err)
+	if err := enter(cwd); err != nil {
+		return err
 	}
 	// A directory outside the root, reached through a descriptor that
 	// leaked, has no path there (CVE-2024-21626; getcwd(2)).
@@ -35,6 +35,27 @@ func (s *stage) changeDirectory() error {
 	}
 	if n < 1 || buf[0] != '/' {
 		return fault.Newf("enter process.cwd", cwd, "the directory is outside the container's root")
+	}
+	return nil
+}
+
+// enter is chdir(2), but for the links that lead not to a path but to what a
+// process has open: those of init itself are none of the container's business.
+func enter(cwd string) error {
+	fd, err := unix.Openat2(unix.AT_FDCWD, cwd, &unix.OpenHow{ //nolint:forbidigo // the root is the container's own by now
+		Flags:   unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_NO_MAGICLINKS,
+	})
+	if err != nil {
+		failed := fault.New("enter process.cwd", cwd, err)
+		if errors.Is(err, unix.ELOOP) {
+			failed.Hint = "it has a link of procfs to something that is open, or too many links"
+		}
+		return failed
+	}
+	defer unix.Close(fd)
+	if err := unix.Fchdir(fd); err != nil {
+		return fault.New("enter process.cwd", cwd, err)
 	}
 	return nil
 }
@@ -104,7 +125,7 @@ func lookPath(name, path string) (string, error) {
 
 func executable(path string) error {
 	var st unix.Stat_t
-	if err := unix.Stat(path, &st); err != nil {
+	if err := unix.Stat(path, &st); err != nil { //nolint:forbidigo // the root is the container's by now: no path leads out
 		return err
 	}
 	if st.Mode&unix.S_IFMT == unix.S_IFDIR {

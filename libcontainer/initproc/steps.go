@@ -63,7 +63,13 @@ func (s *stage) prepareRoot() (err error) {
 func (s *stage) mountAll() error    { return s.root.MountAll() }
 func (s *stage) makeDevices() error { return s.root.MakeDevices() }
 func (s *stage) enterRoot() error   { return s.root.Enter() }
-func (s *stage) sealRoot() error    { return s.root.Seal() }
+
+// sealRoot ends the work on the root filesystem: nothing of it stays open while
+// init waits for start.
+func (s *stage) sealRoot() error {
+	defer s.root.Close()
+	return s.root.Seal()
+}
 
 // enterChroot takes the root directory of the container's init, which setns(2)
 // gives only with a mount namespace.
@@ -168,11 +174,14 @@ func (s *stage) awaitFinish() error {
 }
 
 func (s *stage) loadFilterEarly() error {
-	if s.plan.Process.Seccomp != plan.SeccompEarly || s.plan.Process.Notifies {
+	if s.plan.Process.Seccomp != plan.SeccompEarly {
 		return nil
 	}
 	if err := s.raiseAdmin(); err != nil {
 		return err
+	}
+	if s.plan.Process.Notifies {
+		return s.handListener()
 	}
 	_, err := s.loadFilter()
 	return err
@@ -184,12 +193,19 @@ func (s *stage) raiseAdmin() error {
 	return setCapabilities(s.own, s.caps.Effective|s.own&(1<<unix.CAP_SYS_ADMIN), 0)
 }
 
-// sendListener loads a filter that notifies while there still is a parent to
-// take the listener.
+// sendListener loads a filter that notifies, unless it was loaded early, while
+// there still is a parent to take the listener.
 func (s *stage) sendListener() error {
-	if !s.plan.Process.Notifies {
+	if !s.plan.Process.Notifies || s.plan.Process.Seccomp == plan.SeccompEarly {
 		return nil
 	}
+	return s.handListener()
+}
+
+// handListener loads a filter that notifies and waits until the parent has
+// passed on its listener: from then on somebody answers the system calls that
+// the filter holds up.
+func (s *stage) handListener() error {
 	fd, err := s.loadFilter()
 	if err != nil {
 		return err

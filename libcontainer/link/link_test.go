@@ -22,7 +22,10 @@ func pair(t *testing.T, script []link.Kind) (parent, init *link.Conn) {
 	parent, init = link.NewConn(fds[0]), link.NewConn(fds[1])
 	parent.Follow(script)
 	init.Follow(script)
-	t.Cleanup(func() { parent.Close(); init.Close() })
+	t.Cleanup(func() {
+		parent.Close()
+		init.Close()
+	})
 	return parent, init
 }
 
@@ -39,15 +42,18 @@ func TestTheScriptFollowsFromThePlan(t *testing.T) {
 		{"create", plan.Plan{Kind: plan.Create}, []link.Kind{link.Plan, link.RootReady, link.Proceed, link.Ready, link.Finish}},
 		{"exec", plan.Plan{Kind: plan.Exec}, []link.Kind{link.Plan, link.Ready, link.Finish}},
 		{
-			"exec with a terminal", plan.Plan{Kind: plan.Exec, Process: plan.Process{Terminal: plan.Terminal{Wanted: true}}},
+			"exec with a terminal",
+			plan.Plan{Kind: plan.Exec, Process: plan.Process{Terminal: plan.Terminal{Wanted: true}}},
 			[]link.Kind{link.Plan, link.Console, link.Ready, link.Finish},
 		},
 		{
-			"exec with a listener", plan.Plan{Kind: plan.Exec, Process: plan.Process{Notifies: true}},
+			"exec with a listener",
+			plan.Plan{Kind: plan.Exec, Process: plan.Process{Notifies: true}},
 			[]link.Kind{link.Plan, link.Ready, link.Finish, link.Listener, link.Taken},
 		},
 		{
-			"more sources than one message holds", plan.Plan{Kind: plan.Create, Mounts: supplied},
+			"more sources than one message holds",
+			plan.Plan{Kind: plan.Create, Mounts: supplied},
 			[]link.Kind{link.Plan, link.Sources, link.Sources, link.RootReady, link.Proceed, link.Ready, link.Finish},
 		},
 	}

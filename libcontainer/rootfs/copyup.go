@@ -139,11 +139,10 @@ func (c *copier) file(src, dst inroot.Handle, name string) error {
 		return err
 	}
 	defer from.Close()
-	fd, err := unix.Openat(dst.FD(), name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC, 0o600)
+	to, err := dst.Create(name, 0o600)
 	if err != nil {
 		return err
 	}
-	to := inroot.Own(fd)
 	defer to.Close()
 	copyAttributes(from, to)
 	for {

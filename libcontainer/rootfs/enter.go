@@ -50,7 +50,7 @@ func (r *Rootfs) pivotRoot() error {
 	old := inroot.Handle{}
 	shared := !isolates(r.plan.Rootfs.HostPropagation)
 	if shared {
-		fd, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		fd, err := unix.Open("/", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0) //nolint:forbidigo // the host's root
 		if err != nil {
 			return err
 		}

@@ -28,7 +28,7 @@ func exceedsFsconfig(m *plan.Mount) bool {
 // directory to mount on is the current one, so that it is still a handle and
 // not a path that is mounted on; the attributes are part of the same call.
 func (r *Rootfs) mountLegacy(m *plan.Mount, to *place) error {
-	back, err := unix.Open(".", unix.O_PATH|unix.O_CLOEXEC, 0)
+	back, err := unix.Open(".", unix.O_PATH|unix.O_CLOEXEC, 0) //nolint:forbidigo // where this process is
 	if err != nil {
 		return fault.New("open the working directory", "", err)
 	}

@@ -111,7 +111,7 @@ func isolates(p uint64) bool {
 // works is cheaper than reading a mount table of unknown length.
 func makeParentPrivate(path string) error {
 	const op = "make private the mount of"
-	fd, err := unix.Open(path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	fd, err := unix.Open(path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0) //nolint:forbidigo // a path of the host
 	for err == nil {
 		dir := inroot.Own(fd)
 		err = setPropagation(dir.FD(), "", unix.AT_EMPTY_PATH, unix.MS_PRIVATE)
@@ -135,7 +135,7 @@ func climb(dir inroot.Handle) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	fd, err := unix.Openat(dir.FD(), "..", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	fd, err := unix.Openat(dir.FD(), "..", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0) //nolint:forbidigo // above the container
 	if err != nil {
 		return -1, err
 	}

@@ -153,7 +153,7 @@ func release(name string) (err error) {
 		if err := unix.Unmount(path, 0); err != nil {
 			return fmt.Errorf("unmount %s: %w", path, err)
 		}
-		time.Sleep(50 * time.Millisecond) //nolint:forbidigo // nothing tells when a hierarchy has ended
+		time.Sleep(50 * time.Millisecond) // nothing tells when a hierarchy has ended
 	}
 	return fmt.Errorf("v1 controller %s is still in use", name)
 }

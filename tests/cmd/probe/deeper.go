@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lookDeeper is about the process and the kernel, where look is about files.
+// lookDeeper is about the kernel's side of the process.
 func lookDeeper(verb, argument string) (any, error) {
 	switch verb {
 	case "status": // a field of /proc/self/status
@@ -61,20 +61,6 @@ func namespaces() (map[string]string, error) {
 	for _, n := range names {
 		if target, err := os.Readlink("/proc/self/ns/" + n); err == nil {
 			out[n] = target
-		}
-	}
-	return out, err
-}
-
-func rlimits() (map[string]string, error) {
-	b, err := os.ReadFile("/proc/self/limits")
-	out := make(map[string]string)
-	const nameWidth = 26
-	for line := range strings.Lines(string(b)) {
-		if len(line) > nameWidth {
-			if f := strings.Fields(line[nameWidth:]); len(f) >= 2 {
-				out[strings.TrimSpace(line[:nameWidth])] = f[0] + " " + f[1]
-			}
 		}
 	}
 	return out, err

@@ -6,9 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
-	"strings"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -44,12 +42,8 @@ func exert(verb, argument string) (any, error) {
 		bad := ^uintptr(0)
 		_, _, errno := syscall.RawSyscall6(uintptr(number), bad, bad, bad, bad, bad, bad)
 		return fmt.Sprintf("errno %d", int(errno)), nil
-	case "mountflags": // type:target:flags for mount(2), as a number
-		return remount(argument)
-	case "chdir":
-		return "entered", unix.Chdir(argument)
-	case "threads": // the field of status of every thread but the first
-		return otherThreads(argument)
+	case "overwrite": // for so many seconds
+		return overwrite(argument)
 	case "run": // a program, and what it prints
 		out, err := exec.Command(argument).CombinedOutput()
 		return string(out), err
@@ -136,39 +130,4 @@ func scheduling() (any, error) {
 	}
 	// The raw system call returns 20 - nice.
 	return map[string]int{"policy": int(policy), "nice": 20 - nice, "ioprio": int(ioprio), "cpus": set.Count()}, nil
-}
-
-func remount(argument string) (any, error) {
-	parts := strings.Split(argument, ":")
-	if len(parts) != 3 {
-		return nil, errors.New("mountflags takes type:target:flags")
-	}
-	flags, err := strconv.ParseUint(parts[2], 0, 64)
-	if err != nil {
-		return nil, err
-	}
-	return "mounted", unix.Mount("none", parts[1], parts[0], uintptr(flags), "")
-}
-
-// otherThreads looks at the threads that the Go runtime made: what holds for
-// one holds for all.
-func otherThreads(field string) ([]string, error) {
-	time.Sleep(time.Millisecond)
-	entries, err := list("/proc/self/task")
-	if err != nil {
-		return nil, err
-	}
-	var out []string
-	for _, tid := range entries {
-		b, err := os.ReadFile("/proc/self/task/" + tid + "/status")
-		if err != nil {
-			continue
-		}
-		for line := range strings.Lines(string(b)) {
-			if k, v, ok := strings.Cut(line, ":"); ok && k == field {
-				out = append(out, strings.TrimSpace(v))
-			}
-		}
-	}
-	return out, nil
 }

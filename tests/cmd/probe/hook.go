@@ -79,8 +79,8 @@ func await(last string) error {
 	signal.Notify(signals)
 	fmt.Println("ready")
 	for s := range signals {
-		number := s.(unix.Signal)
-		if number == unix.SIGURG { // how the Go scheduler preempts
+		number, ok := s.(unix.Signal)
+		if !ok || number == unix.SIGURG { // how the Go scheduler preempts
 			continue
 		}
 		fmt.Println(int(number))

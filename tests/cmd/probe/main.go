@@ -31,21 +31,21 @@ func run(commands []string) error {
 		verb, argument, _ := strings.Cut(c, "=")
 		switch verb {
 		case "exit":
-			print(seen)
+			tell(seen)
 			status, err := strconv.Atoi(argument)
 			if err != nil {
 				return err
 			}
 			os.Exit(status)
 		case "kill": // itself
-			print(seen)
+			tell(seen)
 			signal, err := strconv.Atoi(argument)
 			if err != nil {
 				return err
 			}
 			return unix.Kill(os.Getpid(), unix.Signal(signal))
 		case "sleep":
-			print(seen)
+			tell(seen)
 			seen = make(map[string]any)
 			forever(argument)
 		case "record": // file to append what was seen to; for hooks
@@ -58,7 +58,7 @@ func run(commands []string) error {
 				return err
 			}
 		case "await": // signals, until the first that ends this program
-			print(seen)
+			tell(seen)
 			return await(argument)
 		default:
 			value, err := look(verb, argument)
@@ -68,11 +68,11 @@ func run(commands []string) error {
 			seen[c] = value
 		}
 	}
-	print(seen)
+	tell(seen)
 	return nil
 }
 
-func print(seen map[string]any) {
+func tell(seen map[string]any) {
 	if len(seen) > 0 {
 		_ = json.NewEncoder(os.Stdout).Encode(seen)
 	}
@@ -95,7 +95,7 @@ func look(verb, argument string) (any, error) {
 		uid, euid, suid := unix.Getresuid()
 		gid, egid, sgid := unix.Getresgid()
 		groups, err := unix.Getgroups()
-		return map[string]any{"uid": []int{uid, euid, suid}, "gid": []int{gid, egid, sgid}, "groups": groups}, err
+		return map[string]any{"uid": unsigned(uid, euid, suid), "gid": unsigned(gid, egid, sgid), "groups": groups}, err
 	case "pid":
 		return map[string]int{"pid": os.Getpid(), "ppid": os.Getppid(), "sid": sid()}, nil
 	case "args":
@@ -110,6 +110,12 @@ func look(verb, argument string) (any, error) {
 		old := unix.Umask(0)
 		unix.Umask(old)
 		return fmt.Sprintf("%04o", old), nil
+	}
+	return lookAtFiles(verb, argument)
+}
+
+func lookAtFiles(verb, argument string) (any, error) {
+	switch verb {
 	case "read":
 		b, err := os.ReadFile(argument)
 		return string(b), err
@@ -124,8 +130,6 @@ func look(verb, argument string) (any, error) {
 		return os.Readlink(argument)
 	case "fds":
 		return fds()
-	case "rlimits":
-		return rlimits()
 	case "open": // path, for reading and writing: are device rules in force?
 		fd, err := unix.Open(argument, unix.O_RDWR|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
 		if err == nil {
@@ -136,6 +140,15 @@ func look(verb, argument string) (any, error) {
 		return xattr(argument)
 	}
 	return lookDeeper(verb, argument)
+}
+
+// unsigned are ids as the kernel has them.
+func unsigned(ids ...int) []uint32 {
+	out := make([]uint32, len(ids))
+	for i, id := range ids {
+		out[i] = uint32(id)
+	}
+	return out
 }
 
 func sid() int {

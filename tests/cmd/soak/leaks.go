@@ -38,8 +38,18 @@ func (h house) leaks() ([]string, error) {
 		return nil, err
 	}
 	for _, entry := range entries {
-		if strings.HasPrefix(entry.Name(), h.prefix) {
-			found = append(found, "state directory "+entry.Name())
+		// The cache of filters stays, and nothing else.
+		if entry.Name() != ".cache" {
+			found = append(found, "state "+entry.Name())
+		}
+	}
+	inBundle, err := os.ReadDir(h.bundle)
+	if err != nil {
+		return nil, err
+	}
+	for _, entry := range inBundle {
+		if entry.Name() != "config.json" && entry.Name() != "rootfs" {
+			found = append(found, "file of the bundle "+entry.Name())
 		}
 	}
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
@@ -49,6 +59,17 @@ func (h house) leaks() ([]string, error) {
 	for line := range strings.Lines(string(mounts)) {
 		if strings.Contains(line, h.prefix) {
 			found = append(found, "mount "+line)
+		}
+	}
+	descriptors, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return nil, err
+	}
+	for _, fd := range descriptors {
+		// Containers were our children: nothing of theirs may be open here.
+		target, err := os.Readlink("/proc/self/fd/" + fd.Name())
+		if err == nil && strings.HasPrefix(target, h.dir) {
+			found = append(found, "descriptor of "+target)
 		}
 	}
 	found = append(found, h.leakedCgroups()...)

@@ -1,0 +1,143 @@
+package libcontainer
+
+import (
+	"path/filepath"
+	"strconv"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"hull/internal/fault"
+	"hull/libcontainer/cgroup"
+	"hull/libcontainer/plan"
+	"hull/libcontainer/seccomp/profile"
+	"hull/spec"
+)
+
+// configure does all that can fail because the configuration is wrong. It has
+// no side effect.
+func (n *creation) configure() error {
+	if err := n.load(); err != nil {
+		return err
+	}
+	n.dropMountLabel()
+	var path string
+	if n.spec.Linux != nil {
+		path = n.spec.Linux.CgroupsPath
+	}
+	var err error
+	if n.cgroup, err = n.runtime.newCgroup(n.id, path); err != nil {
+		return err
+	}
+	cgroupMounts, err := n.cgroupMounts()
+	if err != nil {
+		return err
+	}
+	if n.spec.Process != nil {
+		if n.rlimits, err = spec.Rlimits(n.spec.Process); err != nil {
+			return err
+		}
+	}
+	process, err := n.processInputs()
+	if err != nil {
+		return err
+	}
+	inputs := spec.Inputs{ID: n.id, Bundle: n.bundle, CgroupMounts: cgroupMounts, Process: process, Warn: n.runtime.warn}
+	if n.options.Pivot == NoPivot {
+		inputs.Pivot = plan.MoveRoot
+	}
+	if n.plan, n.sources, err = spec.Compile(n.spec, inputs); err != nil {
+		return err
+	}
+	if count := n.options.ListenFDs; count > 0 {
+		n.plan.Process.Env = append(n.plan.Process.Env, "LISTEN_FDS="+strconv.Itoa(count), "LISTEN_PID=1")
+	}
+	return checkConsole(n.plan.Process.Terminal, n.options.ConsoleSocket, n.options.Lifetime)
+}
+
+// load reads and checks the configuration.
+func (n *creation) load() error {
+	path := n.options.ConfigFile
+	if path == "" {
+		path = "config.json"
+	}
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(n.bundle, path)
+	}
+	var err error
+	if n.config, err = spec.Read(path); err != nil {
+		return err
+	}
+	if n.spec, err = spec.Decode(n.config); err != nil {
+		return fault.New("load", path, err)
+	}
+	if err := spec.Validate(n.spec); err != nil {
+		return fault.New("check", path, err)
+	}
+	if p := seccompOf(n.spec); p != nil {
+		if err := profile.Validate(p); err != nil {
+			return fault.New("check", path, err)
+		}
+	}
+	return nil
+}
+
+// dropMountLabel leaves linux.mountLabel out where there is no SELinux: no
+// filesystem would know the option.
+func (n *creation) dropMountLabel() {
+	if n.spec.Linux == nil || n.spec.Linux.MountLabel == "" || selinuxEnabled() {
+		return
+	}
+	n.runtime.warn(fault.Newf("use", "linux.mountLabel", "ignored: SELinux is not enabled on this host"))
+	n.spec.Linux.MountLabel = ""
+}
+
+func (n *creation) processInputs() (spec.ProcessInputs, error) {
+	in := spec.ProcessInputs{Kind: plan.Create, Warn: n.runtime.warn}
+	held, err := heldCapabilities(n.spec)
+	if err != nil {
+		return in, err
+	}
+	in.Held = held
+	if n.options.Keyring == CallersKeyring {
+		in.Keyring = plan.KeepKeyring
+	}
+	in.PreserveFDs = uint32(n.preserve)
+	return in, nil
+}
+
+// checkPreserved checks that the descriptors to preserve are there.
+func checkPreserved(count int) error {
+	if count < 0 {
+		return fault.Newf("preserve", "descriptors", "a negative number of them: %d", count)
+	}
+	for fd := 3; fd < 3+count; fd++ {
+		if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil {
+			return fault.Newf("preserve", "descriptors", "descriptor %d: %w", fd, err)
+		}
+	}
+	return nil
+}
+
+// cgroupMounts asks what a mount of type cgroup stands for on this host.
+func (n *creation) cgroupMounts() ([]plan.Mount, error) {
+	if !mountsCgroup(n.spec) {
+		return nil, nil
+	}
+	own := cgroup.SharedNamespace
+	if spec.Namespace(n.spec, specs.CgroupNamespace) != nil {
+		own = cgroup.OwnNamespace
+	}
+	sources, err := n.cgroup.Mounts(own)
+	if err != nil {
+		return nil, err
+	}
+	return planCgroupMounts(sources), nil
+}
+
+func seccompOf(s *specs.Spec) *specs.LinuxSeccomp {
+	if s.Linux == nil {
+		return nil
+	}
+	return s.Linux.Seccomp
+}

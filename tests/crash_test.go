@@ -1,0 +1,163 @@
+package tests
+
+import (
+	"testing"
+	"time"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// crashes is how many moments of a command are tried: they go from its start to
+// well after its end, in equal steps.
+const (
+	crashes   = 60
+	crashSpan = 20 * time.Millisecond
+)
+
+// atEachMoment calls crash with every delay after which a command is killed.
+func atEachMoment(crash func(delay time.Duration)) {
+	for i := range crashes {
+		crash(crashSpan * time.Duration(i) / crashes)
+	}
+}
+
+// crash starts a command and kills what victim chooses of it after the delay.
+func (h *host) crash(delay time.Duration, victim func(runtime int) int, args ...string) {
+	h.t.Helper()
+	cmd := h.command(args...)
+	// Not the pipes of a buffer: a container that survives holds them open.
+	if err := cmd.Start(); err != nil {
+		h.t.Fatal(err)
+	}
+	time.Sleep(delay)
+	if pid := victim(cmd.Process.Pid); pid > 0 {
+		_ = unix.Kill(pid, unix.SIGKILL)
+	}
+	_ = cmd.Wait()
+}
+
+func itself(runtime int) int { return runtime }
+
+// sweepAndCheck is what a user does after a crash.
+func (h *host) sweepAndCheck(delay time.Duration, id string, b *bundle) {
+	h.t.Helper()
+	if r := h.try("delete", "--force", id); r.status != 0 || r.stderr != "" {
+		h.t.Errorf("delete --force after %v: status %d: %s", delay, r.status, r.stderr)
+	}
+	h.nothingRemains(id, b)
+}
+
+func TestNothingRemainsOfACreateThatIsKilled(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	// A profile takes time to compile.
+	b := h.newBundle([]string{"sleep"}, withFilter(&specs.LinuxSeccomp{
+		DefaultAction: specs.ActAllow,
+		Syscalls:      []specs.LinuxSyscall{{Names: []string{"reboot"}, Action: specs.ActErrno}},
+	}))
+	atEachMoment(func(delay time.Duration) {
+		id := newID()
+		h.crash(delay, itself, "create", "--bundle", b.dir, id)
+		h.sweepAndCheck(delay, id, b)
+	})
+}
+
+func TestNothingRemainsOfACreateWithoutACgroupThatIsKilled(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	b := h.newBundle([]string{"sleep"}, func(s *specs.Spec) { s.Linux.Resources = nil })
+	atEachMoment(func(delay time.Duration) {
+		id := newID()
+		h.crash(delay, itself, "--cgroup-manager", "disabled", "create", "--bundle", b.dir, id)
+		h.sweepAndCheck(delay, id, b)
+	})
+}
+
+func TestNothingRemainsOfACreateWhoseInitIsKilled(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	b := h.newBundle([]string{"sleep"})
+	init := func(runtime int) int {
+		if children := childrenOf(t, runtime); len(children) > 0 {
+			return children[len(children)-1]
+		}
+		return 0
+	}
+	atEachMoment(func(delay time.Duration) {
+		id := newID()
+		h.crash(delay, init, "create", "--bundle", b.dir, id)
+		h.sweepAndCheck(delay, id, b)
+	})
+}
+
+func TestACreateWhoseInitIsKilledFailsAndCleansUpItself(t *testing.T) {
+	t.Parallel()
+	h, d := newHost(t), newDiary(t)
+	b := h.newBundle([]string{"sleep"}, func(s *specs.Spec) {
+		s.Hooks = &specs.Hooks{CreateRuntime: []specs.Hook{d.hook("createRuntime", "sleep=1")}}
+	})
+	id := newID()
+	cmd := h.command("create", "--bundle", b.dir, id)
+	out := h.startCommand(cmd)
+	eventually(t, "the hook runs", func() bool { return len(d.names()) == 1 })
+	_ = unix.Kill(d.read()[0].state(t).Pid, unix.SIGKILL)
+	_ = cmd.Wait()
+	equal(t, "exit status", cmd.ProcessState.ExitCode(), 1)
+	awaitText(t, out, "SIGKILL")
+	h.nothingRemains(id, b)
+}
+
+func TestNothingRemainsOfAStartThatIsKilled(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	b := h.newBundle([]string{"sleep"})
+	atEachMoment(func(delay time.Duration) {
+		id := newID()
+		h.quietly("create", "--bundle", b.dir, id)
+		h.crash(delay/2, itself, "start", id)
+		if s := h.state(id).Status; s != specs.StateCreated && s != specs.StateRunning {
+			t.Errorf("after %v: status %s", delay/2, s)
+		}
+		h.sweepAndCheck(delay, id, b)
+	})
+}
+
+func TestNothingRemainsOfADeleteThatIsKilled(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	b := h.newBundle([]string{"sleep"})
+	atEachMoment(func(delay time.Duration) {
+		id := newID()
+		h.quietly("run", "--detach", "--bundle", b.dir, id)
+		h.crash(delay, itself, "delete", "--force", id)
+		h.sweepAndCheck(delay, id, b)
+	})
+}
+
+func TestAnExecThatIsKilledHarmsNothing(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	b := h.newBundle([]string{"sleep"})
+	id := newID()
+	h.quietly("run", "--detach", "--bundle", b.dir, id)
+	pid := h.state(id).Pid
+	atEachMoment(func(delay time.Duration) {
+		h.crash(delay, itself, "exec", id, "/bin/true")
+	})
+	eventually(t, "only init is left", func() bool {
+		var pids []int
+		decodeStrictly(t, h.must("ps", "--format", "json", id), &pids)
+		return len(pids) == 1 && pids[0] == pid
+	})
+	h.sweepAndCheck(0, id, b)
+}
+
+// quietly runs the runtime, which has to succeed, without pipes that a
+// container would hold open.
+func (h *host) quietly(args ...string) {
+	h.t.Helper()
+	if err := h.command(args...).Run(); err != nil {
+		h.t.Fatalf("%v: %v", args, err)
+	}
+}

@@ -1,0 +1,142 @@
+package tests
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// listed is an entry of list, and what state prints.
+type listed struct {
+	OCIVersion  string            `json:"ociVersion"`
+	ID          string            `json:"id"`
+	Pid         int               `json:"pid"`
+	Status      string            `json:"status"`
+	Bundle      string            `json:"bundle"`
+	Rootfs      string            `json:"rootfs"`
+	Created     time.Time         `json:"created"`
+	Annotations map[string]string `json:"annotations"`
+	Owner       string            `json:"owner"`
+}
+
+func TestListShowsEveryContainerInEveryFormat(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	want := map[string]*container{}
+	for status, bring := range statuses() {
+		want[status] = bring(h)
+	}
+	var all []listed
+	decodeStrictly(t, h.must("list", "--format", "json"), &all)
+	equal(t, "number in JSON", len(all), len(want))
+	table := strings.Split(strings.TrimSuffix(h.must("list"), "\n"), "\n")
+	equal(t, "title", strings.Fields(table[0]), []string{"ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"})
+	equal(t, "number in the table", len(table)-1, len(want))
+	for status, c := range want {
+		s := h.state(c.id)
+		i := slices.IndexFunc(all, func(l listed) bool { return l.ID == c.id })
+		if i < 0 {
+			t.Errorf("%s is not in the JSON", c.id)
+			continue
+		}
+		equal(t, "JSON of "+status, []any{all[i].Status, all[i].Pid, all[i].Bundle, all[i].Rootfs, all[i].Owner, all[i].OCIVersion},
+			[]any{status, s.Pid, s.Bundle, s.Bundle + "/rootfs", "root", s.Version})
+		row := slices.IndexFunc(table, func(line string) bool { return strings.Fields(line)[0] == c.id })
+		if row < 0 {
+			t.Errorf("%s is not in the table", c.id)
+			continue
+		}
+		equal(t, "row of "+status, strings.Fields(table[row]),
+			[]string{c.id, strconv.Itoa(s.Pid), status, s.Bundle, all[i].Created.Format(time.RFC3339Nano), "root"})
+		// Columns line up.
+		equal(t, "column", strings.Index(table[0], "BUNDLE"), strings.Index(table[row], s.Bundle))
+	}
+	ids := strings.Fields(h.must("list", "-q"))
+	equal(t, "IDs are sorted", slices.IsSorted(ids), true)
+	equal(t, "number of IDs", len(ids), len(want))
+	equal(t, "--quiet", h.must("list", "--quiet"), h.must("list", "-q"))
+}
+
+func TestAnEmptyListHasItsTitleOnly(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	equal(t, "table", strings.Fields(h.must("list")), []string{"ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"})
+	equal(t, "JSON", h.must("list", "--format", "json"), "null\n")
+	equal(t, "IDs", h.must("list", "-q"), "")
+}
+
+func TestListRefusesAnUnknownFormatAndArguments(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.refuses([]string{"invalid format option"}, "list", "--format", "yaml")
+	h.refuses([]string{`"list" requires exactly 0 argument`}, "list", "x")
+	missing := filepath.Join(t.TempDir(), "missing")
+	gone := &host{t: t, root: missing}
+	gone.refuses([]string{missing, "no such file or directory"}, "list")
+}
+
+func TestABrokenContainerDoesNotHideTheOthers(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	c := h.start(nil)
+	broken := h.create(h.newBundle([]string{"sleep"}))
+	restore := garble(t, filepath.Join(h.root, broken.id))
+	defer restore()
+	r := h.try("list", "-q")
+	if r.status != 0 || !slices.Contains(strings.Fields(r.stdout), c.id) {
+		t.Errorf("status %d: %q", r.status, r.stdout)
+	}
+	if !strings.Contains(r.stderr, "level=warning") || !strings.Contains(r.stderr, broken.id) {
+		t.Errorf("no warning: %q", r.stderr)
+	}
+}
+
+// garble overwrites the files of a directory and returns how to undo that.
+func garble(t *testing.T, dir string) (restore func()) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := map[string][]byte{}
+	for _, e := range entries {
+		if !e.Type().IsRegular() {
+			continue
+		}
+		path := filepath.Join(dir, e.Name())
+		if before[path], err = os.ReadFile(path); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte("{"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(before) == 0 {
+		t.Fatalf("no file in %s", dir)
+	}
+	return func() {
+		for path, text := range before {
+			if err := os.WriteFile(path, text, 0o600); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+// decodeStrictly decodes JSON, all of it, into what has a place for everything.
+func decodeStrictly(t *testing.T, text string, v any) {
+	t.Helper()
+	d := json.NewDecoder(strings.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	if d.More() {
+		t.Errorf("something follows the JSON: %s", text)
+	}
+}

@@ -1,0 +1,74 @@
+package tests
+
+import (
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+func TestPsListsAllProcessesOfTheContainer(t *testing.T) {
+	t.Parallel()
+	needTool(t, "ps")
+	h := newHost(t)
+	c := h.start([]string{"spawn=forever", "spawn=forever", "pid"})
+	c.see()
+	want := append(childrenOf(t, c.pid), c.pid)
+	slices.Sort(want)
+	equal(t, "number of processes", len(want), 3)
+
+	var pids []int
+	decodeStrictly(t, h.must("ps", "--format", "json", c.id), &pids)
+	slices.Sort(pids)
+	equal(t, "JSON", pids, want)
+
+	for _, args := range [][]string{{"ps", c.id}, {"ps", c.id, "-ef"}, {"ps", "--format=table", c.id, "aux"}, {"ps", c.id, "-o", "pid,args"}} {
+		lines := strings.Split(strings.TrimSpace(h.must(args...)), "\n")
+		column := slices.Index(strings.Fields(lines[0]), "PID")
+		if column < 0 {
+			t.Fatalf("%v: no title: %q", args, lines)
+		}
+		var shown []int
+		for _, line := range lines[1:] {
+			pid, err := strconv.Atoi(strings.Fields(line)[column])
+			if err != nil {
+				t.Fatal(err)
+			}
+			shown = append(shown, pid)
+		}
+		slices.Sort(shown)
+		equal(t, strings.Join(args, " "), shown, want)
+	}
+}
+
+func TestPsRefusesWhatItCannotShow(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	c := h.start(nil)
+	h.refuses([]string{"couldn't find PID field"}, "ps", c.id, "-o", "args")
+	h.refuses([]string{"invalid format option"}, "ps", "--format", "yaml", c.id)
+	h.refuses([]string{`"ps" requires a minimum of 1 argument`}, "ps")
+}
+
+func TestPsOfAStoppedContainerIsEmpty(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	c := statuses()["stopped"](h)
+	var pids []int
+	if err := json.Unmarshal([]byte(h.must("ps", "--format", "json", c.id)), &pids); err != nil || len(pids) != 0 {
+		t.Errorf("pids %v, %v", pids, err)
+	}
+}
+
+func TestPsSeesWhatExecStarted(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	c := h.start(nil, func(*specs.Spec) {})
+	h.must("exec", "--detach", c.id, "/probe", "sleep")
+	var pids []int
+	decodeStrictly(t, h.must("ps", "--format", "json", c.id), &pids)
+	equal(t, "processes", len(pids), 2)
+}

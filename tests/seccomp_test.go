@@ -1,0 +1,238 @@
+package tests
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	docker "github.com/moby/profiles/seccomp"
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// Nothing that the probe or its Go runtime needs.
+const getpgid, callGetpgid = "getpgid", "syscall=121"
+
+// filter is a profile that allows everything but getpgid(2).
+func filter(action specs.LinuxSeccompAction, errno *uint) *specs.LinuxSeccomp {
+	return &specs.LinuxSeccomp{
+		DefaultAction: specs.ActAllow,
+		Syscalls:      []specs.LinuxSyscall{{Names: []string{getpgid}, Action: action, ErrnoRet: errno}},
+	}
+}
+
+func withFilter(f *specs.LinuxSeccomp) edit {
+	return func(s *specs.Spec) { s.Linux.Seccomp = f }
+}
+
+func TestAFilterActsOnTheSystemCall(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	for _, nnp := range []bool{true, false} {
+		for name, tt := range map[string]struct {
+			filter *specs.LinuxSeccomp
+			want   string
+		}{
+			"errno of the profile": {filter(specs.ActErrno, pointer(uint(unix.EOPNOTSUPP))), "operation not supported"},
+			"errno by default":     {filter(specs.ActErrno, nil), "operation not permitted"},
+			"log and go on":        {filter(specs.ActLog, nil), ""},
+			"allow":                {filter(specs.ActAllow, nil), ""},
+		} {
+			t.Run(name+map[bool]string{true: ", with no_new_privs", false: ", without no_new_privs"}[nnp], func(t *testing.T) {
+				h := &host{t: t, root: h.root}
+				s := h.probe([]string{callGetpgid, "status=Seccomp", "pid"}, withFilter(tt.filter), noNewPrivileges(nnp))
+				equal(t, "getpgid", s.failure(callGetpgid), tt.want)
+				if tt.filter.Syscalls[0].Action != specs.ActAllow {
+					equal(t, "mode", get[string](t, s, "status=Seccomp"), "2")
+				}
+			})
+		}
+	}
+	t.Run("kill the process", func(t *testing.T) {
+		h := &host{t: t, root: h.root}
+		b := h.newBundle([]string{callGetpgid, "pid"}, withFilter(filter(specs.ActKillProcess, nil)))
+		if r := h.try("run", "--bundle", b.dir, newID()); r.status != 128+int(unix.SIGSYS) {
+			t.Errorf("status %d\n%s", r.status, r.stdout)
+		}
+	})
+	t.Run("kill the thread, and there is but one", func(t *testing.T) {
+		h := &host{t: t, root: h.root}
+		f := filter(specs.ActKill, nil)
+		f.Syscalls[0].Names = []string{"uname"}
+		b := h.withShell(withFilter(f), func(s *specs.Spec) { s.Process.Args = []string{"/bin/busybox", "uname"} })
+		if r := h.try("run", "--bundle", b.dir, newID()); r.status != 128+int(unix.SIGSYS) {
+			t.Errorf("status %d\n%s", r.status, r.stdout)
+		}
+	})
+}
+
+func TestFlagsOfAFilterAreGivenToTheKernel(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	f := filter(specs.ActErrno, nil)
+	s := h.probe([]string{"status=Speculation_Store_Bypass", "status=Seccomp"}, withFilter(f))
+	without := get[string](t, s, "status=Speculation_Store_Bypass")
+	for _, flag := range []specs.LinuxSeccompFlag{specs.LinuxSeccompFlagLog, specs.LinuxSeccompFlagSpecAllow, "SECCOMP_FILTER_FLAG_TSYNC"} {
+		f.Flags = []specs.LinuxSeccompFlag{flag}
+		s := h.probe([]string{"status=Speculation_Store_Bypass", "status=Seccomp"}, withFilter(f))
+		equal(t, string(flag), get[string](t, s, "status=Seccomp"), "2")
+		if flag == specs.LinuxSeccompFlagSpecAllow {
+			equal(t, "speculation", get[string](t, s, "status=Speculation_Store_Bypass"), without)
+		}
+	}
+}
+
+func TestASystemCallNewerThanTheProfileDoesNotExist(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	// Docker's: what it leaves out is EPERM, what it cannot know is ENOSYS.
+	const add, future = "syscall=248", "kernel=600" // add_key(2)
+	s := h.probe([]string{add, future}, dockerProfile(t))
+	equal(t, "add_key", s.failure(add), "operation not permitted")
+	equal(t, "a system call of the future", get[string](t, s, future), "errno 38")
+}
+
+func dockerProfile(t *testing.T) edit {
+	t.Helper()
+	return func(s *specs.Spec) {
+		p, err := docker.GetDefaultProfile(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Linux.Seccomp = p
+	}
+}
+
+func TestAnExecIsUnderTheFilterToo(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	c := h.start(nil, withFilter(filter(specs.ActErrno, pointer(uint(unix.EOPNOTSUPP)))))
+	equal(t, "getpgid", c.exec(callGetpgid).failure(callGetpgid), "operation not supported")
+}
+
+func TestFiltersThatCannotWorkAreRefused(t *testing.T) {
+	h := newHost(t)
+	for name, tt := range map[string]struct {
+		change func(*specs.LinuxSeccomp)
+		words  []string
+	}{
+		"an action that does not exist":       {func(f *specs.LinuxSeccomp) { f.Syscalls[0].Action = "SCMP_ACT_CAKE" }, []string{"linux.seccomp.syscalls[0].action", "SCMP_ACT_CAKE"}},
+		"a default that does not exist":       {func(f *specs.LinuxSeccomp) { f.DefaultAction = "x" }, []string{"linux.seccomp.defaultAction"}},
+		"an architecture that does not exist": {func(f *specs.LinuxSeccomp) { f.Architectures = []specs.Arch{"SCMP_ARCH_CAKE"} }, []string{"linux.seccomp.architectures[0]"}},
+		"a flag that does not exist":          {func(f *specs.LinuxSeccomp) { f.Flags = []specs.LinuxSeccompFlag{"CAKE"} }, []string{"linux.seccomp.flags[0]", "CAKE"}},
+		"an operator that does not exist": {func(f *specs.LinuxSeccomp) {
+			f.Syscalls[0].Args = []specs.LinuxSeccompArg{{Index: 0, Op: "CAKE"}}
+		}, []string{"linux.seccomp.syscalls[0].args[0]"}},
+		"no names":              {func(f *specs.LinuxSeccomp) { f.Syscalls[0].Names = nil }, []string{"linux.seccomp.syscalls[0].names"}},
+		"notify without a path": {func(f *specs.LinuxSeccomp) { f.Syscalls[0].Action = specs.ActNotify }, []string{"linux.seccomp.listenerPath"}},
+		"notify without a agent": {func(f *specs.LinuxSeccomp) {
+			f.Syscalls[0].Action = specs.ActNotify
+			f.ListenerPath = "/nowhere/socket"
+		}, []string{"linux.seccomp.listenerPath", "/nowhere/socket"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := filter(specs.ActErrno, nil)
+			tt.change(f)
+			(&host{t: t, root: h.root}).fails(tt.words, withFilter(f))
+		})
+	}
+}
+
+// cached returns the files of the cache.
+func (h *host) cached() []string {
+	h.t.Helper()
+	files, err := filepath.Glob(filepath.Join(h.root, ".cache/seccomp/*"))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return files
+}
+
+func TestAFilterIsCompiledOnce(t *testing.T) {
+	h := newHost(t)
+	b := h.newBundle([]string{"syscall=248"}, dockerProfile(t))
+	run := func() time.Duration {
+		began := time.Now()
+		equal(t, "add_key", h.run(b).failure("syscall=248"), "operation not permitted")
+		return time.Since(began)
+	}
+	var cold, warm time.Duration
+	for range 3 {
+		for _, f := range h.cached() {
+			if err := os.Remove(f); err != nil {
+				t.Fatal(err)
+			}
+		}
+		cold = shorter(cold, run())
+		if n := len(h.cached()); n != 1 {
+			t.Fatalf("%d files in the cache", n)
+		}
+		before, err := os.Stat(h.cached()[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		warm = shorter(warm, run())
+		after, err := os.Stat(h.cached()[0])
+		if err != nil || !os.SameFile(before, after) || !before.ModTime().Equal(after.ModTime()) {
+			t.Error("the second container wrote the filter again")
+		}
+	}
+	// libseccomp takes 14 ms and more for this profile.
+	if cold-warm < 5*time.Millisecond {
+		t.Errorf("the first container takes %v, the second %v", cold, warm)
+	}
+}
+
+func shorter(a, b time.Duration) time.Duration {
+	if a == 0 || b < a {
+		return b
+	}
+	return a
+}
+
+func TestABrokenCacheIsNotBelieved(t *testing.T) {
+	h := newHost(t)
+	b := h.newBundle([]string{callGetpgid}, withFilter(filter(specs.ActErrno, pointer(uint(unix.EOPNOTSUPP)))))
+	h.run(b)
+	file := h.cached()[0]
+	whole, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	flipped := bytes.Clone(whole)
+	flipped[len(flipped)-9] ^= 1
+	for name, spoil := range map[string]func() error{
+		"a flipped bit":         func() error { return os.WriteFile(file, flipped, 0o600) },
+		"half a file":           func() error { return os.WriteFile(file, whole[:len(whole)/2], 0o600) },
+		"an empty file":         func() error { return os.WriteFile(file, nil, 0o600) },
+		"a file of anyone's":    func() error { return os.Chmod(file, 0o666) },
+		"a symbolic link":       func() error { _ = os.Remove(file); return os.Symlink("/etc/passwd", file) },
+		"a fifo":                func() error { _ = os.Remove(file); return unix.Mkfifo(file, 0o600) },
+		"a directory of anyone": func() error { return os.Chmod(filepath.Dir(file), 0o777) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := &host{t: t, root: h.root}
+			if err := spoil(); err != nil {
+				t.Fatal(err)
+			}
+			r := h.try("run", "--bundle", b.dir, newID())
+			if r.status != 0 {
+				t.Fatal(r.stderr)
+			}
+			equal(t, "getpgid", parseSight(t, r.stdout).failure(callGetpgid), "operation not supported")
+			if !strings.Contains(r.stderr, "level=warning") {
+				t.Errorf("no warning: %q", r.stderr)
+			}
+			if name == "a directory of anyone" {
+				if err := os.Chmod(filepath.Dir(file), 0o700); err != nil {
+					t.Fatal(err)
+				}
+			} else if now := readFile(t, file); now != string(whole) {
+				t.Error("the file was not repaired")
+			}
+		})
+	}
+}

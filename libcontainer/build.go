@@ -213,7 +213,7 @@ func announce(pid int, pidFile, pidfdSocket string) error {
 	}
 	// By rename: whoever waits for the file must not read half of a pid.
 	temporary := filepath.Join(filepath.Dir(pidFile), "."+filepath.Base(pidFile))
-	err := os.WriteFile(temporary, []byte(strconv.Itoa(pid)), 0o644)
+	err := writeNew(temporary, strconv.Itoa(pid))
 	if err == nil {
 		err = os.Rename(temporary, pidFile)
 	}
@@ -222,6 +222,18 @@ func announce(pid int, pidFile, pidfdSocket string) error {
 		return fault.New("write pid file", pidFile, pathless(err))
 	}
 	return nil
+}
+
+// writeNew writes a file that was not there: the directory may be one that
+// others can write, and hold a link of this name to a file of root's.
+func writeNew(path, text string) error {
+	_ = os.Remove(path) // what a killed create left
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Close())
 }
 
 // pathless drops the paths that os adds: the fault names its object.

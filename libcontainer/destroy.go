@@ -3,6 +3,7 @@ package libcontainer
 import (
 	"encoding/json"
 	"errors"
+	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -121,12 +122,22 @@ func (c *Container) kill() error {
 	return awaitExit(fd)
 }
 
-// awaitExit waits until the process behind pidfd has exited.
+// exitTimeout is how long a killed process may take to end: one that is frozen
+// from above, or sleeps in the kernel, can take for ever.
+const exitTimeout = 10 * time.Second
+
+// awaitExit waits until the killed process behind pidfd has exited.
 func awaitExit(pidfd int) error {
+	deadline := time.Now().Add(exitTimeout)
 	for {
-		_, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, -1)
+		left := max(0, int(time.Until(deadline).Milliseconds()))
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, left)
 		if errors.Is(err, unix.EINTR) {
 			continue
+		}
+		if err == nil && n == 0 {
+			return fault.New("wait for", "init", unix.ETIMEDOUT).
+				WithHint("it was killed, and is frozen or sleeps in the kernel")
 		}
 		if err != nil {
 			return fault.New("wait for", "init", err)

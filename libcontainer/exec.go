@@ -225,10 +225,16 @@ func (e *execution) target(pidfd int) (*nsenter.Namespaces, cgroup.Join, error) 
 
 func (e *execution) drive(d *drive) error {
 	c, o := e.container, e.options
-	if err := d.sendPlan(nil, nil); err != nil {
+	root, release, err := c.openChroot()
+	if err != nil {
 		return err
 	}
-	err := d.converse(answers{
+	err = d.sendPlan(root, nil)
+	release()
+	if err != nil {
+		return err
+	}
+	err = d.converse(answers{
 		console: func(master *os.File) error { return takeConsole(d, o.ConsoleSocket, master) },
 		ready: func() ([]byte, error) {
 			if err := limit(d.pid, e.rlimits); err != nil {

@@ -133,6 +133,27 @@ func (c *Container) joinAll(pidfd int) (*nsenter.Namespaces, error) {
 	return ns, nil
 }
 
+// openChroot opens the root directory of a container without a mount namespace
+// of its own, which does not come with its namespaces; else there is none.
+func (c *Container) openChroot() (files []int, release func(), err error) {
+	if c.record.Namespaces&unix.CLONE_NEWNS != 0 {
+		return nil, func() {}, nil
+	}
+	path := fmt.Sprintf("/proc/%d/root", c.record.PID)
+	fd, err := unix.Open(path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, fault.New("open the root of", c.record.ID, err)
+	}
+	// The pid was still init's after that, or else the root is another's.
+	init, err := c.pidfd()
+	if err != nil {
+		unix.Close(fd)
+		return nil, nil, err
+	}
+	unix.Close(init)
+	return []int{fd}, func() { unix.Close(fd) }, nil
+}
+
 func sameNamespace(name string, pid int) (bool, error) {
 	var own, theirs unix.Stat_t
 	other := fmt.Sprintf("/proc/%d/ns/%s", pid, name)

@@ -77,3 +77,23 @@ func TestAnyNumberOfDescriptorsIsPreserved(t *testing.T) {
 		}
 	}
 }
+
+func TestThePidFileIsNotWrittenThroughALink(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	b := h.newBundle([]string{"sleep"})
+	victim, pidFile := b.path("victim"), b.path("pid")
+	if err := os.WriteFile(victim, []byte("mine"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(victim, b.path(".pid")); err != nil {
+		t.Fatal(err)
+	}
+	h.must("run", "--detach", "--pid-file", pidFile, "--bundle", b.dir, newID())
+	if text, _ := os.ReadFile(victim); string(text) != "mine" {
+		t.Errorf("the link's target holds %q", text)
+	}
+	if info, err := os.Lstat(pidFile); err != nil || !info.Mode().IsRegular() {
+		t.Errorf("the pid file: %v, %v", info, err)
+	}
+}

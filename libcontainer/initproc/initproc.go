@@ -59,12 +59,15 @@ type stage struct {
 	plan *plan.Plan
 	// gate and result are the fifos of `start`, for plan.Create.
 	gate, result int
-	root         *rootfs.Rootfs
-	door         inroot.Proc
-	labels       []label
-	sources      []int
-	filter       link.Filter
-	console      int
+	// chroot holds the root directory of a container that shares the mount
+	// namespace, for plan.Exec; else it is empty.
+	chroot  []int
+	root    *rootfs.Rootfs
+	door    inroot.Proc
+	labels  []label
+	sources []int
+	filter  link.Filter
+	console int
 	// own are the capabilities of init, caps those that the program gets.
 	own     uint64
 	caps    plan.Capabilities
@@ -118,6 +121,7 @@ func execSteps() []step {
 		(*stage).newSession,
 		(*stage).joinKeyring,
 		(*stage).openLabels,
+		(*stage).enterChroot,
 		(*stage).openConsole,
 		(*stage).setScheduling,
 		(*stage).restoreFileLimit,
@@ -161,12 +165,13 @@ func (s *stage) receivePlan() (sources []int, err error) {
 	if s.plan, err = plan.Decode(m.Payload); err != nil {
 		return nil, fault.New("receive", "plan", err)
 	}
-	const gateFiles = 2
-	if s.plan.Kind == plan.Create {
-		if len(m.Files) != gateFiles {
-			return nil, fault.Newf("receive", "plan", "%d descriptors", len(m.Files))
-		}
-		s.gate, s.result = m.Files[0], m.Files[1]
+	switch files := m.Files; {
+	case s.plan.Kind == plan.Create && len(files) == 2:
+		s.gate, s.result = files[0], files[1]
+	case s.plan.Kind == plan.Exec && len(files) <= 1:
+		s.chroot = files
+	default:
+		return nil, fault.Newf("receive", "plan", "%d descriptors", len(files))
 	}
 	script := link.Script(s.plan)
 	s.conn.Follow(script)

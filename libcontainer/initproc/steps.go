@@ -71,6 +71,22 @@ func (s *stage) sealRoot() error {
 	return s.root.Seal()
 }
 
+// enterChroot takes the root directory of the container's init, which setns(2)
+// gives only with a mount namespace.
+func (s *stage) enterChroot() error {
+	for _, root := range s.chroot {
+		err := unix.Fchdir(root)
+		if err == nil {
+			err = unix.Chroot(".")
+		}
+		unix.Close(root)
+		if err != nil {
+			return fault.New("enter the container's", "root", err)
+		}
+	}
+	return nil
+}
+
 func (s *stage) awaitRuntimeHooks() error {
 	_, err := s.ask(link.RootReady, link.Proceed)
 	return err

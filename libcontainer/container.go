@@ -179,7 +179,14 @@ func (c *Container) Signal(sig unix.Signal) error {
 			return err
 		}
 	}
-	return c.signal(fd, sig)
+	if err := c.signal(fd, sig); err != nil {
+		return err
+	}
+	if status == StatusPaused && sig == unix.SIGKILL {
+		// A frozen process of cgroup v1 dies when it is thawed.
+		return c.cgroup.Thaw()
+	}
+	return nil
 }
 
 func (c *Container) signal(pidfd int, sig unix.Signal) error {

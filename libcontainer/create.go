@@ -230,8 +230,12 @@ func (n *creation) makeDirectory() error {
 	}
 	n.undo = append(n.undo, func() { n.tolerate(dir.Remove()) })
 	record := n.record()
+	if record.HostMounts, err = hostMounts(n.plan); err != nil {
+		return err
+	}
 	n.closers = append(n.closers, dir.Unlock)
 	n.container = &Container{runtime: n.runtime, dir: dir, record: record, cgroup: n.cgroup}
+	n.undo = append(n.undo, func() { n.tolerate(n.container.unmount()) })
 	return dir.Save(record)
 }
 

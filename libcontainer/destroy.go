@@ -149,6 +149,9 @@ func awaitExit(pidfd int) error {
 // remove undoes what create did, in an order that leaves the record until
 // nothing else is left to be found by it.
 func (c *Container) remove() error {
+	if err := c.unmount(); err != nil {
+		return err
+	}
 	if err := c.cgroup.Remove(); err != nil {
 		return err
 	}

@@ -136,7 +136,7 @@ func (r *Runtime) warn(err error) {
 
 // filterCache is where compiled seccomp filters are kept: a name that no
 // container can have.
-func (r *Runtime) filterCache() string { return filepath.Join(r.Root, "seccomp:filters") }
+func (r *Runtime) filterCache() string { return filepath.Join(r.Root, ".filters:seccomp") }
 
 func (r *Runtime) newCgroup(id, path string) (*cgroup.Cgroup, error) {
 	cfg := cgroup.Config{ID: id, Path: path, Warn: r.warn}

@@ -52,11 +52,21 @@ type Record struct {
 	SharesPIDs bool
 	// HasProcess says that there is a program to start.
 	HasProcess bool
+	// HostMounts are what the container mounts in a namespace that is not
+	// its own, in order.
+	HostMounts []HostMount
 	// Cgroup is the part that another package knows.
 	Cgroup Section
 	// Poststart and Poststop are the hooks that run after create.
 	Poststart []plan.Hook
 	Poststop  []plan.Hook
+}
+
+// HostMount is a mount point below the root filesystem.
+type HostMount struct {
+	Target string
+	// Before is the id of the mount that was there before, or 0.
+	Before uint64
 }
 
 // Section is a part of the record whose fields the package does not know.
@@ -82,6 +92,10 @@ func (r *Record) walk(w *record.Walker) {
 	w.Map("annotations", &r.Annotations)
 	record.List(w, "poststart", &r.Poststart, walkHook)
 	record.List(w, "poststop", &r.Poststop, walkHook)
+	record.List(w, "hostMounts", &r.HostMounts, func(w *record.Walker, m *HostMount) {
+		w.String("- target", &m.Target)
+		w.Uint64("  before", &m.Before)
+	})
 	r.Cgroup.Walk(w)
 	// A time that does not parse is the zero time: nothing depends on it.
 	r.Created, _ = time.Parse(time.RFC3339Nano, created)
@@ -317,6 +331,9 @@ func (d *Dir) LoadFilter() ([]byte, error) {
 // Remove deletes the directory with all that is in it. It is not an error if
 // it is gone already.
 func (d *Dir) Remove() error {
+	if d.Removed() {
+		return nil // and another container may have the name by now
+	}
 	if err := os.RemoveAll(d.path); err != nil {
 		return fault.New("remove state directory", d.path, unwrapPath(err))
 	}

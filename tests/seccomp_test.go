@@ -144,7 +144,7 @@ func TestFiltersThatCannotWorkAreRefused(t *testing.T) {
 // cached returns the files of the cache.
 func (h *host) cached() []string {
 	h.t.Helper()
-	files, err := filepath.Glob(filepath.Join(h.root, "seccomp:filters/*"))
+	files, err := filepath.Glob(filepath.Join(h.root, ".filters:seccomp/*"))
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -126,6 +127,11 @@ func (f *foreground) handle(sig unix.Signal) {
 		if f.child != nil {
 			f.forward(sig)
 			return
+		}
+		if slices.Contains(f.pending, sig) {
+			// Asked twice, whatever it is that takes so long.
+			signal.Reset(sig)
+			_ = unix.Kill(unix.Getpid(), sig)
 		}
 		f.pending = append(f.pending, sig)
 		switch sig { //nolint:exhaustive // the rest does not end a program by convention

@@ -86,7 +86,7 @@ func TestAContainerIsCreatedOnceAndListedUntilItIsRemoved(t *testing.T) {
 	if _, err := state.Create(root, "b"); !errors.Is(err, state.ErrExist) {
 		t.Errorf("Create() of a container that exists = %v, want ErrExist", err)
 	}
-	testkit.Tree(t, root, "file not-a-container", "dir .hidden", "symlink link a", "dir in=valid")
+	testkit.Tree(t, root, "file not-a-container", "dir .filters:seccomp", "symlink link a", "dir in=valid")
 	if ids, err := state.List(root); err != nil || !slices.Equal(ids, []string{"a", "b"}) {
 		t.Errorf("List() = %q, %v, want a and b", ids, err)
 	}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"slices"
 	"strings"
@@ -27,6 +28,22 @@ func (f *namedBool) Names() []string { return f.names }
 
 // Names returns the name, then the aliases.
 func (f *namedString) Names() []string { return f.names }
+
+// Apply defines the flag under all of its names.
+func (f *namedBool) Apply(set *flag.FlagSet) error {
+	for _, name := range f.names {
+		set.Bool(name, f.Value, f.Usage)
+	}
+	return nil
+}
+
+// Apply defines the flag under all of its names.
+func (f *namedString) Apply(set *flag.FlagSet) error {
+	for _, name := range f.names {
+		set.String(name, f.Value, f.Usage)
+	}
+	return nil
+}
 
 func boolFlag(name, usage string, aliases ...string) *namedBool {
 	return &namedBool{

@@ -175,10 +175,33 @@ func (c *Cgroup) Adopt(pid int) error {
 		}
 	}
 	for i := range c.rec.Hierarchies {
-		file := c.rec.Hierarchies[i].dir() + "/cgroup.procs"
-		if err := writeFile(file, strconv.Itoa(pid)); err != nil {
-			return fault.New("move process "+strconv.Itoa(pid)+" to", file, err)
+		if err := c.move(pid, &c.rec.Hierarchies[i]); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// trims is how often a directory may vanish before a process is in it.
+const trims = 20
+
+// move puts a process into the cgroup of one hierarchy. A systemd that has just
+// started a unit removes directories of v1 controllers that the unit does not
+// use, if they are empty.
+func (c *Cgroup) move(pid int, h *Hierarchy) error {
+	file := h.dir() + "/cgroup.procs"
+	err := writeFile(file, strconv.Itoa(pid))
+	for range trims {
+		if c.rec.Driver != Systemd || !errors.Is(err, unix.ENOENT) {
+			break
+		}
+		if err := c.makeDirs(); err != nil {
+			return err
+		}
+		err = writeFile(file, strconv.Itoa(pid))
+	}
+	if err != nil {
+		return fault.New("move process "+strconv.Itoa(pid)+" to", file, err)
 	}
 	return nil
 }

@@ -28,6 +28,9 @@ import (
 const insideVar = "HULL_BENCH_INSIDE"
 
 func main() {
+	// Whoever reads the output may go: what is on the machine is put back all
+	// the same.
+	signal.Ignore(unix.SIGPIPE)
 	rounds := flag.Int("n", 100, "how often each operation is timed")
 	flag.Parse()
 	var err error

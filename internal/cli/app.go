@@ -55,7 +55,7 @@ func (p *program) app(flags []cli.Flag, commands []*cli.Command) *cli.App {
 	cli.FlagStringer = flagLine
 	return &cli.App{
 		Name:                      p.name,
-		Usage:                     "Open Container Initiative runtime",
+		Usage:                     "a low-level container runtime for OCI bundles",
 		Version:                   p.build.Version,
 		Description:               appDescription,
 		Flags:                     flags,

@@ -8,7 +8,7 @@ import (
 
 func createCommand(p *program) *cli.Command {
 	return &cli.Command{
-		Usage:     "create a container",
+		Usage:     "make a container, and stop before its program runs",
 		UsageText: p.name + " create [options] CONTAINER-ID",
 		Description: `Makes a container from a bundle and stops before its program runs:
 "start" runs it. The ID is chosen by you and must be unique on the host.

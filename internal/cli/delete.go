@@ -12,7 +12,7 @@ import (
 
 func deleteCommand(p *program) *cli.Command {
 	return &cli.Command{
-		Usage:     "delete any resources held by the container often used with detached container",
+		Usage:     "remove a container that has stopped",
 		UsageText: p.name + " delete [options] CONTAINER-ID",
 		Description: `Removes what is left of a container that has stopped. With --force the
 container need not have stopped, nor be there.

@@ -17,7 +17,7 @@ import (
 
 func execCommand(p *program) *cli.Command {
 	return &cli.Command{
-		Usage: "execute new process inside the container",
+		Usage: "run a program in a running container",
 		UsageText: p.name + " exec [options] CONTAINER-ID COMMAND [ARGUMENT...]\n" +
 			p.name + " exec [options] --process FILE CONTAINER-ID",
 		Description: `Runs a program in a running container: as the container's own in user,

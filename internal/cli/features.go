@@ -8,7 +8,7 @@ import (
 
 func featuresCommand(p *program) *cli.Command {
 	return &cli.Command{
-		Usage:     "show the enabled features",
+		Usage:     "print what this hull can do, as JSON",
 		UsageText: p.name + " features",
 		Description: `Prints what this hull can do, as the JSON that the runtime specification's
 features.md describes. Engines ask before they use a feature.

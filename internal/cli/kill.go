@@ -12,7 +12,7 @@ func killCommand(p *program) *cli.Command {
 	all := boolFlag("all", "does nothing: all processes are signalled where there is no init that would", "a")
 	all.Hidden = true
 	return &cli.Command{
-		Usage:     "kill sends the specified signal (default: SIGTERM) to the container's init process",
+		Usage:     "send a signal to a container (default: SIGTERM)",
 		UsageText: p.name + " kill [options] CONTAINER-ID [SIGNAL]",
 		Description: `SIGNAL is a number or a name: 9, KILL, SIGKILL, SIGRTMIN+3.
 

@@ -18,7 +18,7 @@ import (
 
 func listCommand(p *program) *cli.Command {
 	return &cli.Command{
-		Usage:     "lists containers started by hull with the given root",
+		Usage:     "list the containers",
 		UsageText: p.name + " [--root DIR] list [options]",
 		Description: `Prints the containers whose state is in the directory of the global --root.
 

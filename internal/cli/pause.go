@@ -4,7 +4,7 @@ import "github.com/urfave/cli/v2"
 
 func pauseCommand(p *program) *cli.Command {
 	return &cli.Command{
-		Usage:     "pause suspends all processes inside the container",
+		Usage:     "freeze all processes of a container",
 		UsageText: p.name + " pause CONTAINER-ID",
 		Description: `The processes stay where they are until "resume".
 

@@ -17,7 +17,7 @@ import (
 
 func psCommand(p *program) *cli.Command {
 	return &cli.Command{
-		Usage:     "ps displays the processes running inside a container",
+		Usage:     "list the processes of a container",
 		UsageText: p.name + " ps [options] CONTAINER-ID [PS-OPTIONS]",
 		Description: `Prints the lines of the host's ps(1) that are about the container's
 processes. PS-OPTIONS go to it (default: -ef); its output must have a PID column.

@@ -4,7 +4,7 @@ import "github.com/urfave/cli/v2"
 
 func resumeCommand(p *program) *cli.Command {
 	return &cli.Command{
-		Usage:     "resumes all processes that have been previously paused",
+		Usage:     "let a paused container go on",
 		UsageText: p.name + " resume CONTAINER-ID",
 		Description: `Undoes "pause".
 

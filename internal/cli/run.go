@@ -12,7 +12,7 @@ import (
 
 func runCommand(p *program) *cli.Command {
 	return &cli.Command{
-		Usage:     "create and run a container",
+		Usage:     "make a container, run it and delete it",
 		UsageText: p.name + " run [options] CONTAINER-ID",
 		Description: `Makes a container from a bundle, runs its program and waits for it, passing
 signals on. The exit status is the program's, or 128 plus the number of the

@@ -18,7 +18,7 @@ const configName = "config.json"
 
 func specCommand(p *program) *cli.Command {
 	return &cli.Command{
-		Usage:     "create a new specification file",
+		Usage:     "write a config.json to start from",
 		UsageText: p.name + " spec [options]",
 		Description: `Writes a config.json to start from: it runs "sh" with a terminal on the root
 filesystem in the bundle's directory "rootfs". Edit "args" to run another

@@ -4,7 +4,7 @@ import "github.com/urfave/cli/v2"
 
 func startCommand(p *program) *cli.Command {
 	return &cli.Command{
-		Usage:     "executes the user defined process in a created container",
+		Usage:     "run the program of a created container",
 		UsageText: p.name + " start CONTAINER-ID",
 		Description: `Runs the program of a container that "create" made. Returns once it runs.
 

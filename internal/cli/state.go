@@ -12,7 +12,7 @@ import (
 
 func stateCommand(p *program) *cli.Command {
 	return &cli.Command{
-		Usage:     "output the state of a container",
+		Usage:     "print what is known of a container, as JSON",
 		UsageText: p.name + " state CONTAINER-ID",
 		Description: `Prints what is known of a container, as JSON. Its "status" is creating,
 created, running, paused or stopped.

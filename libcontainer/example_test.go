@@ -178,3 +178,24 @@ func ExampleContainer_Signal() {
 	// killed by SIGKILL
 	// true
 }
+
+// Config is the configuration as of creation; Stats is what the container uses.
+func ExampleContainer_Stats() {
+	root, bundle, remove := workplace("sleep", "60")
+	defer remove()
+	rt := &libcontainer.Runtime{Root: root}
+	c, err := rt.Create(context.Background(), "example-stats", libcontainer.CreateOptions{Bundle: bundle})
+	check(err)
+	defer c.Destroy(libcontainer.Force)
+	check(c.Start())
+
+	s, err := c.Config()
+	check(err)
+	fmt.Println("it runs", s.Process.Args[1:])
+	stats, err := c.Stats()
+	check(err)
+	fmt.Println("processes:", stats.Pids.Current)
+	// Output:
+	// it runs [sleep 60]
+	// processes: 1
+}

@@ -186,7 +186,7 @@ func ExampleContainer_Stats() {
 	rt := &libcontainer.Runtime{Root: root}
 	c, err := rt.Create(context.Background(), "example-stats", libcontainer.CreateOptions{Bundle: bundle})
 	check(err)
-	defer c.Destroy(libcontainer.Force)
+	defer func() { check(c.Destroy(libcontainer.Force)) }()
 	check(c.Start())
 
 	s, err := c.Config()

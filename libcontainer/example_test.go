@@ -186,7 +186,7 @@ func ExampleContainer_Stats() {
 	rt := &libcontainer.Runtime{Root: root}
 	c, err := rt.Create(context.Background(), "example-stats", libcontainer.CreateOptions{Bundle: bundle})
 	check(err)
-	defer func() { check(c.Destroy(libcontainer.Force)) }()
+	defer destroy(c)
 	check(c.Start())
 
 	s, err := c.Config()

@@ -169,6 +169,9 @@ func (n *creation) ready(d *drive, pending <-chan compiled) ([]byte, error) {
 		}
 	}
 	built := <-pending
+	for _, err := range built.warnings {
+		n.runtime.warn(err)
+	}
 	if built.err != nil {
 		return nil, built.err
 	}

@@ -2,7 +2,6 @@ package libcontainer
 
 import (
 	"context"
-	"errors"
 	"os"
 	"path/filepath"
 	"time"
@@ -11,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hull/internal/fault"
+	"hull/internal/linux"
 	"hull/libcontainer/cgroup"
 	"hull/libcontainer/plan"
 	"hull/libcontainer/seccomp"
@@ -121,8 +121,8 @@ type creation struct {
 	sources  []spec.Source
 	rlimits  []spec.Rlimit
 	cgroup   *cgroup.Cgroup
-	// adopt says that the stage has to be put into the cgroup.
-	adopt     bool
+	// join is how the process gets into the cgroup.
+	join      cgroup.Join
 	container *Container
 	// undo is what to do if creation fails, last first.
 	undo []func()
@@ -169,21 +169,11 @@ func (n *creation) build(ctx context.Context) (*Container, error) {
 	}
 	defer gate.Close()
 	defer closeJoins(namespaces)
-	stage, err := n.launch.wait()
+	pid, fd, err := n.launch.enter(n.cgroup, n.join, namespaces)
 	if err != nil {
 		return nil, err
 	}
-	if n.adopt {
-		if err := n.cgroup.Adopt(stage.PID()); err != nil {
-			stage.Abort()
-			return nil, err
-		}
-	}
-	pid, fd, err := stage.Enter(namespaces)
-	if err != nil {
-		return nil, err
-	}
-	defer stage.Reap()
+	defer n.launch.reap()
 	n.undo = append(n.undo, func() { killAndReap(pid) })
 	d := newDrive(n.runtime, pid, fd, n.plan, namespaces)
 	defer d.close()
@@ -289,8 +279,7 @@ func (n *creation) joinCgroup(ns *nsenter.Namespaces) error {
 		return err
 	}
 	n.closers = append(n.closers, join.Close)
-	ns.Cgroup = nsenter.Cgroup{Into: join.Into, Tasks: join.Tasks}
-	n.adopt = join.Adopt
+	n.join = join
 	return nil
 }
 
@@ -303,23 +292,25 @@ func (n *creation) compileFilter() <-chan compiled {
 		return out
 	}
 	go func() {
-		filter, err := seccomp.Cached(n.runtime.filterCache(), seccompOf(n.spec), n.runtime.warn)
-		out <- compiled{filter, err}
+		var c compiled
+		c.filter, c.err = seccomp.Cached(n.runtime.filterCache(), seccompOf(n.spec), func(err error) {
+			c.warnings = append(c.warnings, err)
+		})
+		out <- c
 	}()
 	return out
 }
 
+// compiled is what came of a profile. The warnings are given on by whoever
+// takes it: Runtime.Warn is called on one goroutine only.
 type compiled struct {
-	filter *seccomp.Filter
-	err    error
+	filter   *seccomp.Filter
+	warnings []error
+	err      error
 }
 
 // killAndReap ends a child that is still ours.
 func killAndReap(pid int) {
 	_ = unix.Kill(pid, unix.SIGKILL)
-	for {
-		if _, err := unix.Wait4(pid, nil, 0, nil); !errors.Is(err, unix.EINTR) {
-			return
-		}
-	}
+	_ = linux.Reap(pid)
 }

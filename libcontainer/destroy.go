@@ -162,21 +162,14 @@ func (c *Container) remove() error {
 	return nil
 }
 
+// runPoststop runs the poststop hooks, all of them: one that fails is a warning
+// (runtime.md, "Lifecycle", 13).
 func (c *Container) runPoststop() {
-	for _, err := range c.runHooks(c.record.Poststop, specs.StateStopped, 0) {
-		c.runtime.warn(err)
-	}
-}
-
-// runHooks runs all hooks in the runtime's namespaces and returns what failed.
-func (c *Container) runHooks(hooks []plan.Hook, status specs.ContainerState, pid int) []error {
-	var failed []error
-	for i := range hooks {
-		if err := c.runHook(hooks[i], status, pid, -1); err != nil {
-			failed = append(failed, err)
+	for _, h := range c.record.Poststop {
+		if err := c.runHook(h, specs.StateStopped, 0, -1); err != nil {
+			c.runtime.warn(err)
 		}
 	}
-	return failed
 }
 
 // runHook runs a hook until end is readable (see hook.Run).

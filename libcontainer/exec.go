@@ -177,21 +177,11 @@ func (e *execution) run(ctx context.Context, pidfd int) (*Process, error) {
 	}
 	defer closeJoins(ns)
 	defer join.Close()
-	stage, err := e.launch.wait()
+	pid, fd, err := e.launch.enter(c.cgroup, join, ns)
 	if err != nil {
 		return nil, err
 	}
-	if join.Adopt {
-		if err := c.cgroup.Adopt(stage.PID()); err != nil {
-			stage.Abort()
-			return nil, err
-		}
-	}
-	pid, fd, err := stage.Enter(ns)
-	if err != nil {
-		return nil, err
-	}
-	defer stage.Reap()
+	defer e.launch.reap()
 	d := newDrive(c.runtime, pid, fd, e.plan, ns)
 	defer d.close()
 	stop := d.killWith(ctx)
@@ -219,7 +209,6 @@ func (e *execution) target(pidfd int) (*nsenter.Namespaces, cgroup.Join, error) 
 		closeJoins(ns)
 		return nil, join, err
 	}
-	ns.Cgroup = nsenter.Cgroup{Into: join.Into, Tasks: join.Tasks}
 	return ns, join, nil
 }
 

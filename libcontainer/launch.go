@@ -1,6 +1,9 @@
 package libcontainer
 
-import "hull/nsenter"
+import (
+	"hull/libcontainer/cgroup"
+	"hull/nsenter"
+)
 
 // launch is an init stage on its way: it starts while the configuration is
 // read and checked, and waits for its bootstrap. It has no effect before that.
@@ -26,6 +29,26 @@ func (l *launch) wait() (*nsenter.Stage, error) {
 	<-l.done
 	return l.stage, l.err
 }
+
+// enter sends the stage into its cgroup and namespaces and returns the pid of
+// the init process and our end of the link. The caller ends with reap.
+func (l *launch) enter(cg *cgroup.Cgroup, join cgroup.Join, ns *nsenter.Namespaces) (pid, fd int, err error) {
+	stage, err := l.wait()
+	if err != nil {
+		return 0, -1, err
+	}
+	if join.Adopt {
+		if err := cg.Adopt(stage.PID()); err != nil {
+			stage.Abort()
+			return 0, -1, err
+		}
+	}
+	ns.Cgroup = nsenter.Cgroup{Into: join.Into, Tasks: join.Tasks}
+	return stage.Enter(ns)
+}
+
+// reap collects the stage after enter.
+func (l *launch) reap() { l.stage.Reap() }
 
 // abort ends the stage.
 func (l *launch) abort() {

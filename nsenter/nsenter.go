@@ -29,6 +29,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hull/internal/fault"
+	"hull/internal/linux"
 )
 
 // LinkFD is the descriptor on which an init process finds its end of the link.
@@ -168,7 +169,7 @@ func (s *Stage) Enter(ns *Namespaces) (pid, link int, err error) {
 	if err != nil {
 		s.Abort()
 		if pid > 0 {
-			reap(pid)
+			_ = linux.Reap(pid)
 		}
 		return 0, -1, err
 	}
@@ -176,7 +177,7 @@ func (s *Stage) Enter(ns *Namespaces) (pid, link int, err error) {
 }
 
 // Reap collects the stage after Enter.
-func (s *Stage) Reap() { reap(s.pid) }
+func (s *Stage) Reap() { _ = linux.Reap(s.pid) }
 
 // Abort ends the stage and closes the link; an init process that is already
 // there sees the end of the link and exits.
@@ -184,7 +185,7 @@ func (s *Stage) Abort() {
 	unix.Close(s.link)
 	// The process is our unreaped child: its pid cannot be another's.
 	_ = unix.Kill(s.pid, unix.SIGKILL)
-	reap(s.pid)
+	_ = linux.Reap(s.pid)
 }
 
 func (s *Stage) enter(ns *Namespaces) (int, error) {
@@ -342,13 +343,4 @@ func newNamespaceFailure(flags uint64, cause syscall.Errno) error {
 		err.Hint = "the kernel lacks one of these namespaces"
 	}
 	return err
-}
-
-// reap waits for a child that is exiting.
-func reap(pid int) {
-	for {
-		if _, err := unix.Wait4(pid, nil, 0, nil); !errors.Is(err, unix.EINTR) {
-			return
-		}
-	}
 }

@@ -18,6 +18,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -80,9 +81,9 @@ type stage struct {
 // order of things.
 type step func(*stage) error
 
-// createSteps build a container.
+// createSteps build a container and wait for its start.
 func createSteps() []step {
-	return []step{
+	return slices.Concat([]step{
 		(*stage).newSession,
 		(*stage).joinKeyring,
 		(*stage).prepareRoot,
@@ -97,32 +98,31 @@ func createSteps() []step {
 		(*stage).setNames,
 		(*stage).writeSysctls,
 		(*stage).sealRoot,
-		(*stage).setScheduling,
-		(*stage).restoreFileLimit,
-		(*stage).awaitFinish,
-		(*stage).writeLabels,
-		(*stage).changeDirectory,
-		(*stage).takeIDs,
-		(*stage).resolveProgram,
-		(*stage).closeInherited,
-		(*stage).loadFilterEarly,
-		(*stage).takeCapabilities,
-		(*stage).sendListener,
+	}, programSteps(), []step{
 		(*stage).closeLink,
 		(*stage).awaitStart,
 		(*stage).runStartContainerHooks,
 		(*stage).execute,
-	}
+	})
 }
 
 // execSteps start a process in a container that runs.
 func execSteps() []step {
-	return []step{
+	return slices.Concat([]step{
 		(*stage).newSession,
 		(*stage).joinKeyring,
 		(*stage).openLabels,
 		(*stage).enterChroot,
 		(*stage).openConsole,
+	}, programSteps(), []step{
+		(*stage).execute,
+	})
+}
+
+// programSteps take on what the program shall be. Rights are lost on the way:
+// the order is the same for every program.
+func programSteps() []step {
+	return []step{
 		(*stage).setScheduling,
 		(*stage).restoreFileLimit,
 		(*stage).awaitFinish,
@@ -134,7 +134,6 @@ func execSteps() []step {
 		(*stage).loadFilterEarly,
 		(*stage).takeCapabilities,
 		(*stage).sendListener,
-		(*stage).execute,
 	}
 }
 

@@ -54,7 +54,7 @@ func TestTheRootlessConfigurationIsTheOneUsersKnow(t *testing.T) {
 func TestFeaturesListsWhatTheCompilerKnows(t *testing.T) {
 	yes := true
 	f := spec.Features(spec.FeatureParts{
-		Cgroup: &features.Cgroup{V1: &yes}, Annotations: map[string]string{"a": "b"}, UnsafeAnnotations: []string{"x."},
+		Cgroup: &features.Cgroup{V1: &yes}, Annotations: map[string]string{"a": "b"},
 	})
 	if !slices.IsSorted(f.MountOptions) || !slices.IsSorted(f.Linux.Namespaces) {
 		t.Errorf("not sorted: %v %v", f.MountOptions, f.Linux.Namespaces)
@@ -79,7 +79,7 @@ func TestFeaturesListsWhatTheCompilerKnows(t *testing.T) {
 	if err := dec.Decode(new(features.Features)); err != nil {
 		t.Error(err)
 	}
-	for _, property := range []string{`"cgroup":{"v1":true}`, `"annotations":{"a":"b"}`, `"potentiallyUnsafeConfigAnnotations":["x."]`} {
+	for _, property := range []string{`"cgroup":{"v1":true}`, `"annotations":{"a":"b"}`, `"org.systemd.property."`} {
 		if !bytes.Contains(b, []byte(property)) {
 			t.Errorf("%s is missing in %s", property, b)
 		}

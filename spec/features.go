@@ -21,9 +21,6 @@ type FeatureParts struct {
 	NetDevices *features.NetDevices
 	// Annotations are versions and the like.
 	Annotations map[string]string
-	// UnsafeAnnotations are the annotations of a config.json that act; one that
-	// ends with a dot stands for all that start so.
-	UnsafeAnnotations []string
 }
 
 // Features returns the features document (features.md), complete but for what
@@ -50,7 +47,7 @@ func Features(parts FeatureParts) *features.Features {
 			NetDevices:      parts.NetDevices,
 		},
 		Annotations:                        parts.Annotations,
-		PotentiallyUnsafeConfigAnnotations: parts.UnsafeAnnotations,
+		PotentiallyUnsafeConfigAnnotations: UnsafeAnnotations(),
 	}
 }
 

@@ -36,7 +36,7 @@ demo: ## run containers and see what they see; installs what is missing
 
 .PHONY: test
 test: packages-test hull ## run all tests; the last line sums them up
-	@$(GO) run ./tests/cmd/summary -tags '$(TAGS)'
+	@$(GO) run ./tests/cmd/summary -tags '$(TAGS)' -map ./tests/cmd/conformance
 
 .PHONY: conformance
 conformance: ## write docs/conformance.md, and list what it lacks

@@ -176,3 +176,17 @@ func TestATableSaysWhatItLacks(t *testing.T) {
 		t.Error(sums)
 	}
 }
+
+func TestRowsWhoseTestsWereAllSkippedAreCounted(t *testing.T) {
+	a, b := proof{"tests/a_test.go", "TestA"}, proof{"spec/b_test.go", "TestB"}
+	found := &table{parts: []part{{rows: []*row{
+		{id: "one", proofs: []proof{a}}, {id: "two", proofs: []proof{a, b}}, {id: "none"},
+	}}}}
+	var out strings.Builder
+	if err := found.countUnshown(strings.NewReader("tests TestA\nspec TestA\n"), &out); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(out.String(), "Of 2 rows of docs/conformance.md, 1 were shown by no test") {
+		t.Error(out.String())
+	}
+}

@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 )
 
 //proves:runtime.md#query-state:1 runtime.md#create:1 runtime.md#start:1 runtime.md#kill:1 runtime.md#delete:1
@@ -204,4 +206,46 @@ func TestTheNamesOfAContainerAreNotTheHosts(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
+}
+
+//proves:config.md#process:2
+func TestASizeWithoutATerminalIsIgnored(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	b := h.newBundle([]string{"pid"}, func(s *specs.Spec) { s.Process.ConsoleSize = &specs.Box{Height: 1 << 20, Width: 7} })
+	r := h.try("run", "--bundle", b.dir, newID())
+	if r.status != 0 || r.stderr != "" {
+		t.Errorf("status %d, %q", r.status, r.stderr)
+	}
+}
+
+//proves:config-linux.md#user-namespace-mappings:4
+func TestAUserNamespaceChangesNoOwnerOnTheHost(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	source := t.TempDir()
+	writeFile(t, filepath.Join(source, "file"), "text")
+	b := h.newBundle([]string{"pid"}, inUserNamespace, addMounts(bind(source)))
+	before := owners(t, b.path("rootfs"), source)
+	h.run(b)
+	after := owners(t, b.path("rootfs"), source)
+	for path, owner := range before {
+		equal(t, path, after[path], owner)
+	}
+}
+
+// owners are those of all files below directories, by path.
+func owners(t *testing.T, dirs ...string) map[string]string {
+	t.Helper()
+	found := map[string]string{}
+	for _, dir := range dirs {
+		for _, name := range tree(t, dir) {
+			var st unix.Stat_t
+			if err := unix.Lstat(filepath.Join(dir, name), &st); err != nil {
+				t.Fatal(err)
+			}
+			found[filepath.Join(dir, name)] = fmt.Sprint(st.Uid, st.Gid)
+		}
+	}
+	return found
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"hull/spec"
 )
 
 // write makes a directory of files.
@@ -188,5 +190,27 @@ func TestRowsWhoseTestsWereAllSkippedAreCounted(t *testing.T) {
 	}
 	if !strings.HasPrefix(out.String(), "Of 2 rows of docs/conformance.md, 1 were shown by no test") {
 		t.Error(out.String())
+	}
+}
+
+//proves:config.md#linux-mount-options:1
+func TestHullKnowsTheWholeTableOfMountOptions(t *testing.T) {
+	dir, err := moduleDir("github.com/opencontainers/runtime-spec")
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := os.ReadFile(filepath.Join(dir, "config.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	options := mountOptions(string(config))
+	if len(options) < 60 {
+		t.Errorf("the table has %d options only: %v", len(options), options)
+	}
+	known := spec.Features(spec.FeatureParts{}).MountOptions
+	for _, name := range options {
+		if !slices.Contains(known, name) {
+			t.Errorf("%s is not known", name)
+		}
 	}
 }

@@ -74,6 +74,8 @@ func (m *marks) readFile(root, path string) error {
 
 func (m *marks) add(ids []string, p proof) {
 	for _, id := range ids {
+		// An element of a list of words is the list's value.
+		id = strings.TrimSuffix(strings.Replace(id, "[]=", "=", 1), "[]")
 		if !slices.Contains(m.proofs[id], p) {
 			m.proofs[id] = append(m.proofs[id], p)
 		}

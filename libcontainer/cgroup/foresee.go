@@ -118,7 +118,7 @@ func (k knobs) foresee(s setting) error {
 	case "hugetlb":
 		return foreseePageSize(s.file)
 	case "blkio", "io":
-		return foreseeBlockDevice(s.value)
+		return foreseeBlockIO(s)
 	case "net_prio":
 		return foreseeInterface(s.value)
 	}
@@ -144,12 +144,12 @@ func (h *Hierarchy) example(file string) (dir string, ok bool) {
 }
 
 // hasExamples reports whether there is a cgroup from whose files a missing one
-// can be told. On v1 the root is one, but for two controllers whose files it has
+// can be told. On v1 the root is one, but for controllers with files that it has
 // not (CFTYPE_NOT_ON_ROOT); on v2 it is any other that has the controller.
 func (h *Hierarchy) hasExamples(controller string) bool {
 	below, _ := children(h.Mount)
 	if !h.v2() {
-		return len(below) > 0 || controller != "pids" && controller != "rdma"
+		return len(below) > 0 || controller != "blkio" && controller != "pids" && controller != "rdma"
 	}
 	for _, name := range below {
 		has, err := readFile(path.Join(h.Mount, name) + "/cgroup.controllers")

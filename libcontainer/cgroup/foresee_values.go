@@ -54,9 +54,13 @@ func covers(list string, wanted []byte) bool {
 	return true
 }
 
-// foreseeBlockDevice looks for the device of a value such as "8:0 1048576".
-func foreseeBlockDevice(value string) error {
-	number, _, ok := strings.Cut(value, " ")
+// foreseeBlockIO looks for the device of a value such as "8:0 1048576". Leaf
+// weights went with CFQ, in Linux 5.0.
+func foreseeBlockIO(s setting) error {
+	if strings.HasPrefix(s.file, "blkio.leaf_weight") {
+		return unix.ENOENT
+	}
+	number, _, ok := strings.Cut(s.value, " ")
 	if ok && strings.Contains(number, ":") && !exists("/sys/dev/block/"+number) {
 		return unix.ENODEV
 	}

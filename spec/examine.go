@@ -18,28 +18,47 @@ func Examine(b []byte) (*specs.Spec, error) {
 	if s == nil {
 		return nil, err
 	}
-	var found InvalidError
-	errors.As(err, &found)
 	p := new(problems)
 	version(p, s.Version)
-	if p.err() == nil && !lacksFoundations(found) {
+	if p.err() == nil && !lacksFoundations(err) {
 		p = validate(s)
 	}
-	for _, err := range p.found {
-		if !found.covers(err) {
-			found = append(found, err)
+	return s, Join(err, p.err())
+}
+
+// Join makes one InvalidError of what several checks of a configuration have
+// found, in their order, or nil of nothing. It leaves out what only follows from
+// a fault that is there already: one about the same value, or about a part of it.
+func Join(errs ...error) error {
+	var all InvalidError
+	for _, err := range errs {
+		for _, found := range flatten(err) {
+			if !all.covers(found) {
+				all = append(all, found)
+			}
 		}
 	}
-	if len(found) == 0 {
-		return s, nil
+	if len(all) == 0 {
+		return nil
 	}
-	return s, found
+	return all
+}
+
+// flatten takes apart what errors.Join or an InvalidError holds together.
+func flatten(err error) []error {
+	if several, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // a wrapped list is one error
+		return several.Unwrap()
+	}
+	if err == nil {
+		return nil
+	}
+	return []error{err}
 }
 
 // lacksFoundations reports whether decoding lost what the meaning of other
 // properties depends on, so that more faults would be guesses.
-func lacksFoundations(found InvalidError) bool {
-	for _, err := range found {
+func lacksFoundations(found error) bool {
+	for _, err := range flatten(found) {
 		for _, base := range [...]string{"linux.namespaces", "linux.uidMappings", "linux.gidMappings"} {
 			if path := PathOf(err); within(path, base) || within(base, path) {
 				return true
@@ -49,12 +68,11 @@ func lacksFoundations(found InvalidError) bool {
 	return false
 }
 
-// covers reports whether err only follows from a fault that is known: it is
-// about the same value or about a part of it.
+// covers reports whether err only follows from a fault that is known.
 func (e InvalidError) covers(err error) bool {
 	path := PathOf(err)
 	for _, known := range e {
-		if within(path, PathOf(known)) {
+		if within(path, PathOf(known)) || known.Error() == err.Error() {
 			return true
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 )
 
@@ -92,4 +93,17 @@ func foreseeInterface(value string) error {
 		return unix.ENODEV
 	}
 	return nil
+}
+
+// GrantsRealtime reports whether processes with a real-time policy are going to
+// get any time: a new v1 cgroup has none (sched-rt-group.rst of the kernel).
+func (c *Cgroup) GrantsRealtime(r *specs.LinuxResources) bool {
+	h := c.controller("cpu")
+	if h == nil || h.v2() {
+		return true
+	}
+	if _, ok := h.example("cpu.rt_runtime_us"); !ok {
+		return true
+	}
+	return r != nil && r.CPU != nil && deref(r.CPU.RealtimeRuntime) != 0
 }

@@ -216,8 +216,8 @@ func expandCgroup(m plan.Mount, steps []plan.Mount) []plan.Mount {
 		step.Target = filepath.Join(m.Target, step.Target)
 		if step.Kind != plan.Link {
 			// The user's wish wins over what the step brings along.
-			step.Set, step.Clear = step.Set&^m.Clear|m.Set, step.Clear&^m.Set|m.Clear
-			step.RecSet, step.RecClear = step.RecSet&^m.RecClear|m.RecSet, step.RecClear&^m.RecSet|m.RecClear
+			step.Set = step.Set&^(m.Clear|m.RecSet|m.RecClear) | m.Set
+			step.Clear, step.RecSet, step.RecClear = m.Clear, m.RecSet, m.RecClear
 		}
 		if step.Kind == plan.NewFilesystem && (step.Type == "cgroup" || step.Type == "cgroup2") {
 			step.Options = slices.Concat(step.Options, m.Options)

@@ -2,7 +2,7 @@
 // init stage: everything init has to do, already decided. Option strings have
 // become flags, names have become numbers, hook state has become bytes.
 //
-// The types are flat and hold no behaviour but the codec. The package knows
+// The types are flat and hold hardly any behaviour but the codec. The package knows
 // neither config.json (package spec compiles it into a Plan) nor the kernel
 // (packages initproc and rootfs carry a Plan out).
 package plan
@@ -150,15 +150,18 @@ type Mount struct {
 	Flags MountFlags
 	// Options go to fsconfig(2), in order.
 	Options []FSOption
-	// Set and Clear are MOUNT_ATTR_* of the mount itself; RecSet and RecClear
-	// of the mount and all below it (mount_setattr(2)). Clear holds
-	// MOUNT_ATTR__ATIME whenever Set changes the atime mode.
+	// RecSet and RecClear are MOUNT_ATTR_* of the mount and all below it
+	// (mount_setattr(2)); Set and Clear, of the mount itself, come after them.
+	// Clear holds MOUNT_ATTR__ATIME whenever Set changes the atime mode.
 	Set, Clear       uint64
 	RecSet, RecClear uint64
 	// Propagation are MS_SHARED, MS_PRIVATE, MS_SLAVE, MS_UNBINDABLE, each
 	// with or without MS_REC, applied in order.
 	Propagation []uint64
 }
+
+// Attributes are those that the mount itself ends up with, if it is new.
+func (m *Mount) Attributes() uint64 { return m.RecSet&^m.Clear | m.Set }
 
 // FSOption is one fsconfig(2) parameter; a flag when Value is empty and
 // IsFlag is set.

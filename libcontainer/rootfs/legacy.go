@@ -64,7 +64,7 @@ func (r *Rootfs) mountLegacy(m *plan.Mount, to *place) error {
 
 // legacyOptions turns attributes and options back into what mount(2) takes.
 func legacyOptions(m *plan.Mount) (flags uintptr, data string) {
-	attrs := m.Set | m.RecSet
+	attrs := m.Attributes()
 	for _, f := range []struct {
 		attr uint64
 		ms   uintptr

@@ -15,9 +15,13 @@ import (
 // longer, and "lowerdir+" came only with kernel 6.7.
 const fsconfigMax = 255
 
+// exceedsFsconfig tells whether fsconfig(2) cannot say what m wants: a filesystem
+// without a parser of parameters, as overlay before kernel 6.5, gets no value
+// with a comma that way, escaped or not.
 func exceedsFsconfig(m *plan.Mount) bool {
 	for i := range m.Options {
-		if len(m.Options[i].Value) > fsconfigMax {
+		value := m.Options[i].Value
+		if len(value) > fsconfigMax || strings.Contains(value, `\,`) {
 			return true
 		}
 	}
@@ -89,9 +93,18 @@ func legacyOptions(m *plan.Mount) (flags uintptr, data string) {
 			flags |= ms
 			continue
 		}
-		rest = append(rest, optionText(o))
+		rest = append(rest, quoted(o))
 	}
 	return flags, strings.Join(rest, ",")
+}
+
+// quoted is an option as mount(2) takes it. The one kind of value with a comma
+// that is not escaped is an SELinux context, whose quotes package spec took away.
+func quoted(o *plan.FSOption) string {
+	if strings.Contains(o.Value, ",") && !strings.Contains(o.Value, `\`) {
+		return o.Key + `="` + o.Value + `"`
+	}
+	return optionText(o)
 }
 
 // superblockFlag is the MS_* of a flag that any superblock has; 0 is for those

@@ -49,7 +49,7 @@ func Compile(s *specs.Spec, in Inputs) (*plan.Plan, []Source, error) {
 		ID:            in.ID,
 		MaskedPaths:   cleaned(linux(s).MaskedPaths),
 		ReadonlyPaths: cleaned(linux(s).ReadonlyPaths),
-		MountLabel:    linux(s).MountLabel,
+		MountLabel:    mountLabel(s),
 		Hostname:      s.Hostname,
 		Domainname:    s.Domainname,
 	}}
@@ -231,15 +231,15 @@ func expandCgroup(m plan.Mount, steps []plan.Mount) []plan.Mount {
 }
 
 func (c *compiler) devices() error {
+	policy := populateDev
 	if slices.ContainsFunc(c.plan.Mounts, func(m plan.Mount) bool { return m.Kind == plan.Bind && m.Target == "/dev" }) {
-		c.plan.Rootfs.DefaultDevices = plan.KeepDev
-		return nil
+		policy = keepDev
 	}
 	source := c.in.DeviceSource
 	if Namespace(c.spec, specs.UserNamespace) != nil {
 		source = plan.BindHost
 	}
-	populateDev(c.plan, devices(&c.found, c.spec), source)
+	addDevices(c.plan, devices(&c.found, c.spec), policy, source)
 	return c.found.err()
 }
 
@@ -248,7 +248,7 @@ func (c *compiler) sysctls() error {
 	if err := c.found.err(); err != nil {
 		return err
 	}
-	return ownNetwork(c.spec, c.plan.Sysctls)
+	return ownNamespaces(c.spec, c.plan.Sysctls)
 }
 
 func (c *compiler) process() (err error) {

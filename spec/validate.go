@@ -35,6 +35,7 @@ func Validate(s *specs.Spec) error {
 	if _, ok := s.Annotations[""]; ok {
 		p.add("annotations", "a key must not be empty")
 	}
+	mountContext(p, s)
 	if s.Linux != nil {
 		validateLinux(p, s)
 	}

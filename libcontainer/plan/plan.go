@@ -31,8 +31,9 @@ type Plan struct {
 	// MaskedPaths and ReadonlyPaths are absolute paths in the container.
 	MaskedPaths   []string
 	ReadonlyPaths []string
-	// MountLabel is the SELinux context= of masks and devices, or "".
-	MountLabel string
+	// MountLabel is the option that gives masks their SELinux label; without a
+	// key there is none.
+	MountLabel FSOption
 	Hostname   string
 	Domainname string
 	Sysctls    []Sysctl
@@ -78,20 +79,7 @@ type Rootfs struct {
 	// Propagation is the MS_* of linux.rootfsPropagation, set on / at the
 	// end, or 0 to leave it.
 	Propagation uint64
-	// DefaultDevices says whether init populates /dev at all: not when the
-	// configuration binds a host directory over it.
-	DefaultDevices DevPolicy
 }
-
-// DevPolicy is what becomes of /dev.
-type DevPolicy uint8
-
-const (
-	// PopulateDev makes Plan.Devices and Plan.DevLinks.
-	PopulateDev DevPolicy = iota
-	// KeepDev leaves /dev as the mounts made it.
-	KeepDev
-)
 
 // MountKind is the way a mount comes into being.
 type MountKind uint8

@@ -69,10 +69,10 @@ func namespacesOf(s *specs.Spec) (*nsenter.Namespaces, error) {
 			out.New |= flag
 			continue
 		}
-		f, err := os.Open(ns.Path)
+		f, err := openNamespace(ns.Path, flag)
 		if err != nil {
 			closeJoins(out)
-			return nil, fault.New("open", fmt.Sprintf("linux.namespaces[%d].path %s", i, ns.Path), pathless(err))
+			return nil, fault.New("open", fmt.Sprintf("linux.namespaces[%d].path %s", i, ns.Path), err)
 		}
 		out.Join = append(out.Join, nsenter.Join{
 			Name: fmt.Sprintf("linux.namespaces[%d] (%s at %s)", i, ns.Type, ns.Path),
@@ -86,6 +86,26 @@ func namespacesOf(s *specs.Spec) (*nsenter.Namespaces, error) {
 		out.ClockOffsets = append(out.ClockOffsets, nsenter.ClockOffset{Clock: clock, Seconds: o.Secs, Nanoseconds: o.Nanosecs})
 	}
 	return out, nil
+}
+
+// openNamespace opens a namespace that has to be of the type of flag
+// (config-linux.md, "Namespaces").
+func openNamespace(path string, flag uint64) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0) // a fifo would wait
+	if err != nil {
+		return nil, pathless(err)
+	}
+	kind, err := unix.IoctlRetInt(int(f.Fd()), unix.NS_GET_NSTYPE)
+	switch {
+	case err != nil:
+		err = fault.New("", "", unix.EINVAL).WithHint("not a namespace")
+	case uint64(kind) != flag:
+		err = fault.New("", "", unix.EINVAL).WithHint("a namespace of type %s, not %s", nsenter.Names(uint64(kind)), nsenter.Names(flag))
+	default:
+		return f, nil
+	}
+	f.Close()
+	return nil, err
 }
 
 func closeJoins(ns *nsenter.Namespaces) {

@@ -42,6 +42,9 @@ struct hull_bootstrap {
 	uint32_t joins;
 	uint32_t has_cgroup;
 	uint32_t tasks;
+	/* Who sets the container up: 0, or an id that the new user namespace has. */
+	uint32_t uid;
+	uint32_t gid;
 	uint32_t reserved;
 };
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -108,6 +109,16 @@ func (s *Stage) runMapHelper(name string, mappings []IDMapping) error {
 		return fault.Newf("", name, "%w: %s", err, strings.TrimSpace(string(out)))
 	}
 	return nil
+}
+
+// builder is the id that init has until it takes that of the program: root's or,
+// where there is none, the first that is mapped. What it makes in a filesystem of
+// the user namespace must have an owner there (EOVERFLOW).
+func builder(mappings []IDMapping) uint32 {
+	if len(mappings) == 0 || slices.ContainsFunc(mappings, func(m IDMapping) bool { return m.ContainerID == 0 }) {
+		return 0
+	}
+	return mappings[0].ContainerID
 }
 
 func mappingText(mappings []IDMapping) string {

@@ -76,8 +76,8 @@ func translateMount(p *problems, s *specs.Spec, i int, warn func(error)) mount {
 	switch {
 	case in.Destination == "":
 		p.add(at(name, "destination"), "must not be empty")
-	case m.Target == "/" && m.Kind != plan.Reconfigure:
-		p.add(at(name, "destination"), "must not be the root of the container")
+	case m.Target == "/" && m.Kind != plan.Reconfigure && Namespace(s, specs.MountNamespace) == nil:
+		p.add(at(name, "destination"), "the root of the container can be covered only in a mount namespace")
 	}
 	if o.bind {
 		bindOptions(p, &m, o)

@@ -29,7 +29,7 @@ type Source struct {
 }
 
 // IDMap is the mapping of an ID-mapped mount: that of a user namespace made for
-// it or, if UserNamespace is not empty, of the one at that path.
+// it, of the one at UserNamespace or, if nothing is set, of the container's own.
 type IDMap struct {
 	UserNamespace string
 	UIDs, GIDs    []specs.LinuxIDMapping
@@ -211,8 +211,6 @@ func containerIDMap(p *problems, s *specs.Spec, m *mount) {
 		p.add(at(m.Name, "options"), "idmap needs uidMappings and gidMappings, or a user namespace")
 	case ns.Path != "":
 		m.idMap.UserNamespace = ns.Path
-	default:
-		m.idMap.UIDs, m.idMap.GIDs = linux(s).UIDMappings, linux(s).GIDMappings
 	}
 }
 

@@ -221,7 +221,7 @@ func TestTheParentOpensWhatInitCannot(t *testing.T) {
 		{"shared with the host", nothing, []string{"bind", "rshared", "src-nofollow"}, nil, plan.SourceNoFollow, nil},
 		{"mapped by lists", nothing, []string{"bind"}, ids, 0, &spec.IDMap{UIDs: ids, GIDs: ids}},
 		{"mapped by lists as a tree", nothing, []string{"rbind", "ridmap"}, ids, plan.Recursive, &spec.IDMap{UIDs: ids, GIDs: ids, Flags: plan.Recursive}},
-		{"mapped like the container", userns, []string{"bind", "idmap"}, nil, 0, &spec.IDMap{UIDs: ids, GIDs: ids}},
+		{"mapped like the container", userns, []string{"bind", "idmap"}, nil, 0, &spec.IDMap{}},
 		{"mapped like the namespace it joins", joined, []string{"bind", "idmap"}, nil, 0, &spec.IDMap{UserNamespace: "/proc/1/ns/user"}},
 		{"mapped inline", nothing, []string{"bind", "idmap=uids=0-5-1#10-11-12;gids=1-2-3"}, nil, 0, &spec.IDMap{
 			UIDs: []specs.LinuxIDMapping{{ContainerID: 0, HostID: 5, Size: 1}, {ContainerID: 10, HostID: 11, Size: 12}},

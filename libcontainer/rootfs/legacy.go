@@ -32,6 +32,13 @@ func exceedsFsconfig(m *plan.Mount) bool {
 // directory to mount on is the current one, so that it is still a handle and
 // not a path that is mounted on; the attributes are part of the same call.
 func (r *Rootfs) mountLegacy(m *plan.Mount, to *place) error {
+	flags, data := legacyOptions(m)
+	if len(data) >= unix.Getpagesize() { // the kernel would cut it
+		return &fault.Error{
+			Op: "pass the options", Cause: unix.E2BIG,
+			Hint: "together they exceed a page; overlay takes its layers one by one since kernel 6.7, as lowerdir+=DIR",
+		}
+	}
 	back, err := unix.Open(".", unix.O_PATH|unix.O_CLOEXEC, 0) //nolint:forbidigo // where this process is
 	if err != nil {
 		return fault.New("open the working directory", "", err)
@@ -47,7 +54,6 @@ func (r *Rootfs) mountLegacy(m *plan.Mount, to *place) error {
 	if err := unix.Fchdir(dir.FD()); err != nil {
 		return fault.New("enter the target", "", err)
 	}
-	flags, data := legacyOptions(m)
 	err = unix.Mount(m.Source, ".", m.Type, flags, data)
 	if backErr := unix.Fchdir(back); err == nil && backErr != nil {
 		return fault.New("return to the working directory", "", backErr)

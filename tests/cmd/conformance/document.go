@@ -56,7 +56,11 @@ func (r *row) line() string {
 	}
 	by := strings.Join(shown, ", ")
 	if r.sentence == "" {
-		return "| `" + r.id + "` | " + strings.Join([]string{cell(r.does), r.kernel, by}, " | ") + " |\n"
+		does := r.does
+		if r.whole && does == "" {
+			does = "As its properties say."
+		}
+		return "| `" + r.id + "` | " + strings.Join([]string{cell(does), r.kernel, by}, " | ") + " |\n"
 	}
 	if r.does != "" {
 		by = strings.TrimSpace(cell(r.does) + " " + by)
@@ -95,6 +99,7 @@ func (t *table) sums() string {
 	for _, p := range t.parts {
 		for _, r := range p.rows {
 			switch {
+			case r.whole:
 			case r.sentence != "":
 				sentences.add(r)
 			case strings.Contains(r.id, "="):

@@ -32,6 +32,8 @@ const (
 	auditWrite = 1 << 29
 )
 
+//proves:process.capabilities process.capabilities.bounding process.capabilities.permitted
+//proves:process.capabilities.inheritable process.capabilities.ambient
 func TestTheFiveCapabilitySets(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -92,6 +94,7 @@ func TestTheDefaultCapabilities(t *testing.T) {
 		map[string]uint64{"Bnd": three, "Prm": three, "Eff": three, "Inh": 0, "Amb": 0})
 }
 
+//proves:config.md#linux-process:1 config.md#linux-process:2
 func TestCapabilitiesThatCannotBeGrantedAreAWarning(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -136,6 +139,7 @@ func TestCapabilitiesAreNeverInheritableUnasked(t *testing.T) {
 	equal(t, "effective of an exec with --cap", sets["Eff"], chown|kill|fowner)
 }
 
+//proves:process.capabilities.effective
 func TestCapabilitiesHaveTheirEffect(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

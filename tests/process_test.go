@@ -10,6 +10,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
+//proves:process.args process.env
 func TestTheProcessHasItsArgumentsAndEnvironment(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -23,6 +24,7 @@ func TestTheProcessHasItsArgumentsAndEnvironment(t *testing.T) {
 	equal(t, "env", env, []string{"A=2", "B=two words", "EMPTY=", "HOME=/", "PATH=/x:/bin", "U=ü"})
 }
 
+//proves:process.args config.md#process:7
 func TestTheProgramIsFoundThroughPATH(t *testing.T) {
 	h := newHost(t)
 	program := func(name, path string) edit {
@@ -72,6 +74,7 @@ func TestTheProgramIsFoundThroughPATH(t *testing.T) {
 	}
 }
 
+//proves:process.env
 func TestHOMEIsThatOfTheUser(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -105,6 +108,7 @@ func TestHOMEIsThatOfTheUser(t *testing.T) {
 	}
 }
 
+//proves:process.cwd config.md#process:5 config.md#process:6
 func TestTheWorkingDirectory(t *testing.T) {
 	h := newHost(t)
 	cwd := func(path string) edit { return func(s *specs.Spec) { s.Process.Cwd = path } }
@@ -144,6 +148,7 @@ func TestTheWorkingDirectory(t *testing.T) {
 	})
 }
 
+//proves:process.user.umask process.oomScoreAdj config.md#linux-process:3 config.md#linux-process:4
 func TestTheUmaskAndTheOOMScore(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -188,6 +193,7 @@ func hasCapability(t *testing.T, number int) bool {
 	return false
 }
 
+//proves:process.noNewPrivileges
 func TestNoNewPrivileges(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -197,6 +203,9 @@ func TestNoNewPrivileges(t *testing.T) {
 	}
 }
 
+//proves:process.scheduler.policy=SCHED_BATCH process.scheduler.policy=SCHED_IDLE process.scheduler.nice
+//proves:process.ioPriority.class=IOPRIO_CLASS_BE process.ioPriority.priority linux.personality.domain
+//proves:linux.personality.domain=LINUX32
 func TestTheSchedulerAndThePriorities(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -243,6 +252,7 @@ func TestTheNamesOfTheHost(t *testing.T) {
 	equal(t, "the host's nodename", get[map[string]string](t, s, "uname")["nodename"], own)
 }
 
+//proves:hostname domainname
 func TestNamesOfTheHostNeedANamespace(t *testing.T) {
 	h := newHost(t)
 	h.fails([]string{"hostname", "needs a uts namespace"}, dropNamespace(specs.UTSNamespace))

@@ -182,6 +182,7 @@ func TestAnUnbindableMountCannotBeBound(t *testing.T) {
 	equal(t, "unbindable", mountsOf(t, s)["/mnt"].isPeer("unbindable"), true)
 }
 
+//proves:linux.rootfsPropagation=private linux.rootfsPropagation=shared linux.rootfsPropagation=unbindable
 func TestRootfsPropagationIsThatOfTheRoot(t *testing.T) {
 	h := newHost(t)
 	for propagation, want := range map[string]string{
@@ -200,6 +201,7 @@ func TestRootfsPropagationIsThatOfTheRoot(t *testing.T) {
 	h.fails([]string{"linux.rootfsPropagation", "cake"}, func(s *specs.Spec) { s.Linux.RootfsPropagation = "cake" })
 }
 
+//proves:linux.rootfsPropagation
 func TestAMountOnTheRootReachesASlaveOnly(t *testing.T) {
 	h := newHost(t)
 	for propagation, want := range map[string]bool{"rslave": true, "rprivate": false, "": true} {

@@ -108,6 +108,9 @@ func (a *agent) serve(t *testing.T, conn *net.UnixConn) {
 	}
 }
 
+//proves:linux.seccomp.listenerPath linux.seccomp.listenerMetadata linux.seccomp.syscalls[].action=SCMP_ACT_NOTIFY
+//proves:config-linux.md#seccomp:7 config-linux.md#the-container-process-state:1
+//proves:config-linux.md#the-container-process-state:4 config-linux.md#the-container-process-state:5
 func TestAnAgentAnswersSystemCalls(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

@@ -22,8 +22,6 @@ func (s *stage) takeIDs() (err error) {
 	s.caps = s.grantable(p.Capabilities)
 	if p.Umask >= 0 {
 		unix.Umask(int(p.Umask))
-	} else {
-		unix.Umask(0o022)
 	}
 	ownStdio(p)
 	if err := dropBounding(s.caps.Bounding); err != nil {

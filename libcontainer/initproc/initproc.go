@@ -119,15 +119,17 @@ func execSteps() []step {
 	})
 }
 
-// programSteps take on what the program shall be. Rights are lost on the way:
-// the order is the same for every program.
+// programSteps take on what the program shall be. Rights are lost on the way,
+// and from awaitFinish on limits are in force, under which init may not be able
+// to open a file: the order is the same for every program.
 func programSteps() []step {
 	return []step{
 		(*stage).setScheduling,
 		(*stage).restoreFileLimit,
+		(*stage).changeDirectory,
+		(*stage).completeEnvironment,
 		(*stage).awaitFinish,
 		(*stage).writeLabels,
-		(*stage).changeDirectory,
 		(*stage).takeIDs,
 		(*stage).resolveProgram,
 		(*stage).closeInherited,

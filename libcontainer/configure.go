@@ -82,7 +82,7 @@ func (n *creation) load() error {
 	if err := refuseUnsupported(n.spec); err != nil {
 		return fault.New("check", path, err)
 	}
-	return nil
+	return checkLabels(n.spec.Process)
 }
 
 // refuseUnsupported keeps a property that hull cannot apply from being ignored:
@@ -110,7 +110,7 @@ func (n *creation) dropMountLabel() {
 }
 
 func (n *creation) processInputs() (spec.ProcessInputs, error) {
-	in := spec.ProcessInputs{Kind: plan.Create, Warn: n.runtime.warn}
+	in := spec.ProcessInputs{Kind: plan.Create, Groups: groupsOf(n.spec), Warn: n.runtime.warn}
 	held, err := heldCapabilities(n.spec)
 	if err != nil {
 		return in, err
@@ -121,6 +121,14 @@ func (n *creation) processInputs() (spec.ProcessInputs, error) {
 	}
 	in.PreserveFDs = uint32(n.preserve)
 	return in, nil
+}
+
+// groupsOf says what becomes of the supplementary groups of the caller.
+func groupsOf(s *specs.Spec) plan.Groups {
+	if value, ok := s.Annotations[spec.AnnotationKeepGroups]; ok && value != "0" {
+		return plan.KeepGroups
+	}
+	return plan.SetGroups
 }
 
 // checkPreserved checks that the descriptors to preserve are there.

@@ -121,7 +121,10 @@ func (e *execution) compile() error {
 	if err := spec.ValidateProcess(s, e.options.Process); err != nil {
 		return err
 	}
-	in := spec.ProcessInputs{Kind: plan.Exec, Warn: c.runtime.warn}
+	if err := checkLabels(e.options.Process); err != nil {
+		return err
+	}
+	in := spec.ProcessInputs{Kind: plan.Exec, Groups: groupsOf(s), Warn: c.runtime.warn}
 	if in.Held, err = heldCapabilities(s); err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ func (r *Runtime) Features() *features.Features {
 			KnownFlags:     known.Flags,
 			SupportedFlags: known.SupportedFlags,
 		},
-		Apparmor:   &features.Apparmor{Enabled: enabled(exists("/sys/module/apparmor"))},
+		Apparmor:   &features.Apparmor{Enabled: enabled(apparmorEnabled())},
 		Selinux:    &features.Selinux{Enabled: enabled(selinuxEnabled())},
 		IntelRdt:   &features.IntelRdt{Enabled: &no},
 		NetDevices: &features.NetDevices{Enabled: &no},
@@ -39,6 +39,12 @@ func (r *Runtime) Features() *features.Features {
 func SeccompVersion() string { return seccomp.Version() }
 
 func selinuxEnabled() bool { return exists("/sys/fs/selinux/enforce") }
+
+// apparmorEnabled asks the module, which is there when it is switched off too.
+func apparmorEnabled() bool {
+	text, err := os.ReadFile("/sys/module/apparmor/parameters/enabled")
+	return err == nil && len(text) > 0 && text[0] == 'Y'
+}
 
 func enabled(b bool) *bool { return &b }
 

@@ -40,7 +40,9 @@ type Plan struct {
 	// namespaces, the first before the pivot, the second after start.
 	CreateContainer []Hook
 	StartContainer  []Hook
-	Process         Process
+	// HookStreams are sent along with the plan.
+	HookStreams HookStreams
+	Process     Process
 }
 
 // PivotMode is how init makes the container's root its own.
@@ -212,6 +214,16 @@ type Hook struct {
 	State          []byte
 }
 
+// HookStreams says which streams of hooks go to a file that the parent opened.
+type HookStreams uint8
+
+const (
+	// HookStdout is the standard output.
+	HookStdout HookStreams = 1 << iota
+	// HookStderr is the standard error.
+	HookStderr
+)
+
 // SeccompPoint is when init loads the filter.
 type SeccompPoint uint8
 
@@ -241,7 +253,7 @@ type Groups uint8
 const (
 	// SetGroups applies exactly Process.AdditionalGIDs.
 	SetGroups Groups = iota
-	// KeepGroups leaves them, where the user namespace denies setgroups(2).
+	// KeepGroups leaves the caller's.
 	KeepGroups
 )
 

@@ -106,9 +106,14 @@ func TestALimitMayBeBelowWhatInitNeeds(t *testing.T) {
 	h := newHost(t)
 	//proves:process.rlimits[].type=RLIMIT_NOFILE process.rlimits[].type=RLIMIT_NPROC
 	for _, l := range []specs.POSIXRlimit{
-		{Type: "RLIMIT_NOFILE", Soft: 3, Hard: 3}, {Type: "RLIMIT_NOFILE"}, {Type: "RLIMIT_NPROC", Soft: 1, Hard: 1},
-		{Type: "RLIMIT_AS", Soft: 8 << 20, Hard: 8 << 20}, {Type: "RLIMIT_FSIZE"}, {Type: "RLIMIT_DATA", Soft: 1 << 20, Hard: 1 << 20},
-		{Type: "RLIMIT_STACK", Soft: 64 << 10, Hard: 64 << 10}, {Type: "RLIMIT_MEMLOCK"},
+		{Type: "RLIMIT_NOFILE", Soft: 3, Hard: 3},
+		{Type: "RLIMIT_NOFILE"},
+		{Type: "RLIMIT_NPROC", Soft: 1, Hard: 1},
+		{Type: "RLIMIT_AS", Soft: 8 << 20, Hard: 8 << 20},
+		{Type: "RLIMIT_FSIZE"},
+		{Type: "RLIMIT_DATA", Soft: 1 << 20, Hard: 1 << 20},
+		{Type: "RLIMIT_STACK", Soft: 64 << 10, Hard: 64 << 10},
+		{Type: "RLIMIT_MEMLOCK"},
 	} {
 		b := h.withShell(limits(l), func(s *specs.Spec) {
 			s.Process.Args = []string{"/bin/echo", "ran"}

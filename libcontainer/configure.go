@@ -63,7 +63,7 @@ func (n *creation) compile() error {
 		inputs.Pivot = plan.MoveRoot
 	}
 	n.plan, n.sources, err = spec.Compile(n.spec, inputs)
-	return spec.Join(refuseLabels(n.spec), err)
+	return spec.Join(refuseLabels(n.spec.Process), err)
 }
 
 // load reads and checks the configuration.
@@ -127,7 +127,7 @@ func (n *creation) dropMountLabel() {
 }
 
 func (n *creation) processInputs() (spec.ProcessInputs, error) {
-	in := spec.ProcessInputs{Kind: plan.Create, Warn: n.runtime.warn}
+	in := spec.ProcessInputs{Kind: plan.Create, Groups: groupsOf(n.spec), Warn: n.runtime.warn}
 	held, err := heldCapabilities(n.spec)
 	if err != nil {
 		return in, err
@@ -138,6 +138,14 @@ func (n *creation) processInputs() (spec.ProcessInputs, error) {
 	}
 	in.PreserveFDs = uint32(n.preserve)
 	return in, nil
+}
+
+// groupsOf says what becomes of the supplementary groups of the caller.
+func groupsOf(s *specs.Spec) plan.Groups {
+	if value, ok := s.Annotations[spec.AnnotationKeepGroups]; ok && value != "0" {
+		return plan.KeepGroups
+	}
+	return plan.SetGroups
 }
 
 // checkPreserved checks that the descriptors to preserve are there.

@@ -12,6 +12,7 @@ import (
 	"hull/internal/fault"
 	"hull/internal/linux"
 	"hull/libcontainer/cgroup"
+	"hull/libcontainer/hook"
 	"hull/libcontainer/plan"
 	"hull/libcontainer/seccomp"
 	"hull/nsenter"
@@ -124,6 +125,8 @@ type creation struct {
 	// join is how the process gets into the cgroup.
 	join      cgroup.Join
 	container *Container
+	// hookOutput is where hooks print to.
+	hookOutput hook.Output
 	// undo is what to do if creation fails, last first.
 	undo []func()
 	// closers is what to do in any case.

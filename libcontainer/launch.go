@@ -1,6 +1,8 @@
 package libcontainer
 
 import (
+	"hull/internal/fault"
+	"hull/internal/linux"
 	"hull/libcontainer/cgroup"
 	"hull/nsenter"
 )
@@ -28,6 +30,23 @@ func launchStage(stdio Stdio, dir string, preserve int) *launch {
 func (l *launch) wait() (*nsenter.Stage, error) {
 	<-l.done
 	return l.stage, l.err
+}
+
+// pin holds the stage, and so the process that it becomes, to CPUs before it
+// enters a cgroup. An empty mask leaves it.
+func (l *launch) pin(cpus []byte) error {
+	if len(cpus) == 0 {
+		return nil
+	}
+	stage, err := l.wait()
+	if err != nil {
+		return err
+	}
+	if err := linux.SetAffinity(stage.PID(), cpus); err != nil {
+		return fault.New("set", "process.execCPUAffinity.initial", err).
+			WithHint("one of the CPUs must be online and in the cpuset that hull is called in")
+	}
+	return nil
 }
 
 // enter sends the stage into its cgroup and namespaces and returns the pid of

@@ -52,7 +52,13 @@ func (n *creation) configure() error {
 	if count := n.options.ListenFDs; count > 0 {
 		n.plan.Process.Env = append(n.plan.Process.Env, "LISTEN_FDS="+strconv.Itoa(count), "LISTEN_PID=1")
 	}
-	return checkConsole(n.plan.Process.Terminal, n.options.ConsoleSocket, n.options.Lifetime)
+	if err := checkConsole(n.plan.Process.Terminal, n.options.ConsoleSocket, n.options.Lifetime); err != nil {
+		return err
+	}
+	if err := n.planResctrl(); err != nil {
+		return err
+	}
+	return n.findDevices()
 }
 
 // load reads and checks the configuration.
@@ -78,23 +84,6 @@ func (n *creation) load() error {
 		if err := profile.Validate(p); err != nil {
 			return fault.New("check", path, err)
 		}
-	}
-	if err := refuseUnsupported(n.spec); err != nil {
-		return fault.New("check", path, err)
-	}
-	return nil
-}
-
-// refuseUnsupported keeps a property that hull cannot apply from being ignored:
-// runtime.md, "Create", wants an error. `hull features` says the same.
-func refuseUnsupported(s *specs.Spec) error {
-	switch {
-	case s.Linux == nil:
-		return nil
-	case s.Linux.IntelRdt != nil:
-		return fault.Newf("", "linux.intelRdt", "not supported")
-	case len(s.Linux.NetDevices) > 0:
-		return fault.Newf("", "linux.netDevices", "not supported")
 	}
 	return nil
 }

@@ -98,6 +98,7 @@ func create(t *testing.T, root string, config specs.LinuxIntelRdt) Place {
 }
 
 func TestAContainerWithoutAClassGetsOneOfItsNameThatGoesWithIt(t *testing.T) {
+	//proves:linux.intelRdt linux.intelRdt.memBwSchema
 	root := standIn(t)
 	p := create(t, root, specs.LinuxIntelRdt{MemBwSchema: "MB:0=20", L3CacheSchema: "L3:0=f"})
 	class := filepath.Join(root, "c1")
@@ -123,6 +124,7 @@ func TestAContainerWithoutAClassGetsOneOfItsNameThatGoesWithIt(t *testing.T) {
 }
 
 func TestSchemataAreWrittenInTheOrderOfTheSpecification(t *testing.T) {
+	//proves:linux.intelRdt.l3CacheSchema linux.intelRdt.memBwSchema linux.intelRdt.schemata
 	g := Group{config: &specs.LinuxIntelRdt{Schemata: []string{"L3:0=1", "L2:0=3"}, MemBwSchema: "MB:0=20", L3CacheSchema: "L3:0=f"}}
 	var got []string
 	for _, v := range g.values() {
@@ -142,6 +144,7 @@ func TestWithoutASchemaNothingIsWrittenToSchemata(t *testing.T) {
 }
 
 func TestAClassThatIsNamedIsMadeIfNeedBeAndStays(t *testing.T) {
+	//proves:linux.intelRdt.closID linux.intelRdt.schemata linux.intelRdt.schemata[]
 	root := standIn(t)
 	for _, config := range []specs.LinuxIntelRdt{
 		{ClosID: "gold", Schemata: []string{"L3:0=f", "MB:0=20"}},
@@ -164,6 +167,7 @@ func TestAClassThatIsNamedIsMadeIfNeedBeAndStays(t *testing.T) {
 }
 
 func TestTheDefaultClassIsTheRoot(t *testing.T) {
+	//proves:linux.intelRdt.closID
 	root := standIn(t)
 	p := create(t, root, specs.LinuxIntelRdt{ClosID: "/", EnableMonitoring: true})
 	if want := (Place{Class: root, Monitor: filepath.Join(root, "mon_groups", "c1")}); p != want {
@@ -175,6 +179,7 @@ func TestTheDefaultClassIsTheRoot(t *testing.T) {
 }
 
 func TestAMonitoringGroupIsMadeInTheClassAndGoesWithTheContainer(t *testing.T) {
+	//proves:linux.intelRdt.enableMonitoring
 	for _, closID := range []string{"", "gold"} {
 		root := standIn(t)
 		p := create(t, root, specs.LinuxIntelRdt{ClosID: closID, Schemata: []string{"L3:0=f"}, EnableMonitoring: true})
@@ -201,6 +206,7 @@ func TestAMonitoringGroupIsMadeInTheClassAndGoesWithTheContainer(t *testing.T) {
 }
 
 func TestWhatCannotBeIsRefusedBeforeAnythingIsMade(t *testing.T) {
+	//proves:linux.intelRdt.closID linux.intelRdt.l3CacheSchema linux.intelRdt.memBwSchema linux.intelRdt.enableMonitoring
 	for name, tt := range map[string]struct {
 		prepare func(root string)
 		config  specs.LinuxIntelRdt
@@ -256,6 +262,7 @@ func tree(t *testing.T, root string) (paths []string) {
 }
 
 func TestAClassAgreesWithWhatItWasMadeFrom(t *testing.T) {
+	//proves:linux.intelRdt.l3CacheSchema linux.intelRdt.memBwSchema
 	const schemata = "    L2:0=ff\n    L3:0=7f0;1=1f\n    MB:0=20;1=70\n"
 	root := standIn(t)
 	g := Group{mount: root}

@@ -2,7 +2,6 @@ package tests
 
 import (
 	"os"
-	"os/exec"
 	"slices"
 	"testing"
 	"time"
@@ -172,15 +171,18 @@ func TestANetworkDeviceThatCannotMoveStaysAsItIs(t *testing.T) {
 	}{
 		"no such device": {map[string]string{"v0": "", "v9": ""}, nil, []string{"linux.netDevices.v9: no such device", "network namespace that hull runs in"}},
 		"an alternative name": {
-			map[string]string{"v0": "", "other": ""}, nil,
+			map[string]string{"v0": "", "other": ""},
+			nil,
 			[]string{"linux.netDevices.other: an alternative name of v1", "use the name of the device"},
 		},
 		"a name that is taken": {
-			map[string]string{"v0": "", "v1": "eth0"}, join,
+			map[string]string{"v0": "", "v1": "eth0"},
+			join,
 			[]string{"linux.netDevices.v1: the container has a network device named eth0", "append %d"},
 		},
 		"an alternative name that is taken": {
-			map[string]string{"v0": "", "v1": "taken"}, join,
+			map[string]string{"v0": "", "v1": "taken"},
+			join,
 			[]string{"linux.netDevices.v1: the container has a network device named taken"},
 		},
 		"the name of lo": {map[string]string{"v0": "lo"}, nil, []string{"linux.netDevices.v0: the container has a network device named lo"}},
@@ -188,13 +190,15 @@ func TestANetworkDeviceThatCannotMoveStaysAsItIs(t *testing.T) {
 		"a device that never moves":             {map[string]string{"lo": "x", "v0": ""}, nil, []string{"linux.netDevices.lo: invalid argument", "cannot leave"}},
 		"a device that never moves, as another": {map[string]string{"lo": "x", "eve": ""}, nil, []string{"linux.netDevices.lo: invalid argument", "cannot leave"}},
 		"its own namespace": {
-			map[string]string{"v0": "x"}, addNamespace(specs.NetworkNamespace, outside.path()),
+			map[string]string{"v0": "x"},
+			addNamespace(specs.NetworkNamespace, outside.path()),
 			[]string{"linux.netDevices", "is the one that the devices are in"},
 		},
 		"no namespace": {map[string]string{"v0": ""}, dropNamespace(specs.NetworkNamespace), []string{"linux.netDevices.v0: needs a network namespace"}},
 		"a bad name":   {map[string]string{"v0": "a/b"}, nil, []string{"linux.netDevices.v0.name", `"a/b"`}},
 		"one name for two": {
-			map[string]string{"v0": "x", "v1": "x"}, nil,
+			map[string]string{"v0": "x", "v1": "x"},
+			nil,
 			[]string{"linux.netDevices.v1: linux.netDevices.v0 gets the name x as well"},
 		},
 	} {
@@ -294,6 +298,6 @@ func TestNothingRemainsOfACreateThatIsKilledWhileDevicesMove(t *testing.T) {
 		eventually(t, "v0 is as it was or gone", func() bool {
 			return untouched() || slices.Equal(outside.names(), []string{"lo"})
 		})
-		_ = exec.Command("nsenter", append(outside.enter()[1:], "ip", "link", "delete", "v0")...).Run()
+		_ = outside.command("ip", "link", "delete", "v0").Run()
 	}
 }

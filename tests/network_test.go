@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os/exec"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 )
@@ -27,9 +26,14 @@ func newNetwork(t *testing.T) *network {
 }
 
 // enter is the command that runs another one in there.
-func (n *network) enter() []string { return []string{"nsenter", fmt.Sprintf("--net=%s", n.path())} }
+func (n *network) enter() []string { return []string{"nsenter", "--net=" + n.path()} }
 
-func (n *network) path() string { return "/proc/" + strconv.Itoa(n.pid) + "/ns/net" }
+func (n *network) command(line ...string) *exec.Cmd {
+	line = append(n.enter(), line...)
+	return exec.Command(line[0], line[1:]...)
+}
+
+func (n *network) path() string { return procPath(n.pid, "ns/net") }
 
 // newHost is newHost for a runtime whose host network this is.
 func (n *network) newHost() *host {
@@ -43,8 +47,7 @@ func (n *network) newHost() *host {
 func (n *network) ip(lines ...string) {
 	n.t.Helper()
 	for _, line := range lines {
-		args := append(n.enter()[1:], append([]string{"ip"}, strings.Fields(line)...)...)
-		if out, err := exec.Command("nsenter", args...).CombinedOutput(); err != nil {
+		if out, err := n.command(append([]string{"ip"}, strings.Fields(line)...)...).CombinedOutput(); err != nil {
 			n.t.Fatalf("ip %s: %v: %s", line, err, out)
 		}
 	}
@@ -76,7 +79,7 @@ type address struct {
 // that follow from the carrier, some time later, are left out.
 func (n *network) devices() map[string]device {
 	n.t.Helper()
-	out, err := exec.Command("nsenter", append(n.enter()[1:], "ip", "-json", "address")...).Output()
+	out, err := n.command("ip", "-json", "address").Output()
 	if err != nil {
 		n.t.Fatal(err)
 	}

@@ -32,7 +32,7 @@ func MountPoint() (string, error) {
 	}
 	if len(mounts) == 0 {
 		return "", fault.Newf("use", "linux.intelRdt", "no resctrl filesystem is mounted").
-			WithHint("`mount -t resctrl resctrl /sys/fs/resctrl` does, if CPU and kernel have it")
+			WithHint("`mount -t resctrl resctrl /sys/fs/resctrl` does, if CPU and kernel have it") //nolint:dupword // type and source
 	}
 	return mounts[0].Mountpoint, nil
 }
@@ -130,11 +130,13 @@ func Plan(mount, id string, config *specs.LinuxIntelRdt) (*Group, error) {
 	if err := g.checkClass(); err != nil {
 		return nil, err
 	}
-	if !config.EnableMonitoring {
-		return g, nil
+	if config.EnableMonitoring {
+		g.place.Monitor = filepath.Join(g.place.Class, "mon_groups", id)
+		if err := g.checkMonitor(); err != nil {
+			return nil, err
+		}
 	}
-	g.place.Monitor = filepath.Join(g.place.Class, "mon_groups", id)
-	return g, g.checkMonitor()
+	return g, nil
 }
 
 // checkClass follows the rules for closID in config-linux.md, "IntelRdt".

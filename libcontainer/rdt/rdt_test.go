@@ -215,21 +215,25 @@ func TestWhatCannotBeIsRefusedBeforeAnythingIsMade(t *testing.T) {
 		"no such class": {nil, specs.LinuxIntelRdt{ClosID: "gold"}, "use linux.intelRdt.closID: there is no "},
 		"no class":      {nil, specs.LinuxIntelRdt{ClosID: "info"}, "info is not a class of service"},
 		"another cache": {
-			nil, specs.LinuxIntelRdt{ClosID: "/", L3CacheSchema: "L3:0=f"},
+			nil,
+			specs.LinuxIntelRdt{ClosID: "/", L3CacheSchema: "L3:0=f"},
 			`use linux.intelRdt.l3CacheSchema: "L3:0=f" differs from what `,
 		},
 		"another bandwidth": {
-			nil, specs.LinuxIntelRdt{ClosID: "/", L3CacheSchema: "L3:0=7ff", MemBwSchema: "MB:0=20"},
+			nil,
+			specs.LinuxIntelRdt{ClosID: "/", L3CacheSchema: "L3:0=7ff", MemBwSchema: "MB:0=20"},
 			`use linux.intelRdt.memBwSchema: "MB:0=20" differs from what `,
 		},
 		"a class that is somebody else's": {func(root string) { mkdirs(t, root, "c1") }, specs.LinuxIntelRdt{}, "/c1: exists already"},
 		"a monitoring group that is somebody else's": {
 			func(root string) { mkdirs(t, root, "mon_groups/c1") },
-			specs.LinuxIntelRdt{ClosID: "/", EnableMonitoring: true}, "/mon_groups/c1: exists already",
+			specs.LinuxIntelRdt{ClosID: "/", EnableMonitoring: true},
+			"/mon_groups/c1: exists already",
 		},
 		"no monitoring": {
 			func(root string) { _ = os.Remove(filepath.Join(root, "mon_groups")) },
-			specs.LinuxIntelRdt{EnableMonitoring: true}, "use linux.intelRdt.enableMonitoring: there is no ",
+			specs.LinuxIntelRdt{EnableMonitoring: true},
+			"use linux.intelRdt.enableMonitoring: there is no ",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

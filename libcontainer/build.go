@@ -49,6 +49,9 @@ func (n *creation) drive(d *drive, gate state.Gate) error {
 	}
 	err = d.converse(answers{
 		rootReady: func() error {
+			if err := n.moveDevices(d.pid); err != nil {
+				return err
+			}
 			err := n.runtimeHooks(d.pid)
 			if errors.Is(err, hook.ErrEnded) {
 				return d.died()

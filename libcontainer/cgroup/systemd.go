@@ -108,7 +108,7 @@ func expandSlice(slice string) (string, error) {
 // managerCgroup returns the cgroup that the manager behind the socket has as
 // its root. The kernel says which process that is.
 func managerCgroup(bus string) (string, error) {
-	pid, err := dbus.PeerPID(bus)
+	pid, err := dbus.PeerPID(bus, unitTimeout)
 	if err != nil {
 		return "", err
 	}

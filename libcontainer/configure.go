@@ -21,12 +21,8 @@ func (n *creation) configure() error {
 		return err
 	}
 	n.dropMountLabel()
-	var path string
-	if n.spec.Linux != nil {
-		path = n.spec.Linux.CgroupsPath
-	}
 	var err error
-	if n.cgroup, err = n.runtime.newCgroup(n.id, path); err != nil {
+	if n.cgroup, err = n.newCgroup(); err != nil {
 		return err
 	}
 	cgroupMounts, err := n.cgroupMounts()

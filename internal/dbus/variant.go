@@ -15,6 +15,11 @@ type Value struct {
 	root      node
 }
 
+// Uint64 is a value of type t.
+func Uint64(n uint64) Value {
+	return Value{"t", node{kind: number, text: strconv.FormatUint(n, 10)}}
+}
+
 // Value appends v, whose type is v.Signature.
 func (w *Writer) Value(v Value) { _ = v.root.encode(w, v.Signature) }
 

@@ -35,10 +35,8 @@ func (c *Cgroup) setUnitProperties(r *specs.LinuxResources) error {
 		return err
 	}
 	defer conn.Close()
-	if _, err := conn.Call(managerMethod("SetUnitProperties"), "sba(sv)", w); err != nil {
-		return fault.New("set the properties of systemd unit", c.rec.Unit, err)
-	}
-	return nil
+	_, err = c.callManager(conn, "SetUnitProperties", "sba(sv)", w)
+	return err
 }
 
 func tasksMax(limit int64) uint64 {

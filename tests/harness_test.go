@@ -3,7 +3,8 @@
 // program in cmd/probe, and from the host.
 //
 // One file covers one command or one part of config.json. Environment: RUNTIME
-// is the binary, by default ../hull; PROBE is a ready build of cmd/probe.
+// is the binary, by default ../hull; PROBE is cmd/probe where there is no Go to
+// build it with.
 package tests
 
 import (
@@ -77,14 +78,13 @@ func runSuite(m *testing.M) int {
 	return m.Run()
 }
 
-// makeProbe puts the program of the containers at path, where bundles can link to
-// it. A machine without Go has it ready.
+// makeProbe puts the probe at path: a copy, because bundles link to it.
 func makeProbe(path string) error {
 	build := exec.Command("go", "build", "-o", path, "./cmd/probe")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if ready := os.Getenv("PROBE"); ready != "" {
 		build = exec.Command("cp", ready, path)
 	}
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("%w\n%s", err, out)
 	}

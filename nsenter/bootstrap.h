@@ -35,14 +35,18 @@ struct hull_bootstrap {
 	/* CLONE_NEW* for the clone that makes the init process. */
 	uint64_t cloned;
 	/* CLONE_NEWCGROUP, or 0: unshared once the process is in its cgroup, so
-	 * that this cgroup becomes the root of the namespace. */
+	 * that this cgroup becomes the root of the namespace. With late_join, it
+	 * is joined then, through the descriptor of that join, counted from 1:
+	 * with the mount option nsdelegate, the kernel lets nobody into a cgroup
+	 * who comes from outside of his namespace (cgroups(7)). */
 	uint64_t late;
-	/* setns(2) types, one for each join; several bits if it is a pidfd. */
+	/* setns(2) types, one for each join; several bits if it is a pidfd, none
+	 * if it is only for late. */
 	uint64_t join[HULL_MAX_JOINS];
 	uint32_t joins;
 	uint32_t has_cgroup;
 	uint32_t tasks;
-	uint32_t reserved;
+	uint32_t late_join;
 };
 
 /* The first byte of a report; the kinds of package link stay below. */
@@ -60,7 +64,7 @@ enum hull_step {
 	HULL_STEP_BECOME_ROOT,
 	HULL_STEP_CLONE,
 	HULL_STEP_JOIN_CGROUP,
-	HULL_STEP_UNSHARE_CGROUP,
+	HULL_STEP_ENTER_LATE,
 };
 
 /* Stage to parent, one datagram. */

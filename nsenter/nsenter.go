@@ -13,7 +13,7 @@ package nsenter
 
 /*
 #cgo CFLAGS: -std=gnu11 -Wall -Wextra -O2
-#include "bootstrap.h"
+#include <bootstrap.h> // quotes would also find one in the directory of temporary files
 */
 import "C"
 
@@ -237,6 +237,10 @@ func (s *Stage) sendBootstrap(ns *Namespaces) error {
 	}
 	fds := make([]int, 0, C.HULL_MAX_FDS)
 	for i, j := range ns.Join {
+		if ns.Cgroup.Into != nil && j.Type&unix.CLONE_NEWCGROUP != 0 {
+			b.late, b.late_join = unix.CLONE_NEWCGROUP, C.uint32_t(i+1)
+			j.Type &^= unix.CLONE_NEWCGROUP
+		}
 		b.join[i] = C.uint64_t(j.Type)
 		fds = append(fds, int(j.File.Fd()))
 	}
@@ -307,7 +311,10 @@ func failure(r *C.struct_hull_report, ns *Namespaces) error {
 			object = ns.Cgroup.Tasks[index].Name()
 		}
 		return fault.New("join", object, cause)
-	case C.HULL_STEP_UNSHARE_CGROUP:
+	case C.HULL_STEP_ENTER_LATE:
+		if index > 0 {
+			return joinFailure(ns, index-1, cause)
+		}
 		return newNamespaceFailure(unix.CLONE_NEWCGROUP, cause)
 	}
 	return fault.New("start init", fmt.Sprint("step ", r.step), cause)

@@ -98,7 +98,7 @@ static void receive(struct hull_bootstrap *b, int *fds)
 	    (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
 		fail(HULL_STEP_BOOTSTRAP, 0);
 	if (b->joins > HULL_MAX_JOINS || b->tasks > HULL_MAX_TASKS ||
-	    got != b->joins + !!b->has_cgroup + b->tasks)
+	    got != b->joins + !!b->has_cgroup + b->tasks || b->late_join > b->joins)
 		fail(HULL_STEP_BOOTSTRAP, 0);
 }
 
@@ -116,9 +116,8 @@ static void become_root(void)
 
 /*
  * Joins the given namespaces. With a user namespace among them there are two
- * passes: namespaces that the caller's privileges reach are joined first, as
- * they need not belong to the user namespace; what needs the privileges that
- * the user namespace confers follows it.
+ * passes: first what the caller's privileges reach, as it need not belong to
+ * the user namespace, then what takes the privileges that this one confers.
  */
 static void join(const struct hull_bootstrap *b, const int *fds)
 {
@@ -129,7 +128,7 @@ static void join(const struct hull_bootstrap *b, const int *fds)
 		if (b->join[i] & CLONE_NEWUSER)
 			user = i;
 	for (i = 0; i < b->joins; i++) {
-		if (i == user)
+		if (i == user || !b->join[i])
 			continue;
 		if (setns(fds[i], (int)b->join[i]) == 0)
 			continue;
@@ -241,8 +240,9 @@ __attribute__((constructor)) static void nsexec(int argc, char **argv)
 		_exit(0);
 	}
 	join_cgroups(tasks, b.tasks);
-	if (b.late && unshare((int)b.late) < 0)
-		fail(HULL_STEP_UNSHARE_CGROUP, 0);
+	if (b.late &&
+	    (b.late_join ? setns(fds[b.late_join - 1], (int)b.late) : unshare((int)b.late)) < 0)
+		fail(HULL_STEP_ENTER_LATE, b.late_join);
 	for (i = 0; i < count; i++)
 		close(fds[i]);
 	getrlimit(RLIMIT_NOFILE, &file_limit);

@@ -124,6 +124,9 @@ func (n *creation) whileInitMounts(pid int) error {
 			return err
 		}
 	}
+	if err := n.giveCgroup(pid); err != nil {
+		return err
+	}
 	if n.spec.Linux == nil || n.spec.Linux.Resources == nil {
 		return n.cgroup.SetDevices(nil)
 	}
@@ -196,6 +199,9 @@ func (n *creation) ready(d *drive, pending <-chan compiled) ([]byte, error) {
 		if err := n.runtime.adjustOOMScore(d.pid, p.OOMScoreAdj); err != nil {
 			return nil, err
 		}
+	}
+	if err := n.sinkInit(d.pid); err != nil {
+		return nil, err
 	}
 	if n.spec.Linux != nil && n.spec.Linux.Resources != nil {
 		late := specs.LinuxResources{Memory: n.spec.Linux.Resources.Memory, Pids: n.spec.Linux.Resources.Pids}

@@ -32,16 +32,6 @@ func (n *creation) configure() error {
 	return checkConsole(n.plan.Process.Terminal, n.options.ConsoleSocket, n.options.Lifetime)
 }
 
-// placeCgroup says where the container's cgroup is going to be.
-func (n *creation) placeCgroup() (err error) {
-	var path string
-	if n.spec.Linux != nil {
-		path = n.spec.Linux.CgroupsPath
-	}
-	n.cgroup, err = n.runtime.newCgroup(n.id, path)
-	return err
-}
-
 // compile makes the plan of a configuration that has been examined.
 func (n *creation) compile() error {
 	n.dropMountLabel()

@@ -216,7 +216,7 @@ func (e *execution) target(pidfd int) (*nsenter.Namespaces, cgroup.Join, error) 
 	if err != nil {
 		return nil, cgroup.Join{}, err
 	}
-	join, err := e.container.cgroup.JoinAt(e.options.Cgroup, joinCredentials(ns))
+	join, err := e.container.cgroup.JoinAt(e.options.Cgroup, e.container.record.PID, joinCredentials(ns))
 	if err != nil {
 		closeJoins(ns)
 		return nil, join, err

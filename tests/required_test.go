@@ -3,8 +3,12 @@ package tests
 import (
 	"encoding/json"
 	"maps"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
 // What the specification calls REQUIRED, of objects that are there.
@@ -193,4 +197,82 @@ func planted(at, value any, path []any) any {
 	}
 	members[name] = planted(members[name], value, path[1:])
 	return members
+}
+
+func TestValuesThatNeedEachOtherAreCheckedTogether(t *testing.T) {
+	h := newHost(t)
+	weights := specs.LinuxWeightDevice{}
+	weights.Major, weights.Minor = 8, 0
+	for name, tt := range map[string]struct {
+		edit  edit
+		words []string
+	}{
+		//proves:config-linux.md#cpu:1 config-linux.md#cpu:2
+		"a burst above the quota": {
+			resources(specs.LinuxResources{CPU: &specs.LinuxCPU{Quota: pointer(int64(50000)), Burst: pointer(uint64(50001))}}),
+			[]string{"linux.resources.cpu.burst", "50001", "50000"},
+		},
+		//proves:config-linux.md#block-io:2
+		"a device without any weight": {
+			resources(specs.LinuxResources{BlockIO: &specs.LinuxBlockIO{WeightDevice: []specs.LinuxWeightDevice{weights}}}),
+			[]string{"linux.resources.blockIO.weightDevice[0]", "weight or leafWeight"},
+		},
+		//proves:config-linux.md#rdma:1
+		"an RDMA device without any limit": {
+			resources(specs.LinuxResources{Rdma: map[string]specs.LinuxRdma{"mlx5_1": {}}}),
+			[]string{"linux.resources.rdma.mlx5_1", "hcaHandles or hcaObjects"},
+		},
+		//proves:config.md#posix-platform-mounts:3
+		"a mount with users and no groups": {
+			addMounts(specs.Mount{
+				Destination: "/mnt", Source: "/tmp", Options: []string{"bind", "idmap"},
+				UIDMappings: []specs.LinuxIDMapping{{HostID: 1000, Size: 1}},
+			}), []string{"mounts[7].gidMappings"},
+		},
+		//proves:config.md#posix-platform-mounts:6
+		"a mount with groups and no users": {
+			addMounts(specs.Mount{
+				Destination: "/mnt", Source: "/tmp", Options: []string{"bind", "idmap"},
+				GIDMappings: []specs.LinuxIDMapping{{HostID: 1000, Size: 1}},
+			}), []string{"mounts[7].uidMappings"},
+		},
+		//proves:config-linux.md#seccomp:8
+		"metadata for no listener": {
+			withFilter(&specs.LinuxSeccomp{DefaultAction: specs.ActAllow, ListenerMetadata: "x"}),
+			[]string{"linux.seccomp.listenerMetadata"},
+		},
+		//proves:config-linux.md#seccomp:2
+		"an errno for a default that has none": {
+			withFilter(&specs.LinuxSeccomp{DefaultAction: specs.ActAllow, DefaultErrnoRet: pointer(uint(1))}),
+			[]string{"linux.seccomp.defaultErrnoRet"},
+		},
+		//proves:config-linux.md#seccomp:12
+		"an errno for an action that has none": {
+			withFilter(filter(specs.ActLog, pointer(uint(1)))), []string{"linux.seccomp.syscalls[0].errnoRet"},
+		},
+		"an idmap of nothing": {
+			addMounts(bind("/tmp", "idmap")), []string{"mounts[7].options", "idmap"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			(&host{t: t, root: h.root}).fails(tt.words, tt.edit)
+		})
+	}
+}
+
+//proves:config-linux.md#intelrdt:3
+func TestNothingOfResctrlIsTouchedUnasked(t *testing.T) {
+	t.Parallel()
+	strace := needTool(t, "strace")
+	h := newHost(t)
+	files := func(edits ...edit) string {
+		t.Helper()
+		log := filepath.Join(t.TempDir(), "calls")
+		run := h.command("run", "--bundle", h.newBundle([]string{"pid"}, edits...).dir, newID())
+		_ = exec.Command(strace, append([]string{"-f", "-e", "trace=%file", "-o", log}, run.Args...)...).Run()
+		return readFile(t, log)
+	}
+	if calls := files(); strings.Contains(calls, "resctrl") || !strings.Contains(calls, "config.json") {
+		t.Error("there are system calls about resctrl, or none at all")
+	}
 }

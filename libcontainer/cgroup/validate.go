@@ -120,6 +120,9 @@ func (v *validator) blockIO(b *specs.LinuxBlockIO) {
 		v.weight(field+".weight", d.Weight)
 		v.weight(field+".leafWeight", d.LeafWeight)
 		v.device(field, d.LinuxBlockIODevice)
+		if d.Weight == nil && d.LeafWeight == nil {
+			v.refuse(field, "must have weight or leafWeight")
+		}
 	}
 	for _, t := range throttles(b) {
 		for i, d := range t.devices {

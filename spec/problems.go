@@ -9,22 +9,11 @@ import (
 
 // InvalidError is all that is wrong with a configuration: one error a fault, each a
 // *fault.Error whose Object is the JSON path. It is never empty.
-type InvalidError []error
+type InvalidError = fault.InvalidError
 
-// Error renders the faults on one line, because engines show one line of log.
-func (e InvalidError) Error() string {
-	var b strings.Builder
-	for i, err := range e {
-		if i > 0 {
-			b.WriteString("; ")
-		}
-		b.WriteString(err.Error())
-	}
-	return b.String()
-}
-
-// Unwrap returns the faults, for errors.Is and errors.As.
-func (e InvalidError) Unwrap() []error { return e }
+// maxProblems is how many faults are collected. Nobody repairs more at a time,
+// and a document can have a hundred thousand.
+const maxProblems = 1000
 
 // problems collects faults. The translators of this package report to one, so
 // that Validate finds what Compile would stumble over with the same code.
@@ -34,8 +23,13 @@ type problems struct {
 
 // add reports that the value at the JSON path is wrong.
 func (p *problems) add(path, format string, args ...any) {
-	p.found = append(p.found, fault.Newf("", path, format, args...))
+	if !p.full() {
+		p.found = append(p.found, fault.Newf("", path, format, args...))
+	}
 }
+
+// full reports whether it is no use to look for more.
+func (p *problems) full() bool { return len(p.found) >= maxProblems }
 
 // err returns what was collected, or nil.
 func (p *problems) err() error {
@@ -57,8 +51,17 @@ func at(steps ...any) string {
 			if b.Len() > 0 && step != "" {
 				b.WriteByte('.')
 			}
-			b.WriteString(step)
+			b.WriteString(legible(step))
 		}
 	}
 	return b.String()
+}
+
+// legible quotes a name that would break a line. A path that at has rendered
+// stays as it is.
+func legible(name string) string {
+	if strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		return strconv.Quote(name)
+	}
+	return name
 }

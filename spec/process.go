@@ -107,6 +107,9 @@ func environment(found *problems, env []string) []string {
 	out := make([]string, 0, len(env))
 	for i, entry := range slices.Backward(env) {
 		name, value, ok := strings.Cut(entry, "=")
+		if found.full() {
+			break
+		}
 		if !ok || name == "" {
 			found.add(at("process", "env", i), "%q is not of the form NAME=VALUE", entry)
 			continue

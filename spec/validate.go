@@ -125,19 +125,17 @@ func namespaceTypes() []string {
 }
 
 func namespaces(p *problems, list []specs.LinuxNamespace) {
+	first := make(map[specs.LinuxNamespaceType]int, len(namespaceTypes()))
 	for i, ns := range list {
 		path := at("linux", "namespaces", i)
-		switch ns.Type {
-		case specs.CgroupNamespace, specs.IPCNamespace, specs.MountNamespace, specs.NetworkNamespace,
-			specs.PIDNamespace, specs.TimeNamespace, specs.UserNamespace, specs.UTSNamespace:
-		default:
+		if !slices.Contains(namespaceTypes(), string(ns.Type)) {
 			p.add(at(path, "type"), "unknown namespace %q (one of %s)", ns.Type, strings.Join(namespaceTypes(), ", "))
 			continue
 		}
-		for j, other := range list[:i] {
-			if other.Type == ns.Type {
-				p.add(at(path, "type"), "%s is already linux.namespaces[%d]", ns.Type, j)
-			}
+		if other, twice := first[ns.Type]; twice {
+			p.add(at(path, "type"), "%s is already linux.namespaces[%d]", ns.Type, other)
+		} else {
+			first[ns.Type] = i
 		}
 		if ns.Path != "" {
 			absolute(p, at(path, "path"), ns.Path)

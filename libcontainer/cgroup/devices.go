@@ -101,7 +101,7 @@ func compileDevices(rules []specs.LinuxDeviceCgroup) (deviceList, error) {
 	l := deviceList{exceptions: make([]deviceRule, 0, len(rules)+11)}
 	for i := range rules {
 		if err := l.addSpec(&rules[i]); err != nil {
-			return l, fault.New("set", "linux.resources.devices["+strconv.Itoa(i)+"]", err)
+			return l, fault.New("", "linux.resources.devices["+strconv.Itoa(i)+"]", err)
 		}
 	}
 	for _, r := range defaultDevices() {

@@ -8,9 +8,19 @@ import (
 	"hull/internal/fault"
 )
 
+// maxName is the longest file name that the kernel takes.
+const maxName = 255
+
+// maxPath is PATH_MAX less what the kernel takes for the mount and for the names
+// of files.
+const maxPath = 4095 - 512
+
 var (
 	errRootPath   = errors.New("the root of the hierarchy cannot be the cgroup of a container")
 	errUncleanDir = errors.New("the path must be absolute and clean")
+	errLongName   = fault.Newf("", "", "it has a name of more than %d bytes", maxName)
+	errLongPath   = fault.Newf("", "", "it is longer than %d bytes", maxPath)
+	errNewline    = errors.New("it must be one line, for /proc/PID/cgroup to be readable")
 )
 
 // resolvePaths fills in the hierarchies of a cgroupfs cgroup.
@@ -90,6 +100,15 @@ func checkPath(p string) error {
 		return errRootPath
 	case !strings.HasPrefix(p, "/"), path.Clean(p) != p:
 		return errUncleanDir
+	case strings.ContainsRune(p, '\n'):
+		return errNewline
+	case len(p) > maxPath:
+		return errLongPath
+	}
+	for name := range strings.SplitSeq(p, "/") {
+		if len(name) > maxName {
+			return errLongName
+		}
 	}
 	return nil
 }

@@ -38,8 +38,6 @@ func (r *Runtime) Features() *features.Features {
 // SeccompVersion returns the version of the linked libseccomp, as "2.5.4".
 func SeccompVersion() string { return seccomp.Version() }
 
-func selinuxEnabled() bool { return exists("/sys/fs/selinux/enforce") }
-
 func enabled(b bool) *bool { return &b }
 
 func exists(path string) bool {

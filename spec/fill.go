@@ -115,7 +115,15 @@ func (f *filler) object(to reflect.Value, here *step) {
 		}
 		seen[name] = f.value(field, there) != jsonpull.Null
 	}
-	f.ok(here)
+	if !f.ok(here) {
+		return
+	}
+	for _, name := range required(to.Type()) {
+		if !seen[name] {
+			there.name = name
+			f.problems.add(there.String(), "must be set")
+		}
+	}
 }
 
 // fieldByName returns the field of a property, also of an embedded struct.

@@ -11,10 +11,6 @@ import (
 // *fault.Error whose Object is the JSON path. It is never empty.
 type InvalidError = fault.InvalidError
 
-// maxProblems is how many faults are collected. Nobody repairs more at a time,
-// and a document can have a hundred thousand.
-const maxProblems = 1000
-
 // problems collects faults. The translators of this package report to one, so
 // that Validate finds what Compile would stumble over with the same code.
 type problems struct {
@@ -22,22 +18,13 @@ type problems struct {
 }
 
 // add reports that the value at the JSON path is wrong.
-func (p *problems) add(path, format string, args ...any) {
-	if !p.full() {
-		p.found = append(p.found, fault.Newf("", path, format, args...))
-	}
-}
+func (p *problems) add(path, format string, args ...any) { p.found.Add(path, format, args...) }
 
 // full reports whether it is no use to look for more.
-func (p *problems) full() bool { return len(p.found) >= maxProblems }
+func (p *problems) full() bool { return p.found.Full() }
 
 // err returns what was collected, or nil.
-func (p *problems) err() error {
-	if len(p.found) == 0 {
-		return nil
-	}
-	return p.found
-}
+func (p *problems) err() error { return p.found.Err() }
 
 // at renders a JSON path of names and indexes: at("mounts", 3, "type") is
 // "mounts[3].type".

@@ -15,9 +15,11 @@ const maxUTSName = 64
 // Validate checks a configuration and reports everything that is wrong with it
 // at once, as an InvalidError. It looks at the document only: whether files exist and
 // what the kernel can do shows later. The parts that belong to other packages
-// (linux.seccomp, linux.resources but its devices, linux.cgroupsPath) are theirs
+// (linux.seccomp, linux.resources, linux.cgroupsPath) are theirs
 // to check.
-func Validate(s *specs.Spec) error {
+func Validate(s *specs.Spec) error { return validate(s).err() }
+
+func validate(s *specs.Spec) *problems {
 	p := new(problems)
 	version(p, s.Version)
 	noNUL(p, s)
@@ -38,7 +40,7 @@ func Validate(s *specs.Spec) error {
 	if s.Linux != nil {
 		validateLinux(p, s)
 	}
-	return p.err()
+	return p
 }
 
 func utsNames(p *problems, s *specs.Spec) {
@@ -94,7 +96,6 @@ func validateLinux(p *problems, s *specs.Spec) {
 	timeNamespace(p, s)
 	sysctls(p, s)
 	devices(p, s)
-	deviceRules(p, l.Resources)
 	netDevices(p, s)
 	intelRdt(p, l.IntelRdt)
 	rootPropagation(p, s)
@@ -184,25 +185,6 @@ func timeNamespace(p *problems, s *specs.Spec) {
 		}
 		if offset.Nanosecs >= 1e9 {
 			p.add(at(path, "nanosecs"), "%d is not below one second", offset.Nanosecs)
-		}
-	}
-}
-
-// deviceRules checks what the device controllers of both versions of cgroups
-// need to understand.
-func deviceRules(p *problems, r *specs.LinuxResources) {
-	if r == nil {
-		return
-	}
-	for i, rule := range r.Devices {
-		path := at("linux", "resources", "devices", i)
-		switch rule.Type {
-		case "", "a", "b", "c":
-		default:
-			p.add(at(path, "type"), "unknown type %q (one of a, b, c)", rule.Type)
-		}
-		if rule.Access == "" || strings.Trim(rule.Access, "rwm") != "" {
-			p.add(at(path, "access"), "%q is not made of r, w and m", rule.Access)
 		}
 	}
 }

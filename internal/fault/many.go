@@ -15,9 +15,31 @@ const (
 	maxShown = 16
 )
 
+// maxKept is how many faults an InvalidError holds. Nobody repairs more at a
+// time, and a document can have a hundred thousand.
+const maxKept = 200
+
 // InvalidError is all that is wrong with something: one error a fault, each a
-// *Error whose Object is the place. It is never empty.
+// *Error whose Object is the place. As an error it is never empty.
 type InvalidError []error
+
+// Add adds a fault of the value at a place.
+func (e *InvalidError) Add(object, format string, args ...any) {
+	if !e.Full() {
+		*e = append(*e, Newf("", object, format, args...))
+	}
+}
+
+// Full reports whether Add adds no more.
+func (e InvalidError) Full() bool { return len(e) >= maxKept }
+
+// Err returns e, or nil if it is empty.
+func (e InvalidError) Err() error {
+	if len(e) == 0 {
+		return nil
+	}
+	return e
+}
 
 // Error renders the faults on one line, because engines show one line of log. It
 // has the first few of many.
@@ -29,7 +51,10 @@ func (e InvalidError) Error() string {
 		}
 		b.WriteString(err.Error())
 	}
-	if more := len(e) - maxShown; more > 0 {
+	switch more := len(e) - maxShown; {
+	case e.Full():
+		b.WriteString("; and very many more")
+	case more > 0:
 		b.WriteString("; and " + strconv.Itoa(more) + " more")
 	}
 	return b.String()

@@ -43,7 +43,7 @@ func (c *Cgroup) resolvePaths(cfg Config) error {
 	for _, t := range trees {
 		h := Hierarchy{Controllers: t.controllers, Mount: t.mount, Path: locate(t)}
 		if err := checkPath(h.Path); err != nil {
-			return fault.New("use linux.cgroupsPath", cfg.Path, err)
+			return fault.Newf("", "linux.cgroupsPath", "%q: %w", cfg.Path, err)
 		}
 		c.rec.Hierarchies = append(c.rec.Hierarchies, h)
 	}
@@ -63,7 +63,7 @@ func (c *Cgroup) locator(cfg Config) (func(tree) string, error) {
 	}
 	name = path.Clean("/" + name)
 	if name == "/" {
-		return nil, fault.New("use linux.cgroupsPath", cfg.Path, errRootPath)
+		return nil, fault.Newf("", "linux.cgroupsPath", "%q: %w", cfg.Path, errRootPath)
 	}
 	table, err := readMountTable(c.system.mountinfo)
 	if err != nil {

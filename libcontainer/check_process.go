@@ -1,0 +1,121 @@
+package libcontainer
+
+import (
+	"os"
+	"runtime"
+	"strconv"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"hull/internal/fault"
+	"hull/internal/linux"
+	"hull/libcontainer/plan"
+	"hull/spec"
+)
+
+// limits compares process.rlimits with the caller's, which the process inherits,
+// and asks for process.oomScoreAdj.
+func (c *checker) limits() {
+	if c.spec.Process == nil {
+		return
+	}
+	for i := range c.rlimits {
+		l := &c.rlimits[i]
+		var own unix.Rlimit
+		err := unix.Prlimit(0, l.Resource, nil, &own)
+		raised := err == nil && l.Hard > own.Max && c.held&(1<<unix.CAP_SYS_RESOURCE) == 0
+		if raised || l.Resource == unix.RLIMIT_NOFILE && l.Hard > maxFiles() {
+			c.fail("", limitFailure(l, unix.EPERM))
+		}
+	}
+	c.oomScore(c.spec.Process.OOMScoreAdj)
+}
+
+// maxFiles is what RLIMIT_NOFILE is bounded by.
+func maxFiles() uint64 {
+	b, err := os.ReadFile("/proc/sys/fs/nr_open")
+	if err != nil {
+		return ^uint64(0)
+	}
+	n, err := strconv.ParseUint(string(b[:len(b)-1]), 10, 64)
+	if err != nil {
+		return ^uint64(0)
+	}
+	return n
+}
+
+// oomScore tries the score on the caller itself, and takes it back: only the
+// kernel knows how far down it may go. With CAP_SYS_RESOURCE there is no limit.
+func (c *checker) oomScore(adjustment *int) {
+	if adjustment == nil || *adjustment < -1000 || *adjustment > 1000 || c.held&(1<<unix.CAP_SYS_RESOURCE) != 0 {
+		return
+	}
+	before, err := os.ReadFile("/proc/self/oom_score_adj")
+	if err != nil {
+		return
+	}
+	c.fail("", c.runtime.adjustOOMScore(os.Getpid(), adjustment))
+	_ = os.WriteFile("/proc/self/oom_score_adj", before, 0)
+}
+
+// scheduling tries what init does to itself on a thread that ends with it.
+func (c *checker) scheduling() {
+	if c.plan == nil || c.spec.Process == nil {
+		return
+	}
+	found := make(chan []error)
+	go func() {
+		runtime.LockOSThread() // and never unlock it: the thread ends
+		if spec.Namespace(c.spec, specs.UserNamespace) != nil {
+			dropCapabilities()
+		}
+		found <- trySchedule(&c.plan.Process)
+	}()
+	for _, err := range <-found {
+		c.fail("", err)
+	}
+	if s := c.spec.Process.Scheduler; s != nil && (s.Policy == specs.SchedFIFO || s.Policy == specs.SchedRR) &&
+		!c.cgroup.GrantsRealtime(c.spec.Linux.Resources) {
+		c.fail("", schedulerFailure(unix.EPERM))
+	}
+}
+
+// schedulerFailure is the error of init that sets process.scheduler.
+func schedulerFailure(cause error) error {
+	return fault.New("set", "process.scheduler", cause).
+		WithHint("real-time policies take CAP_SYS_NICE, and on cgroup v1 a cpu.rt_runtime_us")
+}
+
+// dropCapabilities leaves the calling thread with what a process in a user
+// namespace has outside of it.
+func dropCapabilities() {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var none [2]unix.CapUserData
+	_ = unix.Capset(&header, &none[0])
+}
+
+// trySchedule does what init does in its step of that name.
+func trySchedule(p *plan.Process) []error {
+	var found []error
+	failed := func(property string, err error) {
+		if err != nil {
+			found = append(found, fault.New("set", property, err))
+		}
+	}
+	if p.IOPriority >= 0 {
+		failed("process.ioPriority", linux.SetIOPriority(int(p.IOPriority)))
+	}
+	if p.Personality >= 0 {
+		failed("linux.personality", linux.SetPersonality(uint(p.Personality)))
+	}
+	if p.MemoryPolicy.Mode >= 0 {
+		failed("linux.memoryPolicy", linux.SetMemoryPolicy(int(p.MemoryPolicy.Mode), p.MemoryPolicy.Nodes))
+	}
+	if len(p.Scheduler) > 0 {
+		if err := linux.SetScheduler(p.Scheduler); err != nil {
+			found = append(found, schedulerFailure(err))
+		}
+	}
+	return found
+}

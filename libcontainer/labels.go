@@ -1,0 +1,55 @@
+package libcontainer
+
+import (
+	"os"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"hull/internal/fault"
+	"hull/spec"
+)
+
+// refuseLabels says which labels of the process there is no security module
+// for. It asks for none that is not used.
+func refuseLabels(s *specs.Spec) error {
+	if s.Process == nil {
+		return nil
+	}
+	var found []error
+	if s.Process.SelinuxLabel != "" && !selinuxEnabled() {
+		found = append(found, fault.Newf("", "process.selinuxLabel", "SELinux is not enabled on this host"))
+	}
+	if s.Process.ApparmorProfile != "" && !apparmorEnabled() {
+		found = append(found, fault.Newf("", "process.apparmorProfile", "AppArmor is not enabled on this host"))
+	}
+	return spec.Join(found...)
+}
+
+func selinuxEnabled() bool { return exists("/sys/fs/selinux/enforce") }
+
+func apparmorEnabled() bool {
+	b, err := os.ReadFile("/sys/module/apparmor/parameters/enabled")
+	return err == nil && strings.HasPrefix(string(b), "Y")
+}
+
+// labels looks for the AppArmor profile among those that are loaded. SELinux has
+// no list of labels.
+func (c *checker) labels() {
+	if c.spec.Process == nil || !apparmorEnabled() {
+		return
+	}
+	name := c.spec.Process.ApparmorProfile
+	loaded, err := os.ReadFile("/sys/kernel/security/apparmor/profiles")
+	if name == "" || name == "unconfined" || err != nil || strings.ContainsAny(name, ":&") {
+		return
+	}
+	for line := range strings.Lines(string(loaded)) {
+		if strings.HasPrefix(line, name+" (") {
+			return
+		}
+	}
+	c.fail("", fault.New("set process.apparmorProfile", "exec "+name, unix.ENOENT).
+		WithHint("the security module must be enabled and know the label"))
+}

@@ -108,6 +108,7 @@ func device(p *problems, path string, in *specs.LinuxDevice) (d plan.Device, ok 
 	if !filepath.IsAbs(in.Path) || d.Path == "/" {
 		p.add(at(path, "path"), "%q is not an absolute path of a file", in.Path)
 	}
+	possible(p, at(path, "path"), in.Path)
 	if in.FileMode != nil {
 		d.Mode = uint32(*in.FileMode) & 0o7777
 	}

@@ -59,6 +59,7 @@ func validateProcess(found *problems, s *specs.Spec, p *specs.Process) {
 		return
 	}
 	rlimits(found, p)
+	processLimits(found, p)
 	if p.ExecCPUAffinity != nil {
 		affinity(found, "initial", p.ExecCPUAffinity.Initial)
 		affinity(found, "final", p.ExecCPUAffinity.Final)

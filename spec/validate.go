@@ -2,7 +2,6 @@ package spec
 
 import (
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -27,6 +26,8 @@ func validate(s *specs.Spec) *problems {
 		p.add("root", "must be set")
 	} else if s.Root.Path == "" {
 		p.add("root.path", "must not be empty")
+	} else {
+		possible(p, "root.path", s.Root.Path)
 	}
 	utsNames(p, s)
 	validateProcess(p, s, s.Process)
@@ -79,13 +80,6 @@ func hooks(p *problems, h *specs.Hooks) {
 				p.add(at(path, "timeout"), "%d is not a number of seconds above 0", *hook.Timeout)
 			}
 		}
-	}
-}
-
-// absolute reports a path that is not absolute.
-func absolute(p *problems, path, value string) {
-	if !filepath.IsAbs(value) {
-		p.add(path, "%q is not an absolute path", value)
 	}
 }
 
@@ -167,6 +161,9 @@ func userNamespace(p *problems, s *specs.Spec) {
 	}
 }
 
+// maxOffset is KTIME_SEC_MAX / 2, which no clock of a time namespace may pass.
+const maxOffset = int64(1<<63-1) / 1e9 / 2
+
 func timeNamespace(p *problems, s *specs.Spec) {
 	if len(s.Linux.TimeOffsets) == 0 {
 		return
@@ -182,6 +179,9 @@ func timeNamespace(p *problems, s *specs.Spec) {
 		path := at("linux", "timeOffsets", clock)
 		if clock != "monotonic" && clock != "boottime" {
 			p.add(path, "unknown clock (one of monotonic, boottime)")
+		}
+		if offset.Secs < -maxOffset || offset.Secs > maxOffset {
+			p.add(at(path, "secs"), "%d is not from %d to %d", offset.Secs, -maxOffset, maxOffset)
 		}
 		if offset.Nanosecs >= 1e9 {
 			p.add(at(path, "nanosecs"), "%d is not below one second", offset.Nanosecs)

@@ -32,8 +32,6 @@ const (
 	auditWrite = 1 << 29
 )
 
-//proves:process.capabilities process.capabilities.bounding process.capabilities.permitted
-//proves:process.capabilities.inheritable process.capabilities.ambient
 func TestTheFiveCapabilitySets(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -86,32 +84,6 @@ func TestTheFiveCapabilitySets(t *testing.T) {
 	}
 }
 
-// What execve(2) makes of the permitted and the effective set is the kernel's
-// choice (capabilities(7)); before it they are those of the configuration.
-//
-//proves:process.capabilities.permitted process.capabilities.effective
-func TestTheSetsBeforeTheProgramAreThoseOfTheConfiguration(t *testing.T) {
-	t.Parallel()
-	h := newHost(t)
-	const c, f, k = "CAP_CHOWN", "CAP_FOWNER", "CAP_KILL"
-	made := h.create(h.newBundle([]string{"pid"}, func(s *specs.Spec) {
-		s.Process.Capabilities = &specs.LinuxCapabilities{
-			Bounding: []string{c, f, k}, Permitted: []string{c, f}, Effective: []string{c},
-		}
-	}))
-	for line := range strings.Lines(readFile(t, procPath(made.pid, "status"))) {
-		name, text, _ := strings.Cut(strings.TrimSpace(line), ":\t")
-		want, ok := map[string]uint64{"CapBnd": chown | fowner | kill, "CapPrm": chown | fowner, "CapEff": chown}[name]
-		if !ok {
-			continue
-		}
-		mask, err := strconv.ParseUint(text, 16, 64)
-		if err != nil || mask != want {
-			t.Errorf("%s is %#x, want %#x", name, mask, want)
-		}
-	}
-}
-
 func TestTheDefaultCapabilities(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -120,7 +92,6 @@ func TestTheDefaultCapabilities(t *testing.T) {
 		map[string]uint64{"Bnd": three, "Prm": three, "Eff": three, "Inh": 0, "Amb": 0})
 }
 
-//proves:config.md#linux-process:1 config.md#linux-process:2
 func TestCapabilitiesThatCannotBeGrantedAreAWarning(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

@@ -8,7 +8,6 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
-//proves:config-linux.md#default-devices:1 runtime-linux.md#dev-symbolic-links:1
 func TestTheDefaultDevicesAreThere(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -46,7 +45,6 @@ func TestTheDefaultDevicesAreThere(t *testing.T) {
 	}
 }
 
-//proves:linux.devices config-linux.md#devices:1
 func TestConfiguredDevicesAreMade(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -87,7 +85,6 @@ func TestTheUmaskOfTheCallerDoesNotChangeDevices(t *testing.T) {
 	equal(t, "umask", get[string](t, s, "umask"), "0022")
 }
 
-//proves:config-linux.md#devices:4 config-linux.md#devices:5
 func TestDevicesThatCannotBeMadeAreNamed(t *testing.T) {
 	h := newHost(t)
 	for name, tt := range map[string]struct {
@@ -112,8 +109,6 @@ func TestDevicesThatCannotBeMadeAreNamed(t *testing.T) {
 
 //proves:linux.resources.devices linux.resources.devices[].allow linux.resources.devices[].type
 //proves:linux.resources.devices[].major linux.resources.devices[].minor linux.resources.devices[].access
-//proves:linux.resources.devices[].type=a linux.resources.devices[].type=b linux.resources.devices[].type=c
-//proves:config-linux.md#allowed-device-list:1
 func TestDeviceRulesAreInForce(t *testing.T) {
 	h := newHost(t)
 	rule := func(allow bool, kind string, major, minor int64, access string) specs.LinuxDeviceCgroup {

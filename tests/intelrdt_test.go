@@ -40,8 +40,8 @@ func needResctrl(t *testing.T) string {
 	return mount
 }
 
-//proves:linux.intelRdt config-linux.md#intelrdt:2
 func TestWithoutResctrlAContainerThatWantsItIsRefused(t *testing.T) {
+	//proves:linux.intelRdt
 	h := newHost(t)
 	if mount := resctrlMount(t); mount != "" {
 		h.through = []string{"unshare", "--mount", "sh", "-c", `umount "$0" && exec "$@"`, mount}
@@ -69,9 +69,8 @@ func TestWithoutResctrlAContainerThatWantsItIsRefused(t *testing.T) {
 	}
 }
 
-//proves:linux.intelRdt.closID linux.intelRdt.l3CacheSchema linux.intelRdt.memBwSchema linux.intelRdt.schemata
-//proves:config-linux.md#intelrdt:5 config-linux.md#intelrdt:6 config-linux.md#intelrdt:7
 func TestMalformedPropertiesOfResctrlAreRefused(t *testing.T) {
+	//proves:linux.intelRdt.closID linux.intelRdt.l3CacheSchema linux.intelRdt.memBwSchema linux.intelRdt.schemata linux.intelRdt.schemata[]
 	h := newHost(t)
 	for path, config := range map[string]specs.LinuxIntelRdt{
 		"linux.intelRdt.closID":        {ClosID: "a/b"},
@@ -131,10 +130,8 @@ func isDirectory(path string) bool {
 	return err == nil && info.IsDir()
 }
 
-//proves:linux.intelRdt linux.intelRdt.l3CacheSchema linux.intelRdt.enableMonitoring config-linux.md#intelrdt:1
-//proves:config-linux.md#intelrdt:14 config-linux.md#intelrdt:19 config-linux.md#intelrdt:21
-//proves:config-linux.md#intelrdt:22
 func TestAContainerIsInAClassOfItsOwn(t *testing.T) {
+	//proves:linux.intelRdt linux.intelRdt.l3CacheSchema linux.intelRdt.enableMonitoring
 	mount := needResctrl(t)
 	h := newHost(t)
 	l3 := rootSchema(t, mount, "L3")
@@ -156,10 +153,8 @@ func TestAContainerIsInAClassOfItsOwn(t *testing.T) {
 	equal(t, "the class is there", isDirectory(class), false)
 }
 
-//proves:linux.intelRdt.closID linux.intelRdt.schemata linux.intelRdt.enableMonitoring config-linux.md#intelrdt:1
-//proves:config-linux.md#intelrdt:15 config-linux.md#intelrdt:16 config-linux.md#intelrdt:17
-//proves:config-linux.md#intelrdt:18 config-linux.md#intelrdt:20 config-linux.md#intelrdt:23
 func TestAClassThatIsNamedStays(t *testing.T) {
+	//proves:linux.intelRdt.closID linux.intelRdt.schemata linux.intelRdt.schemata[] linux.intelRdt.enableMonitoring
 	mount := needResctrl(t)
 	h := newHost(t)
 	name := "hull-test-" + strconv.Itoa(os.Getpid())
@@ -183,8 +178,8 @@ func TestAClassThatIsNamedStays(t *testing.T) {
 	h.fails([]string{"linux.intelRdt.l3CacheSchema", "differs"}, withRdt(specs.LinuxIntelRdt{ClosID: name, L3CacheSchema: "L3:0=0"}))
 }
 
-//proves:linux.intelRdt.closID config-linux.md#intelrdt:4
 func TestTheDefaultClassCanBeAskedFor(t *testing.T) {
+	//proves:linux.intelRdt.closID
 	mount := needResctrl(t)
 	h := newHost(t)
 	c := h.start(nil, withRdt(specs.LinuxIntelRdt{ClosID: "/"}))
@@ -192,8 +187,8 @@ func TestTheDefaultClassCanBeAskedFor(t *testing.T) {
 	equal(t, "a class of its name is there", isDirectory(filepath.Join(mount, c.id)), false)
 }
 
-//proves:linux.intelRdt.memBwSchema config-linux.md#intelrdt:11
 func TestMemoryBandwidthIsConfigured(t *testing.T) {
+	//proves:linux.intelRdt.memBwSchema
 	mount := needResctrl(t)
 	h := newHost(t)
 	mb := rootSchema(t, mount, "MB")

@@ -17,7 +17,6 @@ func bind(source string, options ...string) specs.Mount {
 	return specs.Mount{Destination: "/mnt", Type: "bind", Source: source, Options: append([]string{"bind"}, options...)}
 }
 
-//proves:config-linux.md#default-filesystems:1
 func TestTheDefaultMountsAreThere(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -139,7 +138,6 @@ func mountTmpfs(t *testing.T, target string) {
 	t.Cleanup(func() { _ = unix.Unmount(target, unix.MNT_DETACH) })
 }
 
-//proves:mounts[].source mounts[].destination
 func TestFilesAreBound(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -164,7 +162,6 @@ func TestFilesAreBound(t *testing.T) {
 	}
 }
 
-//proves:mounts[].type mounts[].options config.md#linux-mount-options:16
 func TestTmpfsHasItsOptions(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -221,7 +218,6 @@ func TestTmpcopyupBringsTheFilesOfTheImage(t *testing.T) {
 	}
 }
 
-//proves:mounts[].destination config.md#mounts:3 config.md#mounts:4
 func TestARelativeDestinationBeginsAtTheRoot(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -235,7 +231,6 @@ func TestARelativeDestinationBeginsAtTheRoot(t *testing.T) {
 	}
 }
 
-//proves:mounts[].destination
 func TestSymbolicLinksOfADestinationAreResolvedInsideTheRoot(t *testing.T) {
 	h := newHost(t)
 	for name, target := range map[string]string{
@@ -268,7 +263,6 @@ func TestSymbolicLinksOfADestinationAreResolvedInsideTheRoot(t *testing.T) {
 	}
 }
 
-//proves:mounts config.md#mounts:1
 func TestTheOrderOfMountsCounts(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -280,7 +274,6 @@ func TestTheOrderOfMountsCounts(t *testing.T) {
 	equal(t, "/mnt", get[[]string](t, s, "list=/mnt"), []string{"seen"})
 }
 
-//proves:mounts[].type mounts[].source config.md#mounts:2
 func TestMountsThatCannotBeMadeAreNamed(t *testing.T) {
 	h := newHost(t)
 	missing := filepath.Join(t.TempDir(), "missing")

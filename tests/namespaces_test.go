@@ -72,10 +72,6 @@ func mapAll(s *specs.Spec) {
 	s.Linux.UIDMappings, s.Linux.GIDMappings = ids, ids
 }
 
-//proves:linux.namespaces[].type linux.namespaces[].type=pid linux.namespaces[].type=network
-//proves:linux.namespaces[].type=mount linux.namespaces[].type=ipc linux.namespaces[].type=uts
-//proves:linux.namespaces[].type=user linux.namespaces[].type=cgroup linux.namespaces[].type=time
-//proves:config-linux.md#namespaces:2 config-linux.md#namespaces:6 config-linux.md#namespaces:7
 func TestANewNamespaceDiffersAndAnAbsentOneIsTheHosts(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -118,7 +114,6 @@ func nothingToMount(s *specs.Spec) {
 	s.Linux.MaskedPaths, s.Linux.ReadonlyPaths = nil, nil
 }
 
-//proves:linux.namespaces[].path config-linux.md#namespaces:4
 func TestNamespacesAreJoinedByPath(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -258,8 +253,6 @@ func TestWithoutAPIDNamespaceThePIDIsTheHosts(t *testing.T) {
 	equal(t, "pid", get[map[string]int](t, c.see(), "pid")["pid"], c.pid)
 }
 
-//proves:linux.namespaces linux.namespaces[].path linux.namespaces[].type config-linux.md#namespaces:3
-//proves:config-linux.md#namespaces:5 config-linux.md#namespaces:8
 func TestANamespaceThatCannotBeJoinedIsNamed(t *testing.T) {
 	h := newHost(t)
 	missing := filepath.Join(t.TempDir(), "missing")
@@ -343,7 +336,6 @@ func children(t *testing.T) map[int]bool {
 	return out
 }
 
-//proves:linux.timeOffsets.monotonic.secs linux.timeOffsets.monotonic.nanosecs linux.timeOffsets.boottime.secs
 func TestClocksOfATimeNamespaceAreShifted(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -374,7 +366,6 @@ func TestClocksOfATimeNamespaceAreShifted(t *testing.T) {
 	}
 }
 
-//proves:linux.timeOffsets
 func TestTimeOffsetsAreRefusedWhereTheyCannotWork(t *testing.T) {
 	h := newHost(t)
 	offsets := func(clock string) edit {

@@ -60,10 +60,9 @@ func kept(name string) []address {
 // others are the addresses that the kernel has not made by itself.
 func others(d device) []address { return slices.DeleteFunc(d.Addresses, isAutomatic) }
 
-//proves:linux.netDevices linux.netDevices.* config-linux.md#network-devices:1 config-linux.md#network-devices:5
-//proves:config-linux.md#network-devices:6 config-linux.md#namespace-lifecycle-and-container-termination:2
 func TestANetworkDeviceMovesIntoTheContainer(t *testing.T) {
 	t.Parallel()
+	//proves:linux.netDevices linux.netDevices.*
 	outside := newNetwork(t)
 	h := outside.newHost()
 	outside.veth("v0")
@@ -90,10 +89,9 @@ func TestANetworkDeviceMovesIntoTheContainer(t *testing.T) {
 	eventually(t, "the pair is gone", func() bool { return slices.Equal(outside.names(), []string{"lo"}) })
 }
 
-//proves:linux.netDevices.*.name config-linux.md#network-devices:4 config-linux.md#network-devices:5
-//proves:config-linux.md#network-devices:6
 func TestNetworkDevicesGetTheirNamesInTheContainer(t *testing.T) {
 	t.Parallel()
+	//proves:linux.netDevices.*.name
 	outside := newNetwork(t)
 	h := outside.newHost()
 	for _, name := range []string{"v0", "v1", "v2", "v3", "v4"} {
@@ -114,10 +112,9 @@ func TestNetworkDevicesGetTheirNamesInTheContainer(t *testing.T) {
 	}
 }
 
-//proves:linux.netDevices linux.netDevices.*.name config-linux.md#namespace-lifecycle-and-container-termination:1
-//proves:config-linux.md#namespace-lifecycle-and-container-termination:2
 func TestNetworkDevicesMoveIntoANamespaceThatIsJoined(t *testing.T) {
 	t.Parallel()
+	//proves:linux.netDevices linux.netDevices.*.name
 	outside, pod := newNetwork(t), newNetwork(t)
 	h := outside.newHost()
 	outside.veth("v0")
@@ -156,9 +153,8 @@ func TestSysctlsOfANetworkDeviceThatMovesAreSet(t *testing.T) {
 	equal(t, "forwarding", get[string](t, s, file), "1\n")
 }
 
-//proves:linux.netDevices linux.netDevices.* linux.netDevices.*.name config-linux.md#network-devices:2
-//proves:config-linux.md#network-devices:3
 func TestANetworkDeviceThatCannotMoveStaysAsItIs(t *testing.T) {
+	//proves:linux.netDevices linux.netDevices.* linux.netDevices.*.name
 	outside, pod := newNetwork(t), newNetwork(t)
 	h := outside.newHost()
 	outside.veth("v0")

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -248,4 +249,30 @@ func owners(t *testing.T, dirs ...string) map[string]string {
 		}
 	}
 	return found
+}
+
+// What execve(2) makes of the permitted and the effective set is the kernel's
+// choice (capabilities(7)); before it they are those of the configuration.
+//
+//proves:process.capabilities.permitted process.capabilities.effective
+func TestTheSetsBeforeTheProgramAreThoseOfTheConfiguration(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	const c, f, k = "CAP_CHOWN", "CAP_FOWNER", "CAP_KILL"
+	made := h.create(h.newBundle([]string{"pid"}, func(s *specs.Spec) {
+		s.Process.Capabilities = &specs.LinuxCapabilities{
+			Bounding: []string{c, f, k}, Permitted: []string{c, f}, Effective: []string{c},
+		}
+	}))
+	for line := range strings.Lines(readFile(t, procPath(made.pid, "status"))) {
+		name, text, _ := strings.Cut(strings.TrimSpace(line), ":\t")
+		want, ok := map[string]uint64{"CapBnd": chown | fowner | kill, "CapPrm": chown | fowner, "CapEff": chown}[name]
+		if !ok {
+			continue
+		}
+		mask, err := strconv.ParseUint(text, 16, 64)
+		if err != nil || mask != want {
+			t.Errorf("%s is %#x, want %#x", name, mask, want)
+		}
+	}
 }

@@ -8,7 +8,6 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
-//proves:linux.maskedPaths
 func TestMaskedPathsShowNothing(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -42,7 +41,6 @@ func TestMaskedPathsShowNothing(t *testing.T) {
 	}
 }
 
-//proves:linux.readonlyPaths
 func TestReadonlyPathsCannotBeWritten(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -85,7 +83,6 @@ func TestAPathIsMaskedWhereItsLinksLeadInsideTheRoot(t *testing.T) {
 	equal(t, "secret", get[string](t, h.run(b), "read=/inside/secret"), "")
 }
 
-//proves:config-linux.md#masked-paths:1 config-linux.md#readonly-paths:1
 func TestMaskedPathsMustBeAbsolute(t *testing.T) {
 	h := newHost(t)
 	h.fails([]string{"linux.maskedPaths[0]", "absolute"}, func(s *specs.Spec) { s.Linux.MaskedPaths = []string{"proc/keys"} })

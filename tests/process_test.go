@@ -10,7 +10,6 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
-//proves:process.args process.env
 func TestTheProcessHasItsArgumentsAndEnvironment(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -24,7 +23,6 @@ func TestTheProcessHasItsArgumentsAndEnvironment(t *testing.T) {
 	equal(t, "env", env, []string{"A=2", "B=two words", "EMPTY=", "HOME=/", "PATH=/x:/bin", "U=ü"})
 }
 
-//proves:process.args config.md#process:7
 func TestTheProgramIsFoundThroughPATH(t *testing.T) {
 	h := newHost(t)
 	program := func(name, path string) edit {
@@ -74,7 +72,6 @@ func TestTheProgramIsFoundThroughPATH(t *testing.T) {
 	}
 }
 
-//proves:process.env
 func TestHOMEIsThatOfTheUser(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -108,7 +105,6 @@ func TestHOMEIsThatOfTheUser(t *testing.T) {
 	}
 }
 
-//proves:process.cwd config.md#process:5 config.md#process:6
 func TestTheWorkingDirectory(t *testing.T) {
 	h := newHost(t)
 	cwd := func(path string) edit { return func(s *specs.Spec) { s.Process.Cwd = path } }
@@ -148,7 +144,6 @@ func TestTheWorkingDirectory(t *testing.T) {
 	})
 }
 
-//proves:process.user.umask process.oomScoreAdj config.md#linux-process:3 config.md#linux-process:4
 func TestTheUmaskAndTheOOMScore(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -193,7 +188,6 @@ func hasCapability(t *testing.T, number int) bool {
 	return false
 }
 
-//proves:process.noNewPrivileges
 func TestNoNewPrivileges(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -203,9 +197,6 @@ func TestNoNewPrivileges(t *testing.T) {
 	}
 }
 
-//proves:process.scheduler.policy=SCHED_BATCH process.scheduler.policy=SCHED_IDLE process.scheduler.nice
-//proves:process.ioPriority.class=IOPRIO_CLASS_BE process.ioPriority.priority linux.personality.domain
-//proves:linux.personality.domain=LINUX32
 func TestTheSchedulerAndThePriorities(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -252,7 +243,6 @@ func TestTheNamesOfTheHost(t *testing.T) {
 	equal(t, "the host's nodename", get[map[string]string](t, s, "uname")["nodename"], own)
 }
 
-//proves:hostname domainname
 func TestNamesOfTheHostNeedANamespace(t *testing.T) {
 	h := newHost(t)
 	h.fails([]string{"hostname", "needs a uts namespace"}, dropNamespace(specs.UTSNamespace))

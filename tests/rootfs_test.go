@@ -182,7 +182,6 @@ func TestAnUnbindableMountCannotBeBound(t *testing.T) {
 	equal(t, "unbindable", mountsOf(t, s)["/mnt"].isPeer("unbindable"), true)
 }
 
-//proves:linux.rootfsPropagation=private linux.rootfsPropagation=shared linux.rootfsPropagation=unbindable
 func TestRootfsPropagationIsThatOfTheRoot(t *testing.T) {
 	h := newHost(t)
 	for propagation, want := range map[string]string{
@@ -201,7 +200,6 @@ func TestRootfsPropagationIsThatOfTheRoot(t *testing.T) {
 	h.fails([]string{"linux.rootfsPropagation", "cake"}, func(s *specs.Spec) { s.Linux.RootfsPropagation = "cake" })
 }
 
-//proves:linux.rootfsPropagation
 func TestAMountOnTheRootReachesASlaveOnly(t *testing.T) {
 	h := newHost(t)
 	for propagation, want := range map[string]bool{"rslave": true, "rprivate": false, "": true} {

@@ -11,7 +11,6 @@ func sysctl(key, value string) edit {
 	return func(s *specs.Spec) { s.Linux.Sysctl = map[string]string{key: value} }
 }
 
-//proves:linux.sysctl.*
 func TestParametersOfTheKernelAreSetInTheContainerOnly(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -36,7 +35,6 @@ func TestParametersOfTheKernelAreSetInTheContainerOnly(t *testing.T) {
 	}
 }
 
-//proves:linux.sysctl
 func TestParametersOfTheHostAreRefused(t *testing.T) {
 	h := newHost(t)
 	for name, tt := range map[string]struct {

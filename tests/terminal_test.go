@@ -87,7 +87,6 @@ func setSize(t *testing.T, fd int, rows, columns uint16) {
 	}
 }
 
-//proves:process.terminal
 func TestTheConsoleSocketGetsTheMasterOfTheTerminal(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -232,7 +231,6 @@ func TestTheTerminalOfTheCallerIsPutBack(t *testing.T) {
 	equal(t, "modes", after, before)
 }
 
-//proves:process.terminal config-linux.md#default-devices:1
 func TestTheTerminalIsTheConsoleAndControlsTheSession(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

@@ -19,7 +19,6 @@ func inUserNamespace(s *specs.Spec) {
 	mapAll(s)
 }
 
-//proves:linux.namespaces[].type=user linux.uidMappings[].hostID linux.gidMappings[].hostID
 func TestTheHostSeesTheMappedUser(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -55,10 +54,6 @@ func TestTheHostSeesTheMappedUser(t *testing.T) {
 	}
 }
 
-//proves:linux.uidMappings linux.gidMappings linux.uidMappings[].containerID linux.uidMappings[].hostID
-//proves:linux.uidMappings[].size linux.gidMappings[].containerID linux.gidMappings[].hostID linux.gidMappings[].size
-//proves:config-linux.md#user-namespace-mappings:1 config-linux.md#user-namespace-mappings:2
-//proves:config-linux.md#user-namespace-mappings:3
 func TestSeveralRangesAreMapped(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

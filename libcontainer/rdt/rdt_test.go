@@ -97,9 +97,8 @@ func create(t *testing.T, root string, config specs.LinuxIntelRdt) Place {
 	return g.Place()
 }
 
-//proves:linux.intelRdt linux.intelRdt.memBwSchema config-linux.md#intelrdt:1 config-linux.md#intelrdt:14
-//proves:config-linux.md#intelrdt:19
 func TestAContainerWithoutAClassGetsOneOfItsNameThatGoesWithIt(t *testing.T) {
+	//proves:linux.intelRdt linux.intelRdt.memBwSchema
 	root := standIn(t)
 	p := create(t, root, specs.LinuxIntelRdt{MemBwSchema: "MB:0=20", L3CacheSchema: "L3:0=f"})
 	class := filepath.Join(root, "c1")
@@ -124,10 +123,8 @@ func TestAContainerWithoutAClassGetsOneOfItsNameThatGoesWithIt(t *testing.T) {
 	}
 }
 
-//proves:linux.intelRdt.l3CacheSchema linux.intelRdt.memBwSchema linux.intelRdt.schemata config-linux.md#intelrdt:8
-//proves:config-linux.md#intelrdt:9 config-linux.md#intelrdt:10 config-linux.md#intelrdt:11
-//proves:config-linux.md#intelrdt:12
 func TestSchemataAreWrittenInTheOrderOfTheSpecification(t *testing.T) {
+	//proves:linux.intelRdt.l3CacheSchema linux.intelRdt.memBwSchema linux.intelRdt.schemata
 	g := Group{config: &specs.LinuxIntelRdt{Schemata: []string{"L3:0=1", "L2:0=3"}, MemBwSchema: "MB:0=20", L3CacheSchema: "L3:0=f"}}
 	var got []string
 	for _, v := range g.values() {
@@ -138,7 +135,6 @@ func TestSchemataAreWrittenInTheOrderOfTheSpecification(t *testing.T) {
 	}
 }
 
-//proves:config-linux.md#intelrdt:13
 func TestWithoutASchemaNothingIsWrittenToSchemata(t *testing.T) {
 	root := standIn(t)
 	create(t, root, specs.LinuxIntelRdt{})
@@ -147,9 +143,8 @@ func TestWithoutASchemaNothingIsWrittenToSchemata(t *testing.T) {
 	}
 }
 
-//proves:linux.intelRdt.closID linux.intelRdt.schemata config-linux.md#intelrdt:15 config-linux.md#intelrdt:12
-//proves:config-linux.md#intelrdt:17 config-linux.md#intelrdt:20
 func TestAClassThatIsNamedIsMadeIfNeedBeAndStays(t *testing.T) {
+	//proves:linux.intelRdt.closID linux.intelRdt.schemata linux.intelRdt.schemata[]
 	root := standIn(t)
 	for _, config := range []specs.LinuxIntelRdt{
 		{ClosID: "gold", Schemata: []string{"L3:0=f", "MB:0=20"}},
@@ -171,8 +166,8 @@ func TestAClassThatIsNamedIsMadeIfNeedBeAndStays(t *testing.T) {
 	}
 }
 
-//proves:linux.intelRdt.closID config-linux.md#intelrdt:4
 func TestTheDefaultClassIsTheRoot(t *testing.T) {
+	//proves:linux.intelRdt.closID
 	root := standIn(t)
 	p := create(t, root, specs.LinuxIntelRdt{ClosID: "/", EnableMonitoring: true})
 	if want := (Place{Class: root, Monitor: filepath.Join(root, "mon_groups", "c1")}); p != want {
@@ -183,9 +178,8 @@ func TestTheDefaultClassIsTheRoot(t *testing.T) {
 	}
 }
 
-//proves:linux.intelRdt.enableMonitoring config-linux.md#intelrdt:21 config-linux.md#intelrdt:22
-//proves:config-linux.md#intelrdt:23
 func TestAMonitoringGroupIsMadeInTheClassAndGoesWithTheContainer(t *testing.T) {
+	//proves:linux.intelRdt.enableMonitoring
 	for _, closID := range []string{"", "gold"} {
 		root := standIn(t)
 		p := create(t, root, specs.LinuxIntelRdt{ClosID: closID, Schemata: []string{"L3:0=f"}, EnableMonitoring: true})
@@ -211,9 +205,8 @@ func TestAMonitoringGroupIsMadeInTheClassAndGoesWithTheContainer(t *testing.T) {
 	}
 }
 
-//proves:linux.intelRdt.closID linux.intelRdt.l3CacheSchema linux.intelRdt.memBwSchema linux.intelRdt.enableMonitoring
-//proves:config-linux.md#intelrdt:16 config-linux.md#intelrdt:18
 func TestWhatCannotBeIsRefusedBeforeAnythingIsMade(t *testing.T) {
+	//proves:linux.intelRdt.closID linux.intelRdt.l3CacheSchema linux.intelRdt.memBwSchema linux.intelRdt.enableMonitoring
 	for name, tt := range map[string]struct {
 		prepare func(root string)
 		config  specs.LinuxIntelRdt
@@ -272,8 +265,8 @@ func tree(t *testing.T, root string) (paths []string) {
 	return paths
 }
 
-//proves:linux.intelRdt.l3CacheSchema linux.intelRdt.memBwSchema
 func TestAClassAgreesWithWhatItWasMadeFrom(t *testing.T) {
+	//proves:linux.intelRdt.l3CacheSchema linux.intelRdt.memBwSchema
 	const schemata = "    L2:0=ff\n    L3:0=7f0;1=1f\n    MB:0=20;1=70\n"
 	root := standIn(t)
 	g := Group{mount: root}
@@ -333,7 +326,6 @@ func TestWhatFailsHalfwayIsUndone(t *testing.T) {
 	}
 }
 
-//proves:config-linux.md#intelrdt:24
 func TestAMachineWithoutMoreClassesSaysSo(t *testing.T) {
 	root := standIn(t)
 	g, err := plan(t, root, specs.LinuxIntelRdt{})

@@ -227,16 +227,16 @@ func TestAUserNamespaceChangesNoOwnerOnTheHost(t *testing.T) {
 	source := t.TempDir()
 	writeFile(t, filepath.Join(source, "file"), "text")
 	b := h.newBundle([]string{"pid"}, inUserNamespace, addMounts(bind(source)))
-	before := owners(t, b.path("rootfs"), source)
+	before := ownersBelow(t, b.path("rootfs"), source)
 	h.run(b)
-	after := owners(t, b.path("rootfs"), source)
+	after := ownersBelow(t, b.path("rootfs"), source)
 	for path, owner := range before {
 		equal(t, path, after[path], owner)
 	}
 }
 
-// owners are those of all files below directories, by path.
-func owners(t *testing.T, dirs ...string) map[string]string {
+// ownersBelow are those of all files below directories, by path.
+func ownersBelow(t *testing.T, dirs ...string) map[string]string {
 	t.Helper()
 	found := map[string]string{}
 	for _, dir := range dirs {

@@ -140,7 +140,7 @@ func TestWhatIsRequiredMustBeThere(t *testing.T) {
 		{"linux.personality.domain", object("domain", "LINUX", "flags", []any{}), []any{"linux", "personality"}},
 	} {
 		name := tt.lacks[strings.LastIndex(tt.lacks, ".")+1:]
-		whole, lacking := plant(t, good, tt.of, tt.path), plant(t, good, without(tt.of, name), tt.path)
+		whole, lacking := plant(t, good, tt.of, tt.path), plant(t, good, objectLess(tt.of, name), tt.path)
 		create := func(text []byte) string {
 			writeFile(t, b.path("config.json"), string(text))
 			id := newID()
@@ -161,8 +161,8 @@ func TestWhatIsRequiredMustBeThere(t *testing.T) {
 	}
 }
 
-// without is an object without one of its members.
-func without(of map[string]any, name string) map[string]any {
+// objectLess is an object without one of its members.
+func objectLess(of map[string]any, name string) map[string]any {
 	rest := maps.Clone(of)
 	delete(rest, name)
 	return rest

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// notifying is a filter whose listener goes to the socket at path.
-func notifying(path string) edit {
+// withAgentAt is a filter whose listener goes to the socket at path.
+func withAgentAt(path string) edit {
 	f := filter(specs.ActNotify, nil)
 	f.ListenerPath, f.ListenerMetadata = path, "metadata"
 	return withFilter(f)
@@ -88,7 +88,7 @@ func TestAnAgentGetsOneStateAConnection(t *testing.T) {
 			conn.Close()
 		}
 	}()
-	c := h.create(h.newBundle([]string{"sleep"}, notifying(path)))
+	c := h.create(h.newBundle([]string{"sleep"}, withAgentAt(path)))
 	h.must("start", c.id)
 	h.must("exec", c.id, "/probe", "pid")
 	for _, whose := range []string{"the container", "an exec"} {
@@ -145,7 +145,7 @@ func TestAnAgentThatCannotBeReachedFailsCreate(t *testing.T) {
 		"a socket of seqpackets": dir + "/packets",
 	} {
 		t.Run(name, func(t *testing.T) {
-			(&host{t: t, root: h.root}).fails([]string{"linux.seccomp.listenerPath", path}, notifying(path))
+			(&host{t: t, root: h.root}).fails([]string{"linux.seccomp.listenerPath", path}, withAgentAt(path))
 		})
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"hull/internal/fault"
 	"hull/libcontainer/cgroup"
 	"hull/libcontainer/plan"
-	"hull/libcontainer/seccomp/profile"
 	"hull/spec"
 )
 
@@ -74,10 +73,8 @@ func (n *creation) load() error {
 	if err := spec.Validate(n.spec); err != nil {
 		return fault.New("check", path, err)
 	}
-	if p := seccompOf(n.spec); p != nil {
-		if err := profile.Validate(p); err != nil {
-			return fault.New("check", path, err)
-		}
+	if n.filter, err = filterOf(n.spec); err != nil {
+		return fault.New("check", path, err)
 	}
 	if err := refuseUnsupported(n.spec); err != nil {
 		return fault.New("check", path, err)
@@ -150,11 +147,4 @@ func (n *creation) cgroupMounts() ([]plan.Mount, error) {
 		return nil, err
 	}
 	return planCgroupMounts(sources), nil
-}
-
-func seccompOf(s *specs.Spec) *specs.LinuxSeccomp {
-	if s.Linux == nil {
-		return nil
-	}
-	return s.Linux.Seccomp
 }

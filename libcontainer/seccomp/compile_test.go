@@ -29,7 +29,7 @@ func verdict(t *testing.T, f *Filter, c call) uint32 {
 
 func mustCompile(t *testing.T, p *specs.LinuxSeccomp) *Filter {
 	t.Helper()
-	f, err := Compile(p)
+	f, err := Compile(p, IgnoreUnknown)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +38,7 @@ func mustCompile(t *testing.T, p *specs.LinuxSeccomp) *Filter {
 
 func TestADisabledProfileHasNoFilter(t *testing.T) {
 	for _, p := range []*specs.LinuxSeccomp{nil, {}, {Architectures: []specs.Arch{specs.ArchX86}}} {
-		if f, err := Compile(p); f != nil || err != nil {
+		if f, err := Compile(p, IgnoreUnknown); f != nil || err != nil {
 			t.Errorf("%+v: %v, %v", p, f, err)
 		}
 	}
@@ -93,7 +93,7 @@ func TestErrorsOfCompileNameTheJSONPath(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if _, err := Compile(tt.p); err == nil || !strings.HasPrefix(err.Error(), tt.want) {
+			if _, err := Compile(tt.p, IgnoreUnknown); err == nil || !strings.HasPrefix(err.Error(), tt.want) {
 				t.Errorf("got %v, want %s", err, tt.want)
 			}
 		})

@@ -88,7 +88,7 @@ func TestErrorsOfCompileNameTheJSONPath(t *testing.T) {
 	}{
 		{"not valid", &specs.LinuxSeccomp{DefaultAction: "x"}, `linux.seccomp.defaultAction: unknown action "x"`},
 		{"not in libseccomp", &specs.LinuxSeccomp{DefaultAction: specs.ActAllow, Architectures: []specs.Arch{specs.ArchX86, specs.ArchM68K}}, "linux.seccomp.architectures[1]: SCMP_ARCH_M68K is not supported by libseccomp " + Version()},
-		{"other byte order", &specs.LinuxSeccomp{DefaultAction: specs.ActAllow, Architectures: []specs.Arch{specs.ArchS390X}}, "compile linux.seccomp for s390x:"},
+		{"other byte order", &specs.LinuxSeccomp{DefaultAction: specs.ActAllow, Architectures: []specs.Arch{specs.ArchS390X}}, "linux.seccomp.architectures[0]: SCMP_ARCH_S390X has another byte order"},
 		{"too long", &specs.LinuxSeccomp{DefaultAction: specs.ActAllow, Syscalls: []specs.LinuxSyscall{{Names: []string{"getpgid"}, Action: specs.ActErrno, Args: big}}}, "linux.seccomp: the profile needs a program of"},
 	}
 	for _, tt := range tests {

@@ -177,6 +177,11 @@ func (c *compiler) bind(m mount) {
 	shared := slices.ContainsFunc(m.Propagation, func(f uint64) bool { return f&unix.MS_SHARED != 0 })
 	if shared || m.idMap != nil || Namespace(c.spec, specs.UserNamespace) != nil {
 		m.Flags |= plan.Supplied
+		if host := c.plan.Rootfs.HostPropagation; host != 0 && !shared {
+			// A clone made in the host's mount namespace is a peer of its mounts:
+			// what the container mounts there would appear on the host.
+			m.Propagation = slices.Concat([]uint64{host}, m.Propagation)
+		}
 		c.sources = append(c.sources, Source{
 			Mount: len(c.plan.Mounts),
 			Name:  m.Name,

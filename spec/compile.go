@@ -51,7 +51,7 @@ func Compile(s *specs.Spec, in Inputs) (*plan.Plan, []Source, error) {
 		ReadonlyPaths: cleaned(linux(s).ReadonlyPaths),
 		MountLabel:    mountLabel(s),
 		Hostname:      s.Hostname,
-		Domainname:    s.Domainname,
+		Domainname:    domainname(s),
 	}}
 	for _, step := range []func() error{c.rootfs, c.mounts, c.devices, c.sysctls, c.process} {
 		if err := step(); err != nil {
@@ -253,7 +253,7 @@ func (c *compiler) sysctls() error {
 	if err := c.found.err(); err != nil {
 		return err
 	}
-	return ownNamespaces(c.spec, c.plan.Sysctls)
+	return ownNamespaces(c.spec)
 }
 
 func (c *compiler) process() (err error) {

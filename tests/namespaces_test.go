@@ -345,7 +345,7 @@ func children(t *testing.T) map[int]bool {
 	return out
 }
 
-//proves:linux.timeOffsets linux.timeOffsets.*.secs linux.timeOffsets.*.nanosecs linux.namespaces[].type=time
+//proves:linux.timeOffsets linux.timeOffsets.monotonic linux.timeOffsets.monotonic.secs linux.timeOffsets.monotonic.nanosecs linux.timeOffsets.boottime linux.timeOffsets.boottime.secs linux.namespaces[].type=time
 func TestClocksOfATimeNamespaceAreShifted(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

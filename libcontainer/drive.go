@@ -105,7 +105,7 @@ func (d *drive) died() error {
 		}
 	}
 	return fault.New("start", "init", errors.New(what)).
-		WithHint("the kernel log tells of the out-of-memory killer; a memory limit may be too small")
+		WithHint("a limit of memory or of pids, its own or of a cgroup above, may be too small; the kernel log tells of the out-of-memory killer")
 }
 
 // converse answers init until it is done. Ready and hooks are what the parent
@@ -210,14 +210,18 @@ func (d *drive) awaitEnd() error {
 func limit(pid int, limits []spec.Rlimit) error {
 	for _, l := range limits {
 		if err := unix.Prlimit(pid, l.Resource, &unix.Rlimit{Cur: l.Soft, Max: l.Hard}, nil); err != nil {
-			e := fault.New("set", l.Name, err)
-			if errors.Is(err, unix.EPERM) {
-				e.Hint = "raising a hard limit takes CAP_SYS_RESOURCE, and RLIMIT_NOFILE is bounded by fs.nr_open"
-			}
-			return e
+			return limitFailure(&l, err)
 		}
 	}
 	return nil
+}
+
+func limitFailure(l *spec.Rlimit, cause error) error {
+	e := fault.New("set", l.Name, cause)
+	if errors.Is(cause, unix.EPERM) {
+		e.Hint = "raising a hard limit takes CAP_SYS_RESOURCE, and RLIMIT_NOFILE is bounded by fs.nr_open"
+	}
+	return e
 }
 
 // adjustOOMScore sets process.oomScoreAdj; nil leaves the inherited one.

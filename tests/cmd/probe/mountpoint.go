@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,7 +28,7 @@ func act(verb, argument string) (any, error) {
 		_, _, errno := unix.Syscall(unix.SYS_MSGGET, 0, 0o600, 0)
 		return "made", orNil(errno)
 	}
-	return nil, errors.New("unknown verb " + verb)
+	return feel(verb, argument)
 }
 
 // allows tells what can be done in a directory that holds the files of the

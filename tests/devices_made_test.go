@@ -17,7 +17,7 @@ func withDevices(devices ...specs.LinuxDevice) edit {
 // The numbers are those that the kernel's dev_t has room for.
 //
 //proves:linux.devices[].path linux.devices[].major linux.devices[].minor linux.devices[].type=c linux.devices[].type=b
-//proves:linux.devices[].type=u linux.devices[].type=p linux.devices[].fileMode
+//proves:linux.devices[].type=u linux.devices[].type=p linux.devices[].fileMode config-linux.md#devices:1
 func TestDevicesAreMadeAnywhereWithAnyNumber(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -54,7 +54,7 @@ func TestDevicesAreMadeAnywhereWithAnyNumber(t *testing.T) {
 // A file at the path that is not the device is an error, whoever made it and
 // however the device comes there; the device itself is taken.
 //
-//proves:linux.devices[].path linux.devices
+//proves:linux.devices[].path config-linux.md#devices:4
 func TestADeviceIsNotMadeOverAnotherFile(t *testing.T) {
 	h := newHost(t)
 	makers := map[string]func(path string) error{
@@ -88,7 +88,7 @@ func TestADeviceIsNotMadeOverAnotherFile(t *testing.T) {
 	}
 }
 
-//proves:linux.devices
+//proves:config-linux.md#devices:1
 func TestDevicesAreThereWhereDevIsBoundToo(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -123,7 +123,7 @@ func TestDevicesAreThereWhereDevIsBoundToo(t *testing.T) {
 	}
 }
 
-//proves:linux.devices[].path linux.devices[].type linux.devices[].major linux.devices[].minor linux.devices[].uid linux.devices[].gid
+//proves:linux.devices[].path linux.devices[].type linux.devices[].major linux.devices[].minor linux.devices[].uid linux.devices[].gid config-linux.md#devices:2 config-linux.md#devices:3
 func TestDevicesThatTheKernelCannotHoldAreRefused(t *testing.T) {
 	h := newHost(t)
 	for name, tt := range map[string]struct {
@@ -164,7 +164,7 @@ func TestADeviceOfAUserNamespaceMustBeTheHosts(t *testing.T) {
 
 // The terminal multiplexer is that of the container's own devpts.
 //
-//proves:linux.devices
+//proves:config-linux.md#default-devices:1
 func TestPtmxIsTheContainersOwn(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

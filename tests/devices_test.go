@@ -8,7 +8,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
-//proves:linux.devices
+//proves:config-linux.md#default-devices:1 runtime-linux.md#dev-symbolic-links:1
 func TestTheDefaultDevicesAreThere(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -46,7 +46,7 @@ func TestTheDefaultDevicesAreThere(t *testing.T) {
 	}
 }
 
-//proves:linux.devices linux.devices[].path linux.devices[].type linux.devices[].type=c linux.devices[].type=b linux.devices[].type=u linux.devices[].type=p linux.devices[].major linux.devices[].minor linux.devices[].fileMode linux.devices[].uid linux.devices[].gid
+//proves:linux.devices[].path linux.devices[].type linux.devices[].type=c linux.devices[].type=b linux.devices[].type=u linux.devices[].type=p linux.devices[].major linux.devices[].minor linux.devices[].fileMode linux.devices[].uid linux.devices[].gid
 func TestConfiguredDevicesAreMade(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

@@ -86,7 +86,7 @@ func TestATmpfsWithFilesOfTheImageAllowsWhatItsOptionsAllow(t *testing.T) {
 	}
 }
 
-//proves:mounts[].options
+//proves:mounts[].options config.md#linux-mount-options:16
 func TestFilesystemsGetTheirOwnOptions(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -232,7 +232,6 @@ func TestOptionsOfAFilesystemAreRefusedForABind(t *testing.T) {
 	}
 }
 
-//proves:mounts[].options=rsync mounts[].options=rasync mounts[].options=rdirsync mounts[].options=rmand mounts[].options=rnomand
 func TestOptionsWithoutEffectAreReported(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

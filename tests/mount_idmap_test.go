@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -41,9 +42,11 @@ func ids(container, host, size uint32) []specs.LinuxIDMapping {
 
 const nobody = 65534
 
-//proves:mounts[].options=idmap mounts[].options=ridmap mounts[].uidMappings mounts[].gidMappings
+//proves:mounts[].options=idmap mounts[].options=ridmap
 //proves:mounts[].uidMappings[].containerID mounts[].uidMappings[].hostID mounts[].uidMappings[].size
-//proves:mounts[].gidMappings[].containerID mounts[].gidMappings[].hostID mounts[].gidMappings[].size
+//proves:mounts[].gidMappings[].containerID mounts[].gidMappings[].hostID mounts[].gidMappings[].size config.md#linux-mount-options:2 config.md#linux-mount-options:3 config.md#linux-mount-options:4 config.md#linux-mount-options:5
+//proves:config.md#linux-mount-options:7 config.md#linux-mount-options:8 config.md#linux-mount-options:9 config.md#linux-mount-options:10
+//proves:config.md#linux-mount-options:11 config.md#linux-mount-options:13 config.md#posix-platform-mounts:1 config.md#posix-platform-mounts:4
 func TestOwnersOfAnIDMappedMountAreThoseOfItsMapping(t *testing.T) {
 	h := newHost(t)
 	userns := inUserNamespace // 0 is 100000
@@ -71,16 +74,20 @@ func TestOwnersOfAnIDMappedMountAreThoseOfItsMapping(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h := &host{t: t, root: h.root}
 			m := specs.Mount{Destination: "/mnt", Source: idMappedSource(t), Options: tt.options, UIDMappings: tt.uids, GIDMappings: tt.gids}
-			s := h.probe([]string{"stat=/mnt/file", "stat=/mnt/sub/file"}, tt.in, writableRoot, addMounts(m))
+			s := h.probe([]string{"stat=/mnt/file", "stat=/mnt/sub/file", "mounts"}, tt.in, writableRoot, addMounts(m))
 			for path, want := range map[string][2]int{"stat=/mnt/file": tt.top, "stat=/mnt/sub/file": tt.sub} {
 				st := get[fileStat](t, s, path)
 				equal(t, path, [2]int{st.UID, st.GID}, want)
 			}
+			seen := mountsOf(t, s)
+			mapped := tt.uids != nil || strings.Contains(strings.Join(tt.options, ","), "idmap")
+			equal(t, "the mount is ID-mapped", seen["/mnt"].has("idmapped"), mapped)
+			equal(t, "the mount below is ID-mapped", seen["/mnt/sub"].has("idmapped"), mapped && strings.Contains(strings.Join(tt.options, ","), "ridmap"))
 		})
 	}
 }
 
-//proves:mounts[].options=idmap mounts[].uidMappings mounts[].gidMappings
+//proves:mounts[].options=idmap
 func TestWhatIsMadeOnAnIDMappedMountHasTheOtherOwnerOutside(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -113,8 +120,6 @@ func TestWhatIsMadeOnAnIDMappedMountHasTheOtherOwnerOutside(t *testing.T) {
 }
 
 // Engines give each volume the mapping of the container.
-//
-//proves:mounts[].uidMappings mounts[].gidMappings
 func TestManyMountsHaveOneMappingOrEachTheirOwn(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -138,10 +143,10 @@ func TestIDMapsThatCannotBeAreRefused(t *testing.T) {
 		mount specs.Mount
 		words []string
 	}{
-		//proves:mounts[].options=idmap mounts[].options=ridmap
+		//proves:mounts[].options=idmap mounts[].options=ridmap config.md#linux-mount-options:6 config.md#linux-mount-options:12
 		"no mapping and no user namespace":           {bind("/tmp", "idmap"), []string{"mounts[7].options", "idmap needs uidMappings and gidMappings, or a user namespace"}},
 		"no mapping for the tree, no user namespace": {bind("/tmp", "ridmap"), []string{"mounts[7].options", "needs uidMappings and gidMappings, or a user namespace"}},
-		//proves:mounts[].uidMappings mounts[].gidMappings
+		//proves:config.md#posix-platform-mounts:3 config.md#posix-platform-mounts:6
 		"users without groups":       {specs.Mount{Destination: "/mnt", Source: "/tmp", Options: []string{"bind", "idmap"}, UIDMappings: ids(0, 1, 1)}, []string{"mounts[7].gidMappings", "must not be empty"}},
 		"groups without users":       {specs.Mount{Destination: "/mnt", Source: "/tmp", Options: []string{"bind", "idmap"}, GIDMappings: ids(0, 1, 1)}, []string{"mounts[7].uidMappings", "must not be empty"}},
 		"a size of nothing":          {specs.Mount{Destination: "/mnt", Source: "/tmp", Options: []string{"bind"}, UIDMappings: ids(0, 1, 0), GIDMappings: ids(0, 1, 1)}, []string{"mounts[7].uidMappings[0].size", "above 0"}},

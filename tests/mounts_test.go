@@ -17,7 +17,7 @@ func bind(source string, options ...string) specs.Mount {
 	return specs.Mount{Destination: "/mnt", Type: "bind", Source: source, Options: append([]string{"bind"}, options...)}
 }
 
-//proves:mounts mounts[].destination mounts[].type mounts[].source mounts[].options
+//proves:mounts[].destination mounts[].type mounts[].source mounts[].options config-linux.md#default-filesystems:1
 func TestTheDefaultMountsAreThere(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -224,7 +224,7 @@ func TestTmpcopyupBringsTheFilesOfTheImage(t *testing.T) {
 	}
 }
 
-//proves:mounts[].destination
+//proves:mounts[].destination config.md#mounts:3 config.md#mounts:4
 func TestARelativeDestinationBeginsAtTheRoot(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -271,7 +271,7 @@ func TestSymbolicLinksOfADestinationAreResolvedInsideTheRoot(t *testing.T) {
 	}
 }
 
-//proves:mounts mounts[]
+//proves:config.md#mounts:1
 func TestTheOrderOfMountsCounts(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -283,7 +283,7 @@ func TestTheOrderOfMountsCounts(t *testing.T) {
 	equal(t, "/mnt", get[[]string](t, s, "list=/mnt"), []string{"seen"})
 }
 
-//proves:mounts[].destination mounts[].type mounts[].source mounts[].options
+//proves:mounts[].destination mounts[].type mounts[].source mounts[].options config.md#mounts:2
 func TestMountsThatCannotBeMadeAreNamed(t *testing.T) {
 	h := newHost(t)
 	missing := filepath.Join(t.TempDir(), "missing")
@@ -318,7 +318,7 @@ func TestFilesOfLxcfsMayCoverProc(t *testing.T) {
 	equal(t, "/proc/uptime", get[string](t, s, "read=/proc/uptime"), "1.00 2.00\n")
 }
 
-//proves:mounts[].uidMappings mounts[].gidMappings mounts[].uidMappings[].containerID mounts[].uidMappings[].hostID mounts[].gidMappings[].containerID mounts[].gidMappings[].hostID
+//proves:mounts[].uidMappings[].containerID mounts[].uidMappings[].hostID mounts[].gidMappings[].containerID mounts[].gidMappings[].hostID
 func TestBindMountsAreIDMapped(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

@@ -72,7 +72,7 @@ func mapAll(s *specs.Spec) {
 	s.Linux.UIDMappings, s.Linux.GIDMappings = ids, ids
 }
 
-//proves:linux.namespaces linux.namespaces[].type linux.namespaces[].type=pid linux.namespaces[].type=network linux.namespaces[].type=mount linux.namespaces[].type=ipc linux.namespaces[].type=uts linux.namespaces[].type=user linux.namespaces[].type=cgroup linux.namespaces[].type=time
+//proves:linux.namespaces[].type linux.namespaces[].type=pid linux.namespaces[].type=network linux.namespaces[].type=mount linux.namespaces[].type=ipc linux.namespaces[].type=uts linux.namespaces[].type=user linux.namespaces[].type=cgroup linux.namespaces[].type=time config-linux.md#namespaces:2 config-linux.md#namespaces:6 config-linux.md#namespaces:7
 func TestANewNamespaceDiffersAndAnAbsentOneIsTheHosts(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -115,7 +115,7 @@ func nothingToMount(s *specs.Spec) {
 	s.Linux.MaskedPaths, s.Linux.ReadonlyPaths = nil, nil
 }
 
-//proves:linux.namespaces[].path
+//proves:linux.namespaces[].path config-linux.md#namespaces:4
 func TestNamespacesAreJoinedByPath(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -231,7 +231,7 @@ func TestAUserNamespaceIsJoinedWithWhatItOwns(t *testing.T) {
 	}
 }
 
-//proves:linux.namespaces linux.namespaces[].type
+//proves:linux.namespaces[].type
 func TestAllEightNamespacesAreNewAtOnce(t *testing.T) {
 	h := newHost(t)
 	h.leavesNothing()
@@ -261,7 +261,7 @@ func TestWithoutAPIDNamespaceThePIDIsTheHosts(t *testing.T) {
 	equal(t, "pid", get[map[string]int](t, c.see(), "pid")["pid"], c.pid)
 }
 
-//proves:linux.namespaces[].path linux.namespaces[].type
+//proves:linux.namespaces[].path linux.namespaces[].type config-linux.md#namespaces:3 config-linux.md#namespaces:8
 func TestANamespaceThatCannotBeJoinedIsNamed(t *testing.T) {
 	h := newHost(t)
 	missing := filepath.Join(t.TempDir(), "missing")
@@ -345,7 +345,7 @@ func children(t *testing.T) map[int]bool {
 	return out
 }
 
-//proves:linux.timeOffsets linux.timeOffsets.monotonic linux.timeOffsets.monotonic.secs linux.timeOffsets.monotonic.nanosecs linux.timeOffsets.boottime linux.timeOffsets.boottime.secs linux.namespaces[].type=time
+//proves:linux.timeOffsets.monotonic.secs linux.timeOffsets.monotonic.nanosecs linux.timeOffsets.boottime.secs linux.namespaces[].type=time
 func TestClocksOfATimeNamespaceAreShifted(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -376,7 +376,6 @@ func TestClocksOfATimeNamespaceAreShifted(t *testing.T) {
 	}
 }
 
-//proves:linux.timeOffsets
 func TestTimeOffsetsAreRefusedWhereTheyCannotWork(t *testing.T) {
 	h := newHost(t)
 	offsets := func(clock string) edit {

@@ -29,7 +29,7 @@ func (b *bundle) secrets(t *testing.T) {
 	}
 }
 
-//proves:linux.maskedPaths linux.maskedPaths[]
+//proves:linux.maskedPaths
 func TestMaskedPathsCannotBeReadHoweverTheyAreNamed(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -69,7 +69,7 @@ func TestMaskedPathsCannotBeReadHoweverTheyAreNamed(t *testing.T) {
 	}
 }
 
-//proves:linux.readonlyPaths linux.readonlyPaths[]
+//proves:linux.readonlyPaths
 func TestReadonlyPathsCannotBeWrittenHoweverTheyAreNamed(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -103,7 +103,7 @@ func TestReadonlyPathsCannotBeWrittenHoweverTheyAreNamed(t *testing.T) {
 	}
 }
 
-//proves:linux.maskedPaths linux.maskedPaths[] linux.readonlyPaths linux.readonlyPaths[]
+//proves:linux.maskedPaths linux.readonlyPaths config-linux.md#masked-paths:1 config-linux.md#readonly-paths:1
 func TestHiddenPathsAreAbsoluteAndTheContainersOwn(t *testing.T) {
 	h := newHost(t)
 	h.fails([]string{"linux.maskedPaths[1]", "proc/keys", "not an absolute path"}, hiding([]string{"/proc/keys", "proc/keys"}, nil))

@@ -8,7 +8,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
-//proves:linux.maskedPaths linux.maskedPaths[]
+//proves:linux.maskedPaths
 func TestMaskedPathsShowNothing(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -42,7 +42,7 @@ func TestMaskedPathsShowNothing(t *testing.T) {
 	}
 }
 
-//proves:linux.readonlyPaths linux.readonlyPaths[]
+//proves:linux.readonlyPaths
 func TestReadonlyPathsCannotBeWritten(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -69,7 +69,7 @@ func TestReadonlyPathsCannotBeWritten(t *testing.T) {
 	get[string](t, s, "read=/proc/sys/net/ipv4/ip_forward")
 }
 
-//proves:linux.maskedPaths[]
+//proves:linux.maskedPaths
 func TestAPathIsMaskedWhereItsLinksLeadInsideTheRoot(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -86,7 +86,7 @@ func TestAPathIsMaskedWhereItsLinksLeadInsideTheRoot(t *testing.T) {
 	equal(t, "secret", get[string](t, h.run(b), "read=/inside/secret"), "")
 }
 
-//proves:linux.maskedPaths[] linux.readonlyPaths[]
+//proves:linux.maskedPaths linux.readonlyPaths
 func TestMaskedPathsMustBeAbsolute(t *testing.T) {
 	h := newHost(t)
 	h.fails([]string{"linux.maskedPaths[0]", "absolute"}, func(s *specs.Spec) { s.Linux.MaskedPaths = []string{"proc/keys"} })

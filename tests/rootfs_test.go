@@ -50,7 +50,7 @@ func TestTheRootMayBeAnywhere(t *testing.T) {
 	}
 }
 
-//proves:root root.path config.md#root:3 config.md#root:4 config.md#root:7
+//proves:root.path config.md#root:3 config.md#root:4 config.md#root:7
 func TestARootThatIsNotThereIsNamed(t *testing.T) {
 	h := newHost(t)
 	h.fails([]string{"/nowhere", "no such file or directory"}, func(s *specs.Spec) { s.Root.Path = "/nowhere" })

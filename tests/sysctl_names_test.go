@@ -10,7 +10,7 @@ import (
 
 // Each tree of parameters that belongs to a namespace, all in one container.
 //
-//proves:linux.sysctl linux.sysctl.*
+//proves:linux.sysctl.*
 func TestEveryNamespacedTreeOfParametersIsSet(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

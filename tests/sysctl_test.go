@@ -11,7 +11,7 @@ func sysctl(key, value string) edit {
 	return func(s *specs.Spec) { s.Linux.Sysctl = map[string]string{key: value} }
 }
 
-//proves:linux.sysctl linux.sysctl.*
+//proves:linux.sysctl.*
 func TestParametersOfTheKernelAreSetInTheContainerOnly(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

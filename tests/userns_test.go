@@ -19,7 +19,7 @@ func inUserNamespace(s *specs.Spec) {
 	mapAll(s)
 }
 
-//proves:linux.uidMappings linux.gidMappings linux.uidMappings[].containerID linux.uidMappings[].hostID linux.gidMappings[].containerID linux.gidMappings[].hostID linux.namespaces[].type=user
+//proves:linux.uidMappings[].containerID linux.uidMappings[].hostID linux.gidMappings[].containerID linux.gidMappings[].hostID linux.namespaces[].type=user
 func TestTheHostSeesTheMappedUser(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -55,7 +55,7 @@ func TestTheHostSeesTheMappedUser(t *testing.T) {
 	}
 }
 
-//proves:linux.uidMappings linux.gidMappings linux.uidMappings[].containerID linux.uidMappings[].hostID linux.uidMappings[].size linux.gidMappings[].containerID linux.gidMappings[].hostID linux.gidMappings[].size
+//proves:linux.uidMappings[].containerID linux.uidMappings[].hostID linux.uidMappings[].size linux.gidMappings[].containerID linux.gidMappings[].hostID linux.gidMappings[].size
 func TestSeveralRangesAreMapped(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -83,7 +83,6 @@ func TestTheFilesystemsOfAUserNamespaceAreMounted(t *testing.T) {
 	}
 }
 
-//proves:linux.devices
 func TestDevicesOfAUserNamespaceAreBoundFromTheHost(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -138,7 +137,6 @@ func TestBindMountsOfAUserNamespaceKeepLockedFlags(t *testing.T) {
 	}
 }
 
-//proves:linux.uidMappings linux.gidMappings
 func TestIDsThatAreNotMappedAreRefused(t *testing.T) {
 	h := newHost(t)
 	for name, tt := range map[string]struct {

@@ -10,7 +10,7 @@ import (
 	"hull/internal/fault"
 	"hull/libcontainer/cgroup"
 	"hull/libcontainer/plan"
-	"hull/libcontainer/seccomp/profile"
+	"hull/libcontainer/seccomp"
 	"hull/spec"
 )
 
@@ -20,15 +20,31 @@ func (n *creation) configure() error {
 	if err := n.load(); err != nil {
 		return err
 	}
-	n.dropMountLabel()
+	if err := n.placeCgroup(); err != nil {
+		return err
+	}
+	if err := n.compile(); err != nil {
+		return err
+	}
+	if count := n.options.ListenFDs; count > 0 {
+		n.plan.Process.Env = append(n.plan.Process.Env, "LISTEN_FDS="+strconv.Itoa(count), "LISTEN_PID=1")
+	}
+	return checkConsole(n.plan.Process.Terminal, n.options.ConsoleSocket, n.options.Lifetime)
+}
+
+// placeCgroup says where the container's cgroup is going to be.
+func (n *creation) placeCgroup() (err error) {
 	var path string
 	if n.spec.Linux != nil {
 		path = n.spec.Linux.CgroupsPath
 	}
-	var err error
-	if n.cgroup, err = n.runtime.newCgroup(n.id, path); err != nil {
-		return err
-	}
+	n.cgroup, err = n.runtime.newCgroup(n.id, path)
+	return err
+}
+
+// compile makes the plan of a configuration that has been examined.
+func (n *creation) compile() error {
+	n.dropMountLabel()
 	cgroupMounts, err := n.cgroupMounts()
 	if err != nil {
 		return err
@@ -46,51 +62,52 @@ func (n *creation) configure() error {
 	if n.options.Pivot == NoPivot {
 		inputs.Pivot = plan.MoveRoot
 	}
-	if n.plan, n.sources, err = spec.Compile(n.spec, inputs); err != nil {
-		return err
-	}
-	if count := n.options.ListenFDs; count > 0 {
-		n.plan.Process.Env = append(n.plan.Process.Env, "LISTEN_FDS="+strconv.Itoa(count), "LISTEN_PID=1")
-	}
-	return checkConsole(n.plan.Process.Terminal, n.options.ConsoleSocket, n.options.Lifetime)
+	n.plan, n.sources, err = spec.Compile(n.spec, inputs)
+	return spec.Join(refuseLabels(n.spec.Process), err)
 }
 
 // load reads and checks the configuration.
 func (n *creation) load() error {
-	path := n.options.ConfigFile
-	if path == "" {
-		path = "config.json"
-	}
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(n.bundle, path)
-	}
+	path := n.configPath()
 	var err error
 	if n.config, err = spec.Read(path); err != nil {
 		return err
 	}
-	if n.spec, err = spec.Decode(n.config); err != nil {
+	if n.spec, err = examine(n.config); n.spec == nil {
 		return fault.New("load", path, err)
 	}
-	if err := spec.Validate(n.spec); err != nil {
+	if err != nil {
 		return fault.New("check", path, err)
 	}
-	if p := seccompOf(n.spec); p != nil {
-		if err := profile.Validate(p); err != nil {
-			return fault.New("check", path, err)
-		}
+	return nil
+}
+
+// configPath is where the configuration is.
+func (n *creation) configPath() string {
+	path := n.options.ConfigFile
+	if path == "" {
+		path = "config.json"
 	}
-	if err := refuseUnsupported(n.spec); err != nil {
-		return fault.New("check", path, err)
+	if filepath.IsAbs(path) {
+		return path
 	}
-	return checkLabels(n.spec.Process)
+	return filepath.Join(n.bundle, path)
+}
+
+// examine decodes a configuration and says all that is wrong with the document,
+// whoever is to carry it out. There is none if it cannot be parsed.
+func examine(b []byte) (*specs.Spec, error) {
+	s, err := spec.Examine(b)
+	if s == nil || s.Linux == nil {
+		return s, err
+	}
+	return s, spec.Join(err, seccomp.Validate(s.Linux.Seccomp), cgroup.Validate(s.Linux.Resources), refuseUnsupported(s))
 }
 
 // refuseUnsupported keeps a property that hull cannot apply from being ignored:
 // runtime.md, "Create", wants an error. `hull features` says the same.
 func refuseUnsupported(s *specs.Spec) error {
 	switch {
-	case s.Linux == nil:
-		return nil
 	case s.Linux.IntelRdt != nil:
 		return fault.Newf("", "linux.intelRdt", "not supported")
 	case len(s.Linux.NetDevices) > 0:

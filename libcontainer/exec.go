@@ -121,7 +121,7 @@ func (e *execution) compile() error {
 	if err := spec.ValidateProcess(s, e.options.Process); err != nil {
 		return err
 	}
-	if err := checkLabels(e.options.Process); err != nil {
+	if err := refuseLabels(e.options.Process); err != nil {
 		return err
 	}
 	in := spec.ProcessInputs{Kind: plan.Exec, Groups: groupsOf(s), Warn: c.runtime.warn}

@@ -38,14 +38,6 @@ func (r *Runtime) Features() *features.Features {
 // SeccompVersion returns the version of the linked libseccomp, as "2.5.4".
 func SeccompVersion() string { return seccomp.Version() }
 
-func selinuxEnabled() bool { return exists("/sys/fs/selinux/enforce") }
-
-// apparmorEnabled asks the module, which is there when it is switched off too.
-func apparmorEnabled() bool {
-	text, err := os.ReadFile("/sys/module/apparmor/parameters/enabled")
-	return err == nil && len(text) > 0 && text[0] == 'Y'
-}
-
 func enabled(b bool) *bool { return &b }
 
 func exists(path string) bool {

@@ -69,23 +69,37 @@ func namespacesOf(s *specs.Spec) (*nsenter.Namespaces, error) {
 			out.New |= flag
 			continue
 		}
-		f, err := os.Open(ns.Path)
+		join, err := openNamespace(i, &ns)
 		if err != nil {
 			closeJoins(out)
-			return nil, fault.New("open", fmt.Sprintf("linux.namespaces[%d].path %s", i, ns.Path), pathless(err))
+			return nil, err
 		}
-		out.Join = append(out.Join, nsenter.Join{
-			Name: fmt.Sprintf("linux.namespaces[%d] (%s at %s)", i, ns.Type, ns.Path),
-			Type: flag,
-			File: f,
-		})
+		out.Join = append(out.Join, join)
 	}
-	out.UIDMappings = mappings(s.Linux.UIDMappings)
-	out.GIDMappings = mappings(s.Linux.GIDMappings)
-	for clock, o := range s.Linux.TimeOffsets {
-		out.ClockOffsets = append(out.ClockOffsets, nsenter.ClockOffset{Clock: clock, Seconds: o.Secs, Nanoseconds: o.Nanosecs})
-	}
+	configure(out, s.Linux)
 	return out, nil
+}
+
+// configure says what new user and time namespaces are like.
+func configure(ns *nsenter.Namespaces, l *specs.Linux) {
+	ns.UIDMappings = mappings(l.UIDMappings)
+	ns.GIDMappings = mappings(l.GIDMappings)
+	for clock, o := range l.TimeOffsets {
+		ns.ClockOffsets = append(ns.ClockOffsets, nsenter.ClockOffset{Clock: clock, Seconds: o.Secs, Nanoseconds: o.Nanosecs})
+	}
+}
+
+// openNamespace opens linux.namespaces[i], which is to be joined.
+func openNamespace(i int, ns *specs.LinuxNamespace) (nsenter.Join, error) {
+	f, err := os.Open(ns.Path)
+	if err != nil {
+		return nsenter.Join{}, fault.New("open", fmt.Sprintf("linux.namespaces[%d].path %s", i, ns.Path), pathless(err))
+	}
+	return nsenter.Join{
+		Name: fmt.Sprintf("linux.namespaces[%d] (%s at %s)", i, ns.Type, ns.Path),
+		Type: cloneFlag(ns.Type),
+		File: f,
+	}, nil
 }
 
 func closeJoins(ns *nsenter.Namespaces) {

@@ -138,9 +138,13 @@ func (c *Container) sendListener(s *specs.Spec, status specs.ContainerState, fd,
 		err = sendFile(path, b, fd)
 	}
 	if err != nil {
-		return fault.New("send the seccomp listener to linux.seccomp.listenerPath", path, err)
+		return listenerFailure(path, err)
 	}
 	return nil
+}
+
+func listenerFailure(path string, cause error) error {
+	return fault.New("send the seccomp listener to linux.seccomp.listenerPath", path, cause)
 }
 
 // initPID is the pid of the container's init, which is pid during creation.

@@ -39,7 +39,8 @@ type Inputs struct {
 // Compile translates s, which has passed Validate, into the plan of the
 // container's init, and says which sources of bind mounts (those with
 // plan.Supplied) the parent has to open. It looks at the host: the root
-// filesystem and the bind sources must exist.
+// filesystem and the bind sources must exist. The error is an InvalidError of
+// all that is wrong; the plan that comes with it is for looking at only.
 //
 // The State of hooks, the flags of the seccomp filter, resource limits and
 // oom_score_adj are not part of what it does.
@@ -53,16 +54,16 @@ func Compile(s *specs.Spec, in Inputs) (*plan.Plan, []Source, error) {
 		Hostname:      s.Hostname,
 		Domainname:    s.Domainname,
 	}}
+	var errs []error
 	for _, step := range []func() error{c.rootfs, c.mounts, c.devices, c.sysctls, c.process} {
-		if err := step(); err != nil {
-			return nil, nil, err
-		}
+		c.found = problems{}
+		errs = append(errs, step())
 	}
 	if h := s.Hooks; h != nil {
 		c.plan.CreateContainer = Hooks("createContainer", h.CreateContainer)
 		c.plan.StartContainer = Hooks("startContainer", h.StartContainer)
 	}
-	return c.plan, c.sources, nil
+	return c.plan, c.sources, Join(errs...)
 }
 
 // Hooks translates one list of hooks, all but the state that they read. Name is

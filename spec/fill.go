@@ -2,7 +2,9 @@ package spec
 
 import (
 	"encoding/json"
+	"maps"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -54,6 +56,11 @@ func fillStruct(p *problems, to reflect.Value, from any, here *step) bool {
 			fill(p, to.Field(i), value, &step{before: here, name: name})
 		}
 	}
+	for _, name := range required(t) {
+		if object[name] == nil {
+			p.add((&step{before: here, name: name}).String(), "must be set")
+		}
+	}
 	return true
 }
 
@@ -70,7 +77,8 @@ func fillMap(p *problems, to reflect.Value, from any, here *step) bool {
 	}
 	t := to.Type()
 	to.Set(reflect.MakeMapWithSize(t, len(object)))
-	for key, value := range object {
+	for _, key := range slices.Sorted(maps.Keys(object)) { // faults have an order
+		value := object[key]
 		element := reflect.New(t.Elem()).Elem()
 		fill(p, element, value, &step{before: here, name: key})
 		to.SetMapIndex(reflect.ValueOf(key), element)

@@ -104,12 +104,13 @@ func TestAnUnreadableConfigurationIsExplained(t *testing.T) {
 		{"two objects", `{"ociVersion":"1.0.0"} {}`, `line 1, column 24: something follows the JSON object`},
 		{"null", `null`, `must be an object, not null`},
 		{"an array", `[]`, `must be an object, not an array`},
-		{"a string for an array", `{"ociVersion":"1.0.0","process":{"args":"sh"}}`, `process.args: must be an array, not a string`},
-		{"a number in an array of strings", `{"ociVersion":"1.0.0","mounts":[{},{"options":["ro",3]}]}`, `mounts[1].options[1]: must be a string, not the number 3`},
-		{"a negative id", `{"ociVersion":"1.0.0","process":{"user":{"uid":-1}}}`, `process.user.uid: must be an integer from 0 to 4294967295, not the number -1`},
-		{"a fraction", `{"ociVersion":"1.0.0","process":{"oomScoreAdj":1.5}}`, `process.oomScoreAdj: must be an integer, not the number 1.5`},
-		{"a string for a boolean", `{"ociVersion":"1.0.0","root":{"readonly":"yes"}}`, `root.readonly: must be true or false, not a string`},
+		{"a string for an array", `{"ociVersion":"1.0.0","process":{"cwd":"/","args":"sh"}}`, `process.args: must be an array, not a string`},
+		{"a number in an array of strings", `{"ociVersion":"1.0.0","mounts":[{"destination":"/a"},{"destination":"/b","options":["ro",3]}]}`, `mounts[1].options[1]: must be a string, not the number 3`},
+		{"a negative id", `{"ociVersion":"1.0.0","process":{"cwd":"/","user":{"uid":-1}}}`, `process.user.uid: must be an integer from 0 to 4294967295, not the number -1`},
+		{"a fraction", `{"ociVersion":"1.0.0","process":{"cwd":"/","oomScoreAdj":1.5}}`, `process.oomScoreAdj: must be an integer, not the number 1.5`},
+		{"a string for a boolean", `{"ociVersion":"1.0.0","root":{"path":"r","readonly":"yes"}}`, `root.readonly: must be true or false, not a string`},
 		{"a wrong value in a map", `{"ociVersion":"1.0.0","annotations":{"k":{}}}`, `annotations.k: must be a string, not an object`},
+		{"nothing that is required", `{"ociVersion":"1.0.0","linux":{"uidMappings":[{"size":1}]},"hooks":{"poststop":[{}]}}`, `hooks.poststop[0].path: must be set; linux.uidMappings[0].containerID: must be set; linux.uidMappings[0].hostID: must be set`},
 		{"two wrong types", `{"ociVersion":"1.0.0","hostname":1,"mounts":{}}`, `hostname: must be a string, not the number 1; mounts: must be an array, not an object`},
 	} {
 		t.Run(c.name, func(t *testing.T) {

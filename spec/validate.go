@@ -17,7 +17,9 @@ const maxUTSName = 64
 // what the kernel can do shows later. The parts that belong to other packages
 // (linux.seccomp, linux.resources but its devices, linux.cgroupsPath) are theirs
 // to check.
-func Validate(s *specs.Spec) error {
+func Validate(s *specs.Spec) error { return validate(s).err() }
+
+func validate(s *specs.Spec) *problems {
 	p := new(problems)
 	version(p, s.Version)
 	noNUL(p, s)
@@ -38,7 +40,7 @@ func Validate(s *specs.Spec) error {
 	if s.Linux != nil {
 		validateLinux(p, s)
 	}
-	return p.err()
+	return p
 }
 
 func utsNames(p *problems, s *specs.Spec) {

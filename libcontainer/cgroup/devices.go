@@ -256,3 +256,20 @@ func (l *deviceList) write(dir string) error {
 	}
 	return nil
 }
+
+// Allows reports whether the rules let a container in this cgroup read and write
+// a device, as SetDevices is going to have it.
+func (c *Cgroup) Allows(rules []specs.LinuxDeviceCgroup, d *specs.LinuxDevice) bool {
+	l, err := compileDevices(rules)
+	if err != nil || c.rec.Driver == Disabled || d.Type == "" || d.Type == "p" {
+		return true
+	}
+	wanted := deviceRule{device{d.Type[0], d.Major, d.Minor}, read | write}
+	if d.Type == "u" {
+		wanted.kind = 'c'
+	}
+	named := slices.ContainsFunc(l.exceptions, func(e deviceRule) bool {
+		return e.overlaps(wanted) && (l.otherwise == allow || e.access&wanted.access == wanted.access)
+	})
+	return named == (l.otherwise == deny)
+}

@@ -11,6 +11,7 @@ import (
 var (
 	errRootPath   = errors.New("the root of the hierarchy cannot be the cgroup of a container")
 	errUncleanDir = errors.New("the path must be absolute and clean")
+	errNewline    = errors.New("the path must not have a line feed")
 )
 
 // resolvePaths fills in the hierarchies of a cgroupfs cgroup.
@@ -90,6 +91,8 @@ func checkPath(p string) error {
 		return errRootPath
 	case !strings.HasPrefix(p, "/"), path.Clean(p) != p:
 		return errUncleanDir
+	case strings.Contains(p, "\n"): // cgroup_mkdir() of the kernel
+		return errNewline
 	}
 	return nil
 }

@@ -80,11 +80,14 @@ func Run(h *plan.Hook, place Place) error {
 		Sys:   &syscall.SysProcAttr{Setpgid: true, PidFD: &pidfd, Pdeathsig: unix.SIGKILL},
 	})
 	if err != nil {
-		return fault.New(opRun, describe(h), err)
+		return NotRun(h, err)
 	}
 	defer unix.Close(pidfd)
 	return wait(h, pid, pidfd, output, place.End)
 }
+
+// NotRun is the error of a hook that cannot be started.
+func NotRun(h *plan.Hook, cause error) error { return fault.New(opRun, describe(h), cause) }
 
 func describe(h *plan.Hook) string { return h.Name + " (" + h.Path + ")" }
 

@@ -162,6 +162,29 @@ type Mount struct {
 	Propagation []uint64
 }
 
+// Describe says what the step does and to what, for errors: "mount tmpfs on" and
+// "/x (mounts[3])".
+func (m *Mount) Describe() (op, object string) {
+	switch m.Kind {
+	case NewFilesystem:
+		op = "mount " + m.Type + " on"
+		if m.Source != "" && m.Source != "none" && m.Source != m.Type {
+			op = "mount " + m.Type + " " + m.Source + " on"
+		}
+	case Bind:
+		op = "bind " + m.Source + " on"
+	case Reconfigure:
+		op = "remount"
+	case Link:
+		op = "link " + m.Source + " at"
+	}
+	object = m.Target
+	if m.Name != "" {
+		object += " (" + m.Name + ")"
+	}
+	return op, object
+}
+
 // FSOption is one fsconfig(2) parameter; a flag when Value is empty and
 // IsFlag is set.
 type FSOption struct {

@@ -39,24 +39,7 @@ func (r *Rootfs) mount(i int, m *plan.Mount) error {
 // mountError says what was attempted, on which object, and where the user
 // wrote it: `mount tmpfs on /x (mounts[3]): cause`.
 func mountError(m *plan.Mount, err error) error {
-	var op string
-	switch m.Kind {
-	case plan.NewFilesystem:
-		op = "mount " + m.Type + " on"
-		if m.Source != "" && m.Source != "none" && m.Source != m.Type {
-			op = "mount " + m.Type + " " + m.Source + " on"
-		}
-	case plan.Bind:
-		op = "bind " + m.Source + " on"
-	case plan.Reconfigure:
-		op = "remount"
-	case plan.Link:
-		op = "link " + m.Source + " at"
-	}
-	object := m.Target
-	if m.Name != "" {
-		object += " (" + m.Name + ")"
-	}
+	op, object := m.Describe()
 	return fault.New(op, object, err)
 }
 

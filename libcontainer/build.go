@@ -49,6 +49,9 @@ func (n *creation) drive(d *drive, gate state.Gate) error {
 	}
 	err = d.converse(answers{
 		rootReady: func() error {
+			if err := n.moveDevices(d.pid); err != nil {
+				return err
+			}
 			err := n.runtimeHooks(d.pid)
 			if errors.Is(err, hook.ErrEnded) {
 				return d.died()
@@ -120,6 +123,9 @@ func (n *creation) whileInitMounts(pid int) error {
 		if err := n.saveRecord(pid); err != nil {
 			return err
 		}
+	}
+	if err := n.giveCgroup(pid); err != nil {
+		return err
 	}
 	if n.spec.Linux == nil || n.spec.Linux.Resources == nil {
 		return n.cgroup.SetDevices(nil)
@@ -193,6 +199,9 @@ func (n *creation) ready(d *drive, pending <-chan compiled) ([]byte, error) {
 		if err := n.runtime.adjustOOMScore(d.pid, p.OOMScoreAdj); err != nil {
 			return nil, err
 		}
+	}
+	if err := n.sinkInit(d.pid); err != nil {
+		return nil, err
 	}
 	if n.spec.Linux != nil && n.spec.Linux.Resources != nil {
 		late := specs.LinuxResources{Memory: n.spec.Linux.Resources.Memory, Pids: n.spec.Linux.Resources.Pids}

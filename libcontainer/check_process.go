@@ -8,7 +8,6 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
-	"hull/libcontainer/plan"
 	"hull/libcontainer/schedule"
 	"hull/spec"
 )
@@ -69,14 +68,14 @@ func (c *checker) scheduling() {
 		if spec.Namespace(c.spec, specs.UserNamespace) != nil {
 			dropCapabilities()
 		}
-		found <- trySchedule(&c.plan.Process)
+		found <- schedule.Apply(&c.plan.Process)
 	}()
 	for _, err := range <-found {
 		c.fail("", err)
 	}
 	if s := c.spec.Process.Scheduler; s != nil && (s.Policy == specs.SchedFIFO || s.Policy == specs.SchedRR) &&
 		!c.cgroup.GrantsRealtime(c.spec.Linux.Resources) {
-		c.fail("", schedule.Refused(c.plan.Process.Scheduler.Attr, unix.EPERM))
+		c.fail("", schedule.Failure(c.plan.Process.Scheduler.Attr, unix.EPERM))
 	}
 }
 
@@ -86,14 +85,4 @@ func dropCapabilities() {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var none [2]unix.CapUserData
 	_ = unix.Capset(&header, &none[0])
-}
-
-// trySchedule does what init does.
-func trySchedule(p *plan.Process) (found []error) {
-	for _, set := range schedule.Steps() {
-		if err := set(p); err != nil {
-			found = append(found, err)
-		}
-	}
-	return found
 }

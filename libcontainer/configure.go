@@ -32,16 +32,6 @@ func (n *creation) configure() error {
 	return checkConsole(n.plan.Process.Terminal, n.options.ConsoleSocket, n.options.Lifetime)
 }
 
-// placeCgroup says where the container's cgroup is going to be.
-func (n *creation) placeCgroup() (err error) {
-	var path string
-	if n.spec.Linux != nil {
-		path = n.spec.Linux.CgroupsPath
-	}
-	n.cgroup, err = n.runtime.newCgroup(n.id, path)
-	return err
-}
-
 // compile makes the plan of a configuration that has been examined.
 func (n *creation) compile() error {
 	n.dropMountLabel()
@@ -63,7 +53,7 @@ func (n *creation) compile() error {
 		inputs.Pivot = plan.MoveRoot
 	}
 	n.plan, n.sources, err = spec.Compile(n.spec, inputs)
-	return spec.Join(refuseLabels(n.spec.Process), err)
+	return spec.Join(refuseLabels(n.spec.Process), err, n.planResctrl(), n.findDevices())
 }
 
 // load reads and checks the configuration.
@@ -101,19 +91,7 @@ func examine(b []byte) (*specs.Spec, error) {
 	if s == nil || s.Linux == nil {
 		return s, err
 	}
-	return s, spec.Join(err, seccomp.Validate(s.Linux.Seccomp), cgroup.Validate(s.Linux.Resources), refuseUnsupported(s))
-}
-
-// refuseUnsupported keeps a property that hull cannot apply from being ignored:
-// runtime.md, "Create", wants an error. `hull features` says the same.
-func refuseUnsupported(s *specs.Spec) error {
-	switch {
-	case s.Linux.IntelRdt != nil:
-		return fault.Newf("", "linux.intelRdt", "not supported")
-	case len(s.Linux.NetDevices) > 0:
-		return fault.Newf("", "linux.netDevices", "not supported")
-	}
-	return nil
+	return s, spec.Join(err, seccomp.Validate(s.Linux.Seccomp), cgroup.Validate(s.Linux.Resources))
 }
 
 // dropMountLabel leaves linux.mountLabel out where there is no SELinux: no

@@ -152,6 +152,9 @@ func (c *Container) remove() error {
 	if err := c.cgroup.Remove(); err != nil {
 		return err
 	}
+	if err := c.resctrl().Remove(); err != nil {
+		return err
+	}
 	if err := c.dir.Remove(); err != nil {
 		return err
 	}

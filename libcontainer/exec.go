@@ -189,7 +189,7 @@ func (e *execution) run(ctx context.Context, pidfd int) (*Process, error) {
 	}
 	defer closeJoins(ns)
 	defer join.Close()
-	pid, fd, err := e.launch.enter(c.cgroup, join, ns)
+	pid, fd, err := e.launch.enter(places{c.cgroup, join, c.resctrl()}, ns)
 	if err != nil {
 		return nil, err
 	}
@@ -216,7 +216,7 @@ func (e *execution) target(pidfd int) (*nsenter.Namespaces, cgroup.Join, error) 
 	if err != nil {
 		return nil, cgroup.Join{}, err
 	}
-	join, err := e.container.cgroup.JoinAt(e.options.Cgroup, joinCredentials(ns))
+	join, err := e.container.cgroup.JoinAt(e.options.Cgroup, e.container.record.PID, joinCredentials(ns))
 	if err != nil {
 		closeJoins(ns)
 		return nil, join, err

@@ -4,6 +4,7 @@ import (
 	"hull/internal/fault"
 	"hull/internal/linux"
 	"hull/libcontainer/cgroup"
+	"hull/libcontainer/rdt"
 	"hull/nsenter"
 )
 
@@ -49,20 +50,33 @@ func (l *launch) pin(cpus []byte) error {
 	return nil
 }
 
-// enter sends the stage into its cgroup and namespaces and returns the pid of
+// places are where a process is to be born, other than in its namespaces.
+type places struct {
+	cgroup  *cgroup.Cgroup
+	join    cgroup.Join
+	resctrl rdt.Place
+}
+
+// enter sends the stage into its places and namespaces and returns the pid of
 // the init process and our end of the link. The caller ends with reap.
-func (l *launch) enter(cg *cgroup.Cgroup, join cgroup.Join, ns *nsenter.Namespaces) (pid, fd int, err error) {
+func (l *launch) enter(p places, ns *nsenter.Namespaces) (pid, fd int, err error) {
 	stage, err := l.wait()
 	if err != nil {
 		return 0, -1, err
 	}
-	if join.Adopt {
-		if err := cg.Adopt(stage.PID()); err != nil {
-			stage.Abort()
-			return 0, -1, err
-		}
+	if p.join.Adopt {
+		err = p.cgroup.Adopt(stage.PID())
 	}
-	ns.Cgroup = nsenter.Cgroup{Into: join.Into, Tasks: join.Tasks}
+	if err == nil {
+		// The stage has one thread, and what it clones is where it is:
+		// later, the threads of the Go runtime would be left behind.
+		err = p.resctrl.Join(stage.PID())
+	}
+	if err != nil {
+		stage.Abort()
+		return 0, -1, err
+	}
+	ns.Cgroup = nsenter.Cgroup{Into: p.join.Into, Tasks: p.join.Tasks}
 	return stage.Enter(ns)
 }
 

@@ -46,6 +46,10 @@ struct hull_bootstrap {
 	/* The join whose cgroup namespace is entered once the process is in its
 	 * cgroup, or HULL_MAX_JOINS. */
 	uint32_t late_join;
+	/* Who sets the container up: 0, or an id that the new user namespace has. */
+	uint32_t uid;
+	uint32_t gid;
+	uint32_t reserved;
 };
 
 /* The first byte of a report; the kinds of package link stay below. */

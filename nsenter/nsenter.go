@@ -12,8 +12,10 @@
 package nsenter
 
 /*
-#cgo CFLAGS: -std=gnu11 -Wall -Wextra -O2
-#include "bootstrap.h"
+#cgo CFLAGS: -std=gnu11 -Wall -Wextra -O2 -I.
+// Not in quotes: this is compiled in the temporary directory, and a bootstrap.h
+// that somebody left there would be found first.
+#include <bootstrap.h>
 */
 import "C"
 
@@ -238,6 +240,8 @@ func (s *Stage) sendBootstrap(ns *Namespaces) error {
 		cloned: C.uint64_t(ns.New &^ (mappedFlags | unix.CLONE_NEWCGROUP)),
 		joins:  C.uint32_t(len(ns.Join)),
 		tasks:  C.uint32_t(len(ns.Cgroup.Tasks)),
+		uid:    C.uint32_t(builder(ns.UIDMappings)),
+		gid:    C.uint32_t(builder(ns.GIDMappings)),
 
 		late_join: C.HULL_MAX_JOINS,
 	}
@@ -311,7 +315,7 @@ func failure(r *C.struct_hull_report, ns *Namespaces) error {
 	case C.HULL_STEP_UNSHARE_MAPPED:
 		return newNamespaceFailure(ns.New&mappedFlags, cause)
 	case C.HULL_STEP_BECOME_ROOT:
-		return fault.New("become root of", "the user namespace", cause)
+		return fault.New("take ids in", "the user namespace", cause)
 	case C.HULL_STEP_CLONE:
 		return newNamespaceFailure(ns.New&^(mappedFlags|unix.CLONE_NEWCGROUP), cause)
 	case C.HULL_STEP_JOIN_CGROUP:

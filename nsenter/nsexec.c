@@ -95,14 +95,14 @@ static void receive(struct hull_bootstrap *b, int *fds)
 }
 
 /*
- * Ids of 0 in the user namespace that was just entered, if it has such ids:
+ * Takes ids in the user namespace that was just entered, if it has them:
  * EINVAL says that it does not, and the capabilities are ours all the same.
  */
-static void become_root(void)
+static void become(uint32_t uid, uint32_t gid)
 {
-	if (syscall(SYS_setresgid, 0, 0, 0) < 0 && errno != EINVAL)
+	if (syscall(SYS_setresgid, gid, gid, gid) < 0 && errno != EINVAL)
 		fail(HULL_STEP_BECOME_ROOT, 0);
-	if (syscall(SYS_setresuid, 0, 0, 0) < 0 && errno != EINVAL)
+	if (syscall(SYS_setresuid, uid, uid, uid) < 0 && errno != EINVAL)
 		fail(HULL_STEP_BECOME_ROOT, 0);
 }
 
@@ -131,7 +131,7 @@ static void join(const struct hull_bootstrap *b, const int *fds)
 		return;
 	if (setns(fds[user], (int)b->join[user]) < 0)
 		fail(HULL_STEP_JOIN, user);
-	become_root();
+	become(b->uid, b->gid);
 	for (i = 0; i < b->joins; i++)
 		if ((pending & 1u << i) && setns(fds[i], (int)b->join[i]) < 0)
 			fail(HULL_STEP_JOIN, i);
@@ -142,14 +142,14 @@ static void join(const struct hull_bootstrap *b, const int *fds)
  * The files in /proc of a process that is not dumpable belong to root: an
  * unprivileged parent could not write them (proc(5)).
  */
-static void unshare_mapped(uint64_t flags)
+static void unshare_mapped(const struct hull_bootstrap *b)
 {
 	char go;
 	ssize_t n;
 
-	if (!flags)
+	if (!b->mapped)
 		return;
-	if (unshare((int)flags) < 0)
+	if (unshare((int)b->mapped) < 0)
 		fail(HULL_STEP_UNSHARE_MAPPED, 0);
 	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 	report(HULL_WANT_MAPS, 0, 0, 0, 0);
@@ -159,8 +159,8 @@ static void unshare_mapped(uint64_t flags)
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	if (n != sizeof(go))
 		_exit(1);
-	if (flags & CLONE_NEWUSER)
-		become_root();
+	if (b->mapped & CLONE_NEWUSER)
+		become(b->uid, b->gid);
 }
 
 /*
@@ -226,7 +226,7 @@ __attribute__((constructor)) static void nsexec(int argc, char **argv)
 
 	hull_reset_signals();
 	join(&b, fds);
-	unshare_mapped(b.mapped);
+	unshare_mapped(&b);
 	/* setresuid(2) and entering a user namespace make a process dumpable
 	 * or not as they like (prctl(2)); the clone is what this one is. */
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);

@@ -57,13 +57,13 @@ func execAffinity(initial, final string) edit {
 	return func(s *specs.Spec) { s.Process.ExecCPUAffinity = &specs.CPUAffinity{Initial: initial, Final: final} }
 }
 
-const allowed = "status=Cpus_allowed_list"
+const allowedCPUs = "status=Cpus_allowed_list"
 
 func TestAContainerMayUseAllCPUsOfItsCpusetWhateverItsCallerMay(t *testing.T) {
 	t.Parallel()
 	needCPUs(t)
 	h := newHost(t)
-	all := get[string](t, h.probe([]string{allowed}), allowed)
+	all := get[string](t, h.probe([]string{allowedCPUs}), allowedCPUs)
 	if all == "0" {
 		t.Fatalf("all CPUs: %s", all)
 	}
@@ -78,7 +78,7 @@ func TestAContainerMayUseAllCPUsOfItsCpusetWhateverItsCallerMay(t *testing.T) {
 		"with an affinity for exec": {execAffinity("0", "0"), all},
 	} {
 		heldTo(t, 0, func() {
-			equal(t, name, get[string](t, h.probe([]string{allowed}, tt.edit), allowed), tt.want)
+			equal(t, name, get[string](t, h.probe([]string{allowedCPUs}, tt.edit), allowedCPUs), tt.want)
 		})
 	}
 }
@@ -87,7 +87,7 @@ func TestAnExecRunsOnTheCPUsOfTheConfiguration(t *testing.T) {
 	t.Parallel()
 	needCPUs(t)
 	h := newHost(t)
-	all := get[string](t, h.probe([]string{allowed}), allowed)
+	all := get[string](t, h.probe([]string{allowedCPUs}), allowedCPUs)
 	//proves:process.execCPUAffinity.initial process.execCPUAffinity.final
 	for name, tt := range map[string]struct {
 		initial, final, cpuset, want string
@@ -107,7 +107,7 @@ func TestAnExecRunsOnTheCPUsOfTheConfiguration(t *testing.T) {
 				edits = append(edits, cpuset(tt.cpuset))
 			}
 			c := h.start(nil, edits...)
-			heldTo(t, 0, func() { equal(t, "CPUs", get[string](t, c.exec(allowed), allowed), tt.want) })
+			heldTo(t, 0, func() { equal(t, "CPUs", get[string](t, c.exec(allowedCPUs), allowedCPUs), tt.want) })
 		})
 	}
 }
@@ -121,12 +121,12 @@ func TestTheInitialAffinityStaysIfThereIsNoFinalOne(t *testing.T) {
 	h := newHost(t)
 	//proves:process.execCPUAffinity.initial config.md#linux-process:8
 	c := h.start(nil, execAffinity("1", ""))
-	equal(t, "CPUs", get[string](t, c.exec(allowed), allowed), "1")
+	equal(t, "CPUs", get[string](t, c.exec(allowedCPUs), allowedCPUs), "1")
 	// Of a process that is given as a whole it is its own.
 	file := processFile(t, &specs.Process{
-		Args: []string{"/probe", allowed}, Cwd: "/", ExecCPUAffinity: &specs.CPUAffinity{Initial: "0"},
+		Args: []string{"/probe", allowedCPUs}, Cwd: "/", ExecCPUAffinity: &specs.CPUAffinity{Initial: "0"},
 	})
-	equal(t, "CPUs of a file", get[string](t, parseSight(t, h.must("exec", "--process", file, c.id)), allowed), "0")
+	equal(t, "CPUs of a file", get[string](t, parseSight(t, h.must("exec", "--process", file, c.id)), allowedCPUs), "0")
 }
 
 func TestAnAffinityThatCannotBeIsRefused(t *testing.T) {

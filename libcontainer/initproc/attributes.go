@@ -18,10 +18,8 @@ func (s *stage) setScheduling() error {
 	if err := s.setAffinity(); err != nil {
 		return err
 	}
-	for _, set := range schedule.Steps() {
-		if err := set(p); err != nil {
-			return err
-		}
+	if failed := schedule.Apply(p); len(failed) > 0 {
+		return failed[0]
 	}
 	return nil
 }

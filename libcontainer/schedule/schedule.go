@@ -1,9 +1,10 @@
-// Package schedule gives the calling thread what its program shall inherit as a
-// matter of the scheduler, the block layer and the memory manager, and explains
-// the kernel's refusals.
+// Package schedule gives the calling thread what a program inherits as a matter
+// of the scheduler, the block layer and the memory manager: process.scheduler,
+// process.ioPriority, linux.personality and linux.memoryPolicy.
 //
-// Init does it in earnest, and a check on a thread that ends with it: both say
-// the same. It decides nothing; the plan has the numbers.
+// The init stage does it to itself; a thread that ends with it finds out
+// beforehand what the kernel would refuse. On which CPUs the program runs is not
+// its matter.
 package schedule
 
 import (
@@ -17,19 +18,59 @@ import (
 	"hull/libcontainer/plan"
 )
 
-// Steps are what there is to set, in order. What the plan leaves out is left as
-// it is.
-func Steps() []func(*plan.Process) error {
-	return []func(*plan.Process) error{setScheduler, setIOPriority, setPersonality, setMemoryPolicy}
+// Apply sets what p has of these, and returns what the kernel refused, each error
+// with the name of its property and what it takes.
+func Apply(p *plan.Process) (refused []error) {
+	for _, err := range []error{
+		setScheduler(p.Scheduler),
+		setIOPriority(p.IOPriority),
+		setPersonality(p.Personality),
+		setMemoryPolicy(&p.MemoryPolicy),
+	} {
+		if err != nil {
+			refused = append(refused, err)
+		}
+	}
+	return refused
 }
 
-func setScheduler(p *plan.Process) error {
-	s := &p.Scheduler
+func setIOPriority(priority int32) error {
+	if priority < 0 {
+		return nil
+	}
+	if err := linux.SetIOPriority(int(priority)); err != nil {
+		return fault.New("set", "process.ioPriority", err).
+			WithHint("IOPRIO_CLASS_RT takes CAP_SYS_ADMIN or CAP_SYS_NICE on the host")
+	}
+	return nil
+}
+
+func setPersonality(persona int64) error {
+	if persona < 0 {
+		return nil
+	}
+	if err := linux.SetPersonality(uint(persona)); err != nil {
+		return fault.New("set", "linux.personality", err)
+	}
+	return nil
+}
+
+func setMemoryPolicy(m *plan.MemoryPolicy) error {
+	if m.Mode < 0 {
+		return nil
+	}
+	if err := linux.SetMemoryPolicy(int(m.Mode), m.Nodes); err != nil {
+		return memoryPolicyFailure(err)
+	}
+	return nil
+}
+
+func setScheduler(s plan.Scheduler) error {
 	if len(s.Attr) == 0 {
 		return nil
 	}
 	if err := linux.SetScheduler(s.Attr); err != nil {
-		return Refused(s.Attr, err)
+		return Failure(s.Attr, err)
 	}
 	if s.Nice == plan.KeepNice {
 		return nil
@@ -42,9 +83,10 @@ func setScheduler(p *plan.Process) error {
 
 const hintNice = "a nice value below the caller's takes CAP_SYS_NICE on the host"
 
-// Refused is the error of a scheduler that the kernel refuses; it says what the
-// kernel wants of the policy (sched(7), kernel/sched/syscalls.c).
-func Refused(attr []byte, cause error) error {
+// Failure is the error of a scheduler that the kernel refuses with cause. It says what
+// the kernel wants of the policy (sched(7), kernel/sched/syscalls.c). Attr is the
+// struct sched_attr.
+func Failure(attr []byte, cause error) error {
 	policies := [...]string{
 		unix.SCHED_NORMAL: "SCHED_OTHER", unix.SCHED_FIFO: "SCHED_FIFO", unix.SCHED_RR: "SCHED_RR",
 		unix.SCHED_BATCH: "SCHED_BATCH", schedISO: "SCHED_ISO", unix.SCHED_IDLE: "SCHED_IDLE",
@@ -82,40 +124,12 @@ func deadlineHint(cause error) string {
 	return "it takes CAP_SYS_NICE on the host and all CPUs of the scheduling domain: leave linux.resources.cpu.cpus out, or make the cpuset an exclusive one"
 }
 
-func setIOPriority(p *plan.Process) error {
-	if p.IOPriority < 0 {
-		return nil
-	}
-	if err := linux.SetIOPriority(int(p.IOPriority)); err != nil {
-		return fault.New("set", "process.ioPriority", err).
-			WithHint("IOPRIO_CLASS_RT takes CAP_SYS_ADMIN or CAP_SYS_NICE on the host")
-	}
-	return nil
-}
-
-func setPersonality(p *plan.Process) error {
-	if p.Personality < 0 {
-		return nil
-	}
-	if err := linux.SetPersonality(uint(p.Personality)); err != nil {
-		return fault.New("set", "linux.personality", err)
-	}
-	return nil
-}
-
-func setMemoryPolicy(p *plan.Process) error {
-	if p.MemoryPolicy.Mode < 0 {
-		return nil
-	}
-	err := linux.SetMemoryPolicy(int(p.MemoryPolicy.Mode), p.MemoryPolicy.Nodes)
-	if err == nil {
-		return nil
-	}
-	failed := fault.New("set", "linux.memoryPolicy", err)
+func memoryPolicyFailure(cause error) error {
+	failed := fault.New("set", "linux.memoryPolicy", cause)
 	switch {
-	case errors.Is(err, unix.EINVAL):
+	case errors.Is(cause, unix.EINVAL):
 		failed.Hint = "one of the nodes must have memory and be in the container's cpuset.mems, and this kernel must know the mode and let it have the flags"
-	case errors.Is(err, unix.ENOSYS):
+	case errors.Is(cause, unix.ENOSYS):
 		failed.Hint = "the kernel lacks CONFIG_NUMA"
 	}
 	return failed

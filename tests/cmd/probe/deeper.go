@@ -44,6 +44,8 @@ func lookDeeper(verb, argument string) (any, error) {
 		const session = -3 // KEY_SPEC_SESSION_KEYRING
 		text, err := unix.KeyctlString(unix.KEYCTL_GET_SECURITY, session)
 		return strings.TrimRight(text, "\x00"), err
+	case "links":
+		return links()
 	}
 	return exert(verb, argument)
 }

@@ -232,3 +232,21 @@ func TestAHookThatDoesNotReadItsStateDoesNotBlock(t *testing.T) {
 		s.Hooks = &specs.Hooks{CreateRuntime: []specs.Hook{{Path: "/bin/true"}}, Poststop: []specs.Hook{{Path: "/bin/true"}}}
 	})
 }
+
+// What the process may not do is what the hooks that run in its place may not.
+func TestAHookThatTheProcessMayNotStartIsExplained(t *testing.T) {
+	t.Parallel()
+	const ms = 1_000_000
+	for word, edit := range map[string]edit{
+		"SCHED_FLAG_RESET_ON_FORK": scheduler(specs.Scheduler{Policy: specs.SchedDeadline, Runtime: 10 * ms, Deadline: 100 * ms}),
+		"RLIMIT_NOFILE":            limits(specs.POSIXRlimit{Type: "RLIMIT_NOFILE", Soft: 3, Hard: 3}),
+	} {
+		h := newHost(t)
+		b := h.withShell(asleep, edit, func(s *specs.Spec) {
+			s.Hooks = &specs.Hooks{StartContainer: []specs.Hook{{Path: "/bin/true"}}}
+		})
+		id := newID()
+		h.refuses([]string{"hooks.startContainer[0]", word}, "run", "--bundle", b.dir, id)
+		h.nothingRemains(id, b)
+	}
+}

@@ -101,7 +101,8 @@ func TestTheAppArmorProfileIsStackedOnTheOneThatConfinesHull(t *testing.T) {
 			set := func(text string) error {
 				return os.WriteFile("/proc/thread-self/attr/apparmor/exec", []byte(text), 0)
 			}
-			return func() error { return set("") }, set("exec " + outer)
+			// There is no taking back: this is what a child would be without.
+			return func() error { return set("exec unconfined") }, set("exec " + outer)
 		}, func() { r = h.try(args...) })
 		return r
 	}

@@ -23,7 +23,6 @@ func TestTheProcessIsTranslated(t *testing.T) {
 		IOPriority:      &specs.LinuxIOPriority{Class: specs.IOPRIO_CLASS_BE, Priority: 4},
 		ExecCPUAffinity: &specs.CPUAffinity{Initial: "0", Final: "1,8"},
 	}
-	s.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: specs.ActAllow}
 	s.Linux.Personality = &specs.LinuxPersonality{Domain: specs.PerLinux32}
 	s.Linux.MemoryPolicy = &specs.LinuxMemoryPolicy{Mode: specs.MpolInterleave, Nodes: "0-1", Flags: []specs.MemoryPolicyFlagType{specs.MpolFStaticNodes}}
 	in.Process.PreserveFDs, in.Process.Keyring, in.Process.Groups = 2, plan.KeepKeyring, plan.KeepGroups
@@ -38,7 +37,7 @@ func TestTheProcessIsTranslated(t *testing.T) {
 		Args: []string{"a", "b"}, Cwd: "/c", Env: []string{"B=x=y", "A=2"},
 		UID: 1, GID: 2, AdditionalGIDs: []uint32{3}, Umask: 0o27, Groups: plan.KeepGroups,
 		Capabilities: plan.Capabilities{Bounding: spec.AllCapabilities, Effective: spec.AllCapabilities, Permitted: spec.AllCapabilities},
-		NoNewPrivs:   true, Seccomp: plan.SeccompLate, Keyring: plan.KeepKeyring, KeyringLabel: "l",
+		NoNewPrivs:   true, Keyring: plan.KeepKeyring, KeyringLabel: "l",
 		SELinuxLabel: "l", AppArmorProfile: "p", IOPriority: 2<<13 | 4, Personality: 8,
 		MemoryPolicy: plan.MemoryPolicy{Mode: unix.MPOL_INTERLEAVE | unix.MPOL_F_STATIC_NODES, Nodes: []byte{3, 0, 0, 0, 0, 0, 0, 0}},
 		Terminal:     plan.Terminal{Wanted: true, Rows: 24, Columns: 80}, PreserveFDs: 2,

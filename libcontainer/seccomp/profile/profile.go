@@ -11,9 +11,10 @@
 package profile
 
 import (
-	"errors"
+	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
@@ -38,15 +39,15 @@ func Disabled(p *specs.LinuxSeccomp) bool {
 	return p == nil || (p.DefaultAction == "" && len(p.Syscalls) == 0)
 }
 
-// Notifies reports whether a rule of p asks a listener.
+// Notifies reports whether p asks a listener, by default or in a rule.
 func Notifies(p *specs.LinuxSeccomp) bool {
-	return slices.ContainsFunc(p.Syscalls, func(s specs.LinuxSyscall) bool {
+	return p.DefaultAction == specs.ActNotify || slices.ContainsFunc(p.Syscalls, func(s specs.LinuxSyscall) bool {
 		return s.Action == specs.ActNotify
 	})
 }
 
-// Validate returns every problem of p, joined as errors.Join does; each is a
-// *fault.Error whose object is the JSON path. It is nil for a disabled profile.
+// Validate returns the problems of p as a fault.InvalidError. It is nil for a
+// disabled profile.
 func Validate(p *specs.LinuxSeccomp) error {
 	if Disabled(p) {
 		return nil
@@ -55,23 +56,23 @@ func Validate(p *specs.LinuxSeccomp) error {
 	v.defaults(p)
 	for i, arch := range p.Architectures {
 		if !slices.Contains(Architectures(), string(arch)) {
-			v.refuse(indexed("architectures", i), "unknown architecture %q", arch)
+			v.refuse(indexed("architectures", i), "unknown architecture %q (one of %s)", arch, oneOf(Architectures()))
 		}
 	}
 	for i, flag := range p.Flags {
 		if _, ok := FlagValue(flag); !ok {
-			v.refuse(indexed("flags", i), "unknown flag %q", flag)
+			v.refuse(indexed("flags", i), "unknown flag %q (one of %s)", flag, oneOf(Flags()))
 		}
 	}
 	v.listener(p)
 	for i := range p.Syscalls {
 		v.rule(indexed("syscalls", i), &p.Syscalls[i])
 	}
-	return errors.Join(v.problems...)
+	return v.problems.Err()
 }
 
 // validator collects problems.
-type validator struct{ problems []error }
+type validator struct{ problems fault.InvalidError }
 
 // path is a JSON path below linux.seccomp. It becomes text only when there is
 // something to say about it.
@@ -99,15 +100,14 @@ func (p *path) String() string {
 }
 
 func (v *validator) refuse(at *path, format string, args ...any) {
-	v.problems = append(v.problems, fault.Newf("", at.String(), format, args...))
+	if !v.problems.Full() {
+		v.problems.Add(at.String(), format, args...)
+	}
 }
 
 func (v *validator) defaults(p *specs.LinuxSeccomp) {
 	v.action(field("defaultAction"), p.DefaultAction)
 	v.errnoRet(field("defaultErrnoRet"), p.DefaultAction, p.DefaultErrnoRet)
-	if p.DefaultAction == specs.ActNotify {
-		v.refuse(field("defaultAction"), "%s cannot be the default: the runtime could not hand over the listener", specs.ActNotify)
-	}
 }
 
 // listener checks what config-linux.md says of listenerPath and
@@ -118,7 +118,7 @@ func (v *validator) listener(p *specs.LinuxSeccomp) {
 		return
 	}
 	if Notifies(p) {
-		v.refuse(field("listenerPath"), "must be set, because a rule has the action %s", specs.ActNotify)
+		v.refuse(field("listenerPath"), "must be set, because of the action %s", specs.ActNotify)
 	}
 	if p.ListenerMetadata != "" {
 		v.refuse(field("listenerMetadata"), "must not be set without listenerPath")
@@ -130,7 +130,9 @@ func (v *validator) rule(at *path, r *specs.LinuxSyscall) {
 		v.refuse(at.field("names"), "must not be empty")
 	}
 	for i, name := range r.Names {
-		v.syscallName(at.at("names", i), name, r.Action)
+		if name == "" {
+			v.refuse(at.at("names", i), "must not be empty")
+		}
 	}
 	v.action(at.field("action"), r.Action)
 	v.errnoRet(at.field("errnoRet"), r.Action, r.ErrnoRet)
@@ -139,21 +141,9 @@ func (v *validator) rule(at *path, r *specs.LinuxSyscall) {
 	}
 }
 
-func (v *validator) syscallName(at *path, name string, action specs.LinuxSeccompAction) {
-	switch {
-	case name == "":
-		v.refuse(at, "must not be empty")
-	// The init stage tells the parent the number of the listener with
-	// write(2), after the filter is loaded: it would wait for an agent that
-	// cannot have the listener yet.
-	case name == "write" && action == specs.ActNotify:
-		v.refuse(at, "%s cannot be used for write: the runtime could not hand over the listener", specs.ActNotify)
-	}
-}
-
 func (v *validator) action(at *path, a specs.LinuxSeccompAction) {
 	if _, ok := ActionValue(a); !ok {
-		v.refuse(at, "unknown action %q", a)
+		v.refuse(at, "unknown action %q (one of %s)", a, oneOf(Actions()))
 	}
 }
 
@@ -183,6 +173,13 @@ func (v *validator) arg(at *path, a *specs.LinuxSeccompArg) {
 		v.refuse(at.field("index"), "%d is not an argument of a system call (0 to %d)", a.Index, maxArgs-1)
 	}
 	if !slices.Contains(Operators(), string(a.Op)) {
-		v.refuse(at.field("op"), "unknown operator %q", a.Op)
+		v.refuse(at.field("op"), "unknown operator %q (one of %s)", a.Op, oneOf(Operators()))
 	}
 }
+
+// oneOf is a list of names as an error shows it, however long it is.
+func oneOf(names []string) fmt.Stringer { return list(names) }
+
+type list []string
+
+func (l list) String() string { return strings.Join(l, ", ") }

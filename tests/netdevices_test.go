@@ -64,7 +64,7 @@ func others(d device) []address { return slices.DeleteFunc(d.Addresses, isAutoma
 
 func TestANetworkDeviceMovesIntoTheContainer(t *testing.T) {
 	//proves:config-linux.md#network-devices:1 config-linux.md#network-devices:5
-	//proves:config-linux.md#network-devices:6
+	//proves:config-linux.md#network-devices:6 features.linux.netDevices.enabled
 	t.Parallel()
 	outside := newNetwork(t)
 	h := outside.newHost()
@@ -244,7 +244,7 @@ func TestANetworkDeviceGoesBackIfAHookFails(t *testing.T) {
 	outside.veth("v0")
 	outside.addressed("v0")
 	outside.veth("v1")
-	outside.ip("link set v1 down")
+	outside.ip("link set v1 down", "link add br0 type bridge", "link set v1 master br0")
 	before := outside.devices()
 	hook := specs.Hook{Path: suite.probe, Args: []string{"createContainer", "links", "record=" + d.path, "exit=3"}}
 	h.fails([]string{"createContainer", "3"}, moving(map[string]string{"v0": "eth0", "v1": ""}), func(s *specs.Spec) {

@@ -61,6 +61,7 @@ type device struct {
 	MTU       int       `json:"mtu"`
 	Hardware  string    `json:"address"`
 	AltNames  []string  `json:"altnames"`
+	Master    string    `json:"master"`
 	Addresses []address `json:"addr_info"`
 }
 

@@ -13,9 +13,13 @@ import (
 // else: in a mount namespace in which nothing else is mounted.
 func (h *host) onlyUnified(args ...string) result {
 	h.t.Helper()
+	return h.finish(h.unifiedCommand(args...))
+}
+
+func (h *host) unifiedCommand(args ...string) *exec.Cmd {
 	const script = `umount -R /sys/fs/cgroup && mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec "$0" "$@"`
 	command := append([]string{"--mount", "--propagation", "private", "sh", "-c", script, suite.runtime, "--root", h.root}, args...)
-	return h.finish(exec.Command("unshare", command...))
+	return exec.Command("unshare", command...)
 }
 
 func TestAMachineWithCgroupV2AloneRunsContainers(t *testing.T) {

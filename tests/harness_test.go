@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -96,6 +97,8 @@ func makeProbe(path string) error {
 type host struct {
 	t    *testing.T
 	root string
+	// flags are more global flags of the runtime.
+	flags []string
 }
 
 func newHost(t *testing.T) *host {
@@ -125,7 +128,7 @@ func (h *host) sweep() {
 
 // command is the runtime with its global flags.
 func (h *host) command(args ...string) *exec.Cmd {
-	return exec.Command(suite.runtime, append([]string{"--root", h.root}, args...)...)
+	return exec.Command(suite.runtime, slices.Concat([]string{"--root", h.root}, h.flags, args)...)
 }
 
 // result is how a command ended.

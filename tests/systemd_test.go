@@ -195,7 +195,7 @@ func TestTheContainerLivesInASubgroupOfTheScope(t *testing.T) {
 	equal(t, name, unit(t, name, "ActiveState"), "active")
 	h.must("delete", "--force", c.id)
 	isGone(t, name, filepath.Dir(dir))
-	h.fails([]string{"annotations.run.oci.systemd.subgroup", "must not have .."}, annotate("run.oci.systemd.subgroup", "a/../../b"))
+	h.fails([]string{"annotations.run.oci.systemd.subgroup", "must not climb"}, annotate("run.oci.systemd.subgroup", "a/../../b"))
 }
 
 //proves:annotations.run.oci.systemd.subgroup annotations.run.oci.delegate-cgroup

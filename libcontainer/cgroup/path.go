@@ -95,7 +95,7 @@ func checkPath(p string) error {
 	return nil
 }
 
-var errLeadsOut = errors.New("a path below the container's cgroup must not have ..")
+var errLeadsOut = errors.New("a path below the container's cgroup must not climb")
 
 // CleanBelow returns a path below the container's cgroup as Config takes it,
 // without slashes at its ends; one that could lead out is refused.

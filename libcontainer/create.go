@@ -169,7 +169,7 @@ func (n *creation) build(ctx context.Context) (*Container, error) {
 	}
 	defer gate.Close()
 	defer closeJoins(namespaces)
-	pid, fd, err := n.launch.enter(n.cgroup, n.join, namespaces)
+	pid, fd, err := n.launch.enter(n.join, namespaces)
 	if err != nil {
 		return nil, err
 	}

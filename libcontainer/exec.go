@@ -177,7 +177,7 @@ func (e *execution) run(ctx context.Context, pidfd int) (*Process, error) {
 	}
 	defer closeJoins(ns)
 	defer join.Close()
-	pid, fd, err := e.launch.enter(c.cgroup, join, ns)
+	pid, fd, err := e.launch.enter(join, ns)
 	if err != nil {
 		return nil, err
 	}

@@ -32,13 +32,13 @@ func (l *launch) wait() (*nsenter.Stage, error) {
 
 // enter sends the stage into its cgroup and namespaces and returns the pid of
 // the init process and our end of the link. The caller ends with reap.
-func (l *launch) enter(cg *cgroup.Cgroup, join cgroup.Join, ns *nsenter.Namespaces) (pid, fd int, err error) {
+func (l *launch) enter(join cgroup.Join, ns *nsenter.Namespaces) (pid, fd int, err error) {
 	stage, err := l.wait()
 	if err != nil {
 		return 0, -1, err
 	}
-	if join.Adopt {
-		if err := cg.Adopt(stage.PID()); err != nil {
+	if join.Adopt != nil {
+		if err := join.Adopt(stage.PID()); err != nil {
 			stage.Abort()
 			return 0, -1, err
 		}

@@ -65,7 +65,7 @@ func TestSystemdOwnsTheScopeFromItsFirstProcessToItsEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	j, err := c.Join(OwnCredentials)
-	if err != nil || !j.Adopt {
+	if err != nil || j.Adopt == nil {
 		t.Fatalf("Join: %+v %v", j, err)
 	}
 	cmd := exec.Command("sleep", "1000")

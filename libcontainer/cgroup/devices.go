@@ -69,7 +69,12 @@ func (c *Cgroup) SetDevices(rules []specs.LinuxDeviceCgroup) error {
 	case h.v2():
 		err = list.attach(h.dir())
 	default:
-		err = list.write(h.dir())
+		if c.rec.Driver == Systemd {
+			err = c.tellDevices(&list)
+		}
+		if err == nil {
+			err = list.write(h.dir())
+		}
 	}
 	if err != nil && c.unwritable == Tolerate {
 		c.warn(err)
@@ -216,16 +221,21 @@ func (r deviceRule) String() string {
 		}
 		b.WriteString(strconv.FormatInt(n, 10))
 	}
-	b.WriteByte(' ')
-	for _, a := range [...]struct {
+	return b.String() + " " + r.access.String()
+}
+
+// String is the access as rules have it.
+func (a access) String() string {
+	var b []byte
+	for _, is := range [...]struct {
 		bit  access
 		char byte
 	}{{read, 'r'}, {write, 'w'}, {mknod, 'm'}} {
-		if r.access&a.bit != 0 {
-			b.WriteByte(a.char)
+		if a&is.bit != 0 {
+			b = append(b, is.char)
 		}
 	}
-	return b.String()
+	return string(b)
 }
 
 // write sets the v1 controller: first the default, which voids what was there,

@@ -203,7 +203,8 @@ func deviceRules(p *problems, r *specs.LinuxResources) {
 		default:
 			p.add(at(path, "type"), "unknown type %q (one of a, b, c)", rule.Type)
 		}
-		if rule.Access == "" || strings.Trim(rule.Access, "rwm") != "" {
+		all := rule.Type == "" || rule.Type == "a"
+		if rule.Access == "" && !all || strings.Trim(rule.Access, "rwm") != "" {
 			p.add(at(path, "access"), "%q is not made of r, w and m", rule.Access)
 		}
 	}

@@ -118,22 +118,22 @@ func compileDevices(rules []specs.LinuxDeviceCgroup) (deviceList, error) {
 }
 
 func (l *deviceList) addSpec(r *specs.LinuxDeviceCgroup) error {
-	a, err := parseAccess(r.Access)
-	if err != nil {
-		return err
-	}
 	act := deny
 	if r.Allow {
 		act = allow
 	}
 	switch r.Type {
 	case "", "a":
-		// Everything: what was said before is void.
+		// Everything, whatever the access: what was said before is void.
 		*l = deviceList{otherwise: act, exceptions: l.exceptions[:0]}
 		return nil
 	case "b", "c", "u":
 	default:
 		return fault.Newf("type", r.Type, `it must be "a", "b", "c" or "u"`)
+	}
+	a, err := parseAccess(r.Access)
+	if err != nil {
+		return err
 	}
 	d := device{kind: r.Type[0], major: anyNumber, minor: anyNumber}
 	if d.kind == 'u' { // mknod(1)'s unbuffered character device

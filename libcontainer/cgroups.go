@@ -17,8 +17,9 @@ import (
 	"hull/spec"
 )
 
-// newCgroup works out the container's cgroup, without any effect.
-func (n *creation) newCgroup() (*cgroup.Cgroup, error) {
+// placeCgroup works out where the container's cgroup is going to be, without any
+// effect.
+func (n *creation) placeCgroup() (err error) {
 	r := n.runtime
 	cfg := cgroup.Config{ID: n.id, Warn: r.warn}
 	if n.spec.Linux != nil {
@@ -27,9 +28,8 @@ func (n *creation) newCgroup() (*cgroup.Cgroup, error) {
 	if r.Privilege == Rootless {
 		cfg.Unwritable = cgroup.Tolerate
 	}
-	var err error
 	if cfg.Leaf, err = pathBelow(n.spec, spec.AnnotationDelegate); err != nil {
-		return nil, err
+		return err
 	}
 	switch r.Cgroup {
 	case Cgroupfs:
@@ -39,13 +39,14 @@ func (n *creation) newCgroup() (*cgroup.Cgroup, error) {
 	case Systemd:
 		cfg.Driver, cfg.Bus = cgroup.Systemd, r.Manager
 		if cfg.Subgroup, err = pathBelow(n.spec, spec.AnnotationSubgroup); err != nil {
-			return nil, err
+			return err
 		}
 		if cfg.Properties, err = unitProperties(n.spec.Annotations); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return cgroup.New(cfg)
+	n.cgroup, err = cgroup.New(cfg)
+	return err
 }
 
 // pathBelow reads an annotation that is a path below the container's cgroup.

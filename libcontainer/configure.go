@@ -10,7 +10,7 @@ import (
 	"hull/internal/fault"
 	"hull/libcontainer/cgroup"
 	"hull/libcontainer/plan"
-	"hull/libcontainer/seccomp/profile"
+	"hull/libcontainer/seccomp"
 	"hull/spec"
 )
 
@@ -20,11 +20,21 @@ func (n *creation) configure() error {
 	if err := n.load(); err != nil {
 		return err
 	}
-	n.dropMountLabel()
-	var err error
-	if n.cgroup, err = n.newCgroup(); err != nil {
+	if err := n.placeCgroup(); err != nil {
 		return err
 	}
+	if err := n.compile(); err != nil {
+		return err
+	}
+	if count := n.options.ListenFDs; count > 0 {
+		n.plan.Process.Env = append(n.plan.Process.Env, "LISTEN_FDS="+strconv.Itoa(count), "LISTEN_PID=1")
+	}
+	return checkConsole(n.plan.Process.Terminal, n.options.ConsoleSocket, n.options.Lifetime)
+}
+
+// compile makes the plan of a configuration that has been examined.
+func (n *creation) compile() error {
+	n.dropMountLabel()
 	cgroupMounts, err := n.cgroupMounts()
 	if err != nil {
 		return err
@@ -42,57 +52,46 @@ func (n *creation) configure() error {
 	if n.options.Pivot == NoPivot {
 		inputs.Pivot = plan.MoveRoot
 	}
-	if n.plan, n.sources, err = spec.Compile(n.spec, inputs); err != nil {
-		return err
-	}
-	if count := n.options.ListenFDs; count > 0 {
-		n.plan.Process.Env = append(n.plan.Process.Env, "LISTEN_FDS="+strconv.Itoa(count), "LISTEN_PID=1")
-	}
-	return checkConsole(n.plan.Process.Terminal, n.options.ConsoleSocket, n.options.Lifetime)
+	n.plan, n.sources, err = spec.Compile(n.spec, inputs)
+	return spec.Join(refuseLabels(n.spec.Process), err, n.planResctrl(), n.findDevices())
 }
 
 // load reads and checks the configuration.
 func (n *creation) load() error {
-	path := n.options.ConfigFile
-	if path == "" {
-		path = "config.json"
-	}
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(n.bundle, path)
-	}
+	path := n.configPath()
 	var err error
 	if n.config, err = spec.Read(path); err != nil {
 		return err
 	}
-	if n.spec, err = spec.Decode(n.config); err != nil {
+	if n.spec, err = examine(n.config); n.spec == nil {
 		return fault.New("load", path, err)
 	}
-	if err := spec.Validate(n.spec); err != nil {
-		return fault.New("check", path, err)
-	}
-	if p := seccompOf(n.spec); p != nil {
-		if err := profile.Validate(p); err != nil {
-			return fault.New("check", path, err)
-		}
-	}
-	if err := refuseUnsupported(n.spec); err != nil {
+	if err != nil {
 		return fault.New("check", path, err)
 	}
 	return nil
 }
 
-// refuseUnsupported keeps a property that hull cannot apply from being ignored:
-// runtime.md, "Create", wants an error. `hull features` says the same.
-func refuseUnsupported(s *specs.Spec) error {
-	switch {
-	case s.Linux == nil:
-		return nil
-	case s.Linux.IntelRdt != nil:
-		return fault.Newf("", "linux.intelRdt", "not supported")
-	case len(s.Linux.NetDevices) > 0:
-		return fault.Newf("", "linux.netDevices", "not supported")
+// configPath is where the configuration is.
+func (n *creation) configPath() string {
+	path := n.options.ConfigFile
+	if path == "" {
+		path = "config.json"
 	}
-	return nil
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(n.bundle, path)
+}
+
+// examine decodes a configuration and says all that is wrong with the document,
+// whoever is to carry it out. There is none if it cannot be parsed.
+func examine(b []byte) (*specs.Spec, error) {
+	s, err := spec.Examine(b)
+	if s == nil || s.Linux == nil {
+		return s, err
+	}
+	return s, spec.Join(err, seccomp.Validate(s.Linux.Seccomp), cgroup.Validate(s.Linux.Resources))
 }
 
 // dropMountLabel leaves linux.mountLabel out where there is no SELinux: no
@@ -106,7 +105,7 @@ func (n *creation) dropMountLabel() {
 }
 
 func (n *creation) processInputs() (spec.ProcessInputs, error) {
-	in := spec.ProcessInputs{Kind: plan.Create, Warn: n.runtime.warn}
+	in := spec.ProcessInputs{Kind: plan.Create, Groups: groupsOf(n.spec), Warn: n.runtime.warn}
 	held, err := heldCapabilities(n.spec)
 	if err != nil {
 		return in, err
@@ -117,6 +116,14 @@ func (n *creation) processInputs() (spec.ProcessInputs, error) {
 	}
 	in.PreserveFDs = uint32(n.preserve)
 	return in, nil
+}
+
+// groupsOf says what becomes of the supplementary groups of the caller.
+func groupsOf(s *specs.Spec) plan.Groups {
+	if value, ok := s.Annotations[spec.AnnotationKeepGroups]; ok && value != "0" {
+		return plan.KeepGroups
+	}
+	return plan.SetGroups
 }
 
 // checkPreserved checks that the descriptors to preserve are there.

@@ -210,14 +210,18 @@ func (d *drive) awaitEnd() error {
 func limit(pid int, limits []spec.Rlimit) error {
 	for _, l := range limits {
 		if err := unix.Prlimit(pid, l.Resource, &unix.Rlimit{Cur: l.Soft, Max: l.Hard}, nil); err != nil {
-			e := fault.New("set", l.Name, err)
-			if errors.Is(err, unix.EPERM) {
-				e.Hint = "raising a hard limit takes CAP_SYS_RESOURCE, and RLIMIT_NOFILE is bounded by fs.nr_open"
-			}
-			return e
+			return limitFailure(&l, err)
 		}
 	}
 	return nil
+}
+
+func limitFailure(l *spec.Rlimit, cause error) error {
+	e := fault.New("set", l.Name, cause)
+	if errors.Is(cause, unix.EPERM) {
+		e.Hint = "raising a hard limit takes CAP_SYS_RESOURCE, and RLIMIT_NOFILE is bounded by fs.nr_open"
+	}
+	return e
 }
 
 // adjustOOMScore sets process.oomScoreAdj; nil leaves the inherited one.

@@ -69,23 +69,58 @@ func namespacesOf(s *specs.Spec) (*nsenter.Namespaces, error) {
 			out.New |= flag
 			continue
 		}
-		f, err := os.Open(ns.Path)
+		join, err := openNamespace(i, &ns)
 		if err != nil {
 			closeJoins(out)
-			return nil, fault.New("open", fmt.Sprintf("linux.namespaces[%d].path %s", i, ns.Path), pathless(err))
+			return nil, err
 		}
-		out.Join = append(out.Join, nsenter.Join{
-			Name: fmt.Sprintf("linux.namespaces[%d] (%s at %s)", i, ns.Type, ns.Path),
-			Type: flag,
-			File: f,
-		})
+		out.Join = append(out.Join, join)
 	}
-	out.UIDMappings = mappings(s.Linux.UIDMappings)
-	out.GIDMappings = mappings(s.Linux.GIDMappings)
-	for clock, o := range s.Linux.TimeOffsets {
-		out.ClockOffsets = append(out.ClockOffsets, nsenter.ClockOffset{Clock: clock, Seconds: o.Secs, Nanoseconds: o.Nanosecs})
-	}
+	configure(out, s.Linux)
 	return out, nil
+}
+
+// configure says what new user and time namespaces are like.
+func configure(ns *nsenter.Namespaces, l *specs.Linux) {
+	ns.UIDMappings = mappings(l.UIDMappings)
+	ns.GIDMappings = mappings(l.GIDMappings)
+	for clock, o := range l.TimeOffsets {
+		ns.ClockOffsets = append(ns.ClockOffsets, nsenter.ClockOffset{Clock: clock, Seconds: o.Secs, Nanoseconds: o.Nanosecs})
+	}
+}
+
+// openNamespace opens linux.namespaces[i], which is to be joined.
+func openNamespace(i int, ns *specs.LinuxNamespace) (nsenter.Join, error) {
+	flag := cloneFlag(ns.Type)
+	f, err := openNamespaceFile(ns.Path, flag)
+	if err != nil {
+		return nsenter.Join{}, fault.New("open", fmt.Sprintf("linux.namespaces[%d].path %s", i, ns.Path), err)
+	}
+	return nsenter.Join{
+		Name: fmt.Sprintf("linux.namespaces[%d] (%s at %s)", i, ns.Type, ns.Path),
+		Type: flag,
+		File: f,
+	}, nil
+}
+
+// openNamespaceFile opens a namespace that has to be of the type of flag
+// (config-linux.md, "Namespaces").
+func openNamespaceFile(path string, flag uint64) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0) // a fifo would wait
+	if err != nil {
+		return nil, pathless(err)
+	}
+	kind, err := unix.IoctlRetInt(int(f.Fd()), unix.NS_GET_NSTYPE)
+	switch {
+	case err != nil:
+		err = fault.New("", "", unix.EINVAL).WithHint("not a namespace")
+	case uint64(kind) != flag:
+		err = fault.New("", "", unix.EINVAL).WithHint("a namespace of type %s, not %s", nsenter.Names(uint64(kind)), nsenter.Names(flag))
+	default:
+		return f, nil
+	}
+	f.Close()
+	return nil, err
 }
 
 func closeJoins(ns *nsenter.Namespaces) {

@@ -35,18 +35,21 @@ struct hull_bootstrap {
 	/* CLONE_NEW* for the clone that makes the init process. */
 	uint64_t cloned;
 	/* CLONE_NEWCGROUP, or 0: unshared once the process is in its cgroup, so
-	 * that this cgroup becomes the root of the namespace. With late_join, it
-	 * is joined then, through the descriptor of that join, counted from 1:
-	 * with the mount option nsdelegate, the kernel lets nobody into a cgroup
-	 * who comes from outside of his namespace (cgroups(7)). */
+	 * that this cgroup becomes the root of the namespace. */
 	uint64_t late;
 	/* setns(2) types, one for each join; several bits if it is a pidfd, none
-	 * if it is only for late. */
+	 * if it is for late_join alone. */
 	uint64_t join[HULL_MAX_JOINS];
 	uint32_t joins;
 	uint32_t has_cgroup;
 	uint32_t tasks;
+	/* The join whose cgroup namespace is entered once the process is in its
+	 * cgroup, or HULL_MAX_JOINS. */
 	uint32_t late_join;
+	/* Who sets the container up: 0, or an id that the new user namespace has. */
+	uint32_t uid;
+	uint32_t gid;
+	uint32_t reserved;
 };
 
 /* The first byte of a report; the kinds of package link stay below. */
@@ -64,7 +67,8 @@ enum hull_step {
 	HULL_STEP_BECOME_ROOT,
 	HULL_STEP_CLONE,
 	HULL_STEP_JOIN_CGROUP,
-	HULL_STEP_ENTER_LATE,
+	HULL_STEP_UNSHARE_CGROUP,
+	HULL_STEP_JOIN_LATE,
 };
 
 /* Stage to parent, one datagram. */
@@ -80,7 +84,8 @@ struct hull_report {
 /* Whether this process is an init stage that the constructor has prepared. */
 int hull_is_stage(void);
 
-/* RLIMIT_NOFILE of a stage, before the Go runtime raises it. */
+/* RLIMIT_NOFILE of a stage, kept before the Go runtime raises it. */
+void hull_keep_file_limit(void);
 void hull_file_limit(uint64_t *soft, uint64_t *hard);
 
 /* Gives the calling process the signals of a fresh one. */

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -35,7 +36,7 @@ func (s *Stage) writeMaps(ns *Namespaces) error {
 	}
 	if ns.New&unix.CLONE_NEWTIME != 0 && len(ns.ClockOffsets) > 0 {
 		if err := s.writeProc("timens_offsets", clockOffsetText(ns.ClockOffsets)); err != nil {
-			return fault.New("set", "linux.timeOffsets", err).WithHint("offsets must keep each clock positive and below 146 years")
+			return offsetFailure(err)
 		}
 	}
 	if _, err := unix.Write(s.link, []byte{1}); err != nil {
@@ -62,12 +63,12 @@ func (s *Stage) writeIDMaps(ns *Namespaces) error {
 	} {
 		if !privileged && needsHelper(m.mappings) {
 			if err := s.runMapHelper(m.helper, m.mappings); err != nil {
-				return fault.New("map", m.object, err)
+				return mapFailure(m.object, err)
 			}
 			continue
 		}
 		if err := s.writeProc(m.file, mappingText(m.mappings)); err != nil {
-			return fault.New("map", m.object, err).WithHint("ranges must not overlap, and host ids must be mapped in the caller's own user namespace")
+			return unmapped(m.object, err)
 		}
 	}
 	return nil
@@ -97,7 +98,7 @@ func (s *Stage) writeProc(name, text string) error {
 func (s *Stage) runMapHelper(name string, mappings []IDMapping) error {
 	path, err := exec.LookPath(name)
 	if err != nil {
-		return fault.New("", name, err).WithHint("install the package uidmap, or map a single id: your own")
+		return helperMissing(name, err)
 	}
 	args := []string{strconv.Itoa(s.pid)}
 	for _, m := range mappings {
@@ -108,6 +109,36 @@ func (s *Stage) runMapHelper(name string, mappings []IDMapping) error {
 		return fault.Newf("", name, "%w: %s", err, strings.TrimSpace(string(out)))
 	}
 	return nil
+}
+
+// offsetFailure is the failure to set the clocks of a new time namespace.
+func offsetFailure(cause error) error {
+	return fault.New("set", "linux.timeOffsets", cause).
+		WithHint("offsets must keep each clock positive and below 146 years")
+}
+
+// helperMissing is the failure of a mapping whose helper is not there.
+func helperMissing(name string, err error) error {
+	return fault.New("", name, err).WithHint("install the package uidmap, or map a single id: your own")
+}
+
+// mapFailure is the failure to apply linux.uidMappings or linux.gidMappings.
+func mapFailure(object string, cause error) *fault.Error { return fault.New("map", object, cause) }
+
+// unmapped is mapFailure where the kernel refused the mappings.
+func unmapped(object string, cause error) error {
+	return mapFailure(object, cause).
+		WithHint("ranges must not overlap, and host ids must be mapped in the caller's own user namespace")
+}
+
+// builder is the id that init has until it takes that of the program: root's or,
+// where there is none, the first that is mapped. What it makes in a filesystem of
+// the user namespace must have an owner there (EOVERFLOW).
+func builder(mappings []IDMapping) uint32 {
+	if len(mappings) == 0 || slices.ContainsFunc(mappings, func(m IDMapping) bool { return m.ContainerID == 0 }) {
+		return 0
+	}
+	return mappings[0].ContainerID
 }
 
 func mappingText(mappings []IDMapping) string {

@@ -39,7 +39,8 @@ type Inputs struct {
 // Compile translates s, which has passed Validate, into the plan of the
 // container's init, and says which sources of bind mounts (those with
 // plan.Supplied) the parent has to open. It looks at the host: the root
-// filesystem and the bind sources must exist.
+// filesystem and the bind sources must exist. The error is an InvalidError of
+// all that is wrong; the plan that comes with it is for looking at only.
 //
 // The State of hooks, the flags of the seccomp filter, resource limits and
 // oom_score_adj are not part of what it does.
@@ -49,20 +50,20 @@ func Compile(s *specs.Spec, in Inputs) (*plan.Plan, []Source, error) {
 		ID:            in.ID,
 		MaskedPaths:   cleaned(linux(s).MaskedPaths),
 		ReadonlyPaths: cleaned(linux(s).ReadonlyPaths),
-		MountLabel:    linux(s).MountLabel,
+		MountLabel:    mountLabel(s),
 		Hostname:      s.Hostname,
 		Domainname:    s.Domainname,
 	}}
+	var errs []error
 	for _, step := range []func() error{c.rootfs, c.mounts, c.devices, c.sysctls, c.process} {
-		if err := step(); err != nil {
-			return nil, nil, err
-		}
+		c.found = problems{}
+		errs = append(errs, step())
 	}
 	if h := s.Hooks; h != nil {
 		c.plan.CreateContainer = Hooks("createContainer", h.CreateContainer)
 		c.plan.StartContainer = Hooks("startContainer", h.StartContainer)
 	}
-	return c.plan, c.sources, nil
+	return c.plan, c.sources, Join(errs...)
 }
 
 // Hooks translates one list of hooks, all but the state that they read. Name is
@@ -122,12 +123,12 @@ func resolveDir(joined, written string) (string, error) {
 	}
 	fd, err := unix.Open(path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return "", fault.New("open", path, err).WithHint("root.path must be a directory")
+		return "", fault.Newf("", "root.path", "open %s: %w", fault.Shorten(path), err).WithHint("it must be a directory")
 	}
 	_ = unix.Close(fd) // O_PATH: there is nothing to lose
 	resolved, err := filepath.EvalSymlinks(path)
 	if err != nil {
-		return "", fault.New("resolve", path, cause(err)).WithHint("root.path")
+		return "", fault.Newf("", "root.path", "resolve %s: %w", fault.Shorten(path), cause(err))
 	}
 	return resolved, nil
 }
@@ -216,8 +217,8 @@ func expandCgroup(m plan.Mount, steps []plan.Mount) []plan.Mount {
 		step.Target = filepath.Join(m.Target, step.Target)
 		if step.Kind != plan.Link {
 			// The user's wish wins over what the step brings along.
-			step.Set, step.Clear = step.Set&^m.Clear|m.Set, step.Clear&^m.Set|m.Clear
-			step.RecSet, step.RecClear = step.RecSet&^m.RecClear|m.RecSet, step.RecClear&^m.RecSet|m.RecClear
+			step.Set = step.Set&^(m.Clear|m.RecSet|m.RecClear) | m.Set
+			step.Clear, step.RecSet, step.RecClear = m.Clear, m.RecSet, m.RecClear
 		}
 		if step.Kind == plan.NewFilesystem && (step.Type == "cgroup" || step.Type == "cgroup2") {
 			step.Options = slices.Concat(step.Options, m.Options)
@@ -231,15 +232,15 @@ func expandCgroup(m plan.Mount, steps []plan.Mount) []plan.Mount {
 }
 
 func (c *compiler) devices() error {
+	policy := populateDev
 	if slices.ContainsFunc(c.plan.Mounts, func(m plan.Mount) bool { return m.Kind == plan.Bind && m.Target == "/dev" }) {
-		c.plan.Rootfs.DefaultDevices = plan.KeepDev
-		return nil
+		policy = keepDev
 	}
 	source := c.in.DeviceSource
 	if Namespace(c.spec, specs.UserNamespace) != nil {
 		source = plan.BindHost
 	}
-	populateDev(c.plan, devices(&c.found, c.spec), source)
+	addDevices(c.plan, devices(&c.found, c.spec), policy, source)
 	return c.found.err()
 }
 
@@ -248,7 +249,7 @@ func (c *compiler) sysctls() error {
 	if err := c.found.err(); err != nil {
 		return err
 	}
-	return ownNetwork(c.spec, c.plan.Sysctls)
+	return ownNamespaces(c.spec, c.plan.Sysctls)
 }
 
 func (c *compiler) process() (err error) {

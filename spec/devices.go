@@ -47,16 +47,26 @@ func devLinks() []plan.Symlink {
 	}
 }
 
-// populateDev fills in what init makes below /dev. An entry of linux.devices
-// replaces the default of the same path, and what the configuration mounts
-// there replaces both.
-func populateDev(to *plan.Plan, configured []plan.Device, source plan.DeviceSource) {
+// devPolicy says whether a container gets the nodes and links that every one has.
+type devPolicy uint8
+
+const (
+	// populateDev is for a /dev of the container's own.
+	populateDev devPolicy = iota
+	// keepDev is for a directory of the host, which is bound on /dev as it is.
+	keepDev
+)
+
+// addDevices fills in what init makes below /dev and elsewhere. An entry of
+// linux.devices replaces the default of the same path, and what the configuration
+// mounts there replaces both.
+func addDevices(to *plan.Plan, configured []plan.Device, policy devPolicy, source plan.DeviceSource) {
 	mounted := func(path string) bool {
 		return slices.ContainsFunc(to.Mounts, func(m plan.Mount) bool { return m.Target == path })
 	}
 	for _, d := range defaultDevices() {
 		samePath := func(c plan.Device) bool { return c.Path == d.Path }
-		if !mounted(d.Path) && !slices.ContainsFunc(configured, samePath) {
+		if policy == populateDev && !mounted(d.Path) && !slices.ContainsFunc(configured, samePath) {
 			to.Devices = append(to.Devices, d)
 		}
 	}
@@ -66,7 +76,13 @@ func populateDev(to *plan.Plan, configured []plan.Device, source plan.DeviceSour
 		}
 	}
 	for i := range to.Devices {
-		to.Devices[i].Source = source
+		// A fifo needs no privilege.
+		if to.Devices[i].Mode&unix.S_IFMT != unix.S_IFIFO {
+			to.Devices[i].Source = source
+		}
+	}
+	if policy == keepDev {
+		return
 	}
 	for _, link := range devLinks() {
 		samePath := func(d plan.Device) bool { return d.Path == link.Path }
@@ -80,7 +96,8 @@ func populateDev(to *plan.Plan, configured []plan.Device, source plan.DeviceSour
 // contradict each other are refused.
 func devices(p *problems, s *specs.Spec) []plan.Device {
 	var list []plan.Device
-	first := make([]int, 0, len(linux(s).Devices)) // index in linux.devices by index in list
+	type entry struct{ configured, listed int }
+	first := make(map[string]entry, len(linux(s).Devices)) // by path: where it is in linux.devices and in list
 	for i := range linux(s).Devices {
 		d, ok := device(p, at("linux", "devices", i), &linux(s).Devices[i])
 		// The multiplexer of the container's own devpts is a link: the host's
@@ -88,13 +105,14 @@ func devices(p *problems, s *specs.Spec) []plan.Device {
 		if !ok || d.Path == "/dev/ptmx" {
 			continue
 		}
-		same := slices.IndexFunc(list, func(o plan.Device) bool { return o.Path == d.Path })
-		if same < 0 {
-			list, first = append(list, d), append(first, i)
+		same, found := first[d.Path]
+		if !found {
+			first[d.Path] = entry{i, len(list)}
+			list = append(list, d)
 			continue
 		}
-		if list[same] != d {
-			p.add(at("linux", "devices", i, "path"), "%s is already another device in linux.devices[%d]", d.Path, first[same])
+		if list[same.listed] != d {
+			p.add(at("linux", "devices", i, "path"), "%s is already another device in linux.devices[%d]", d.Path, same.configured)
 		}
 	}
 	return list
@@ -106,6 +124,7 @@ func device(p *problems, path string, in *specs.LinuxDevice) (d plan.Device, ok 
 	if !filepath.IsAbs(in.Path) || d.Path == "/" {
 		p.add(at(path, "path"), "%q is not an absolute path of a file", in.Path)
 	}
+	possible(p, at(path, "path"), in.Path)
 	if in.FileMode != nil {
 		d.Mode = uint32(*in.FileMode) & 0o7777
 	}

@@ -2,7 +2,6 @@ package spec
 
 import (
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -15,9 +14,11 @@ const maxUTSName = 64
 // Validate checks a configuration and reports everything that is wrong with it
 // at once, as an InvalidError. It looks at the document only: whether files exist and
 // what the kernel can do shows later. The parts that belong to other packages
-// (linux.seccomp, linux.resources but its devices, linux.cgroupsPath) are theirs
+// (linux.seccomp, linux.resources, linux.cgroupsPath) are theirs
 // to check.
-func Validate(s *specs.Spec) error {
+func Validate(s *specs.Spec) error { return validate(s).err() }
+
+func validate(s *specs.Spec) *problems {
 	p := new(problems)
 	version(p, s.Version)
 	noNUL(p, s)
@@ -25,6 +26,8 @@ func Validate(s *specs.Spec) error {
 		p.add("root", "must be set")
 	} else if s.Root.Path == "" {
 		p.add("root.path", "must not be empty")
+	} else {
+		possible(p, "root.path", s.Root.Path)
 	}
 	utsNames(p, s)
 	validateProcess(p, s, s.Process)
@@ -35,10 +38,11 @@ func Validate(s *specs.Spec) error {
 	if _, ok := s.Annotations[""]; ok {
 		p.add("annotations", "a key must not be empty")
 	}
+	mountContext(p, s)
 	if s.Linux != nil {
 		validateLinux(p, s)
 	}
-	return p.err()
+	return p
 }
 
 func utsNames(p *problems, s *specs.Spec) {
@@ -80,13 +84,6 @@ func hooks(p *problems, h *specs.Hooks) {
 	}
 }
 
-// absolute reports a path that is not absolute.
-func absolute(p *problems, path, value string) {
-	if !filepath.IsAbs(value) {
-		p.add(path, "%q is not an absolute path", value)
-	}
-}
-
 func validateLinux(p *problems, s *specs.Spec) {
 	l := s.Linux
 	namespaces(p, l.Namespaces)
@@ -94,7 +91,6 @@ func validateLinux(p *problems, s *specs.Spec) {
 	timeNamespace(p, s)
 	sysctls(p, s)
 	devices(p, s)
-	deviceRules(p, l.Resources)
 	netDevices(p, s)
 	intelRdt(p, l.IntelRdt)
 	rootPropagation(p, s)
@@ -125,19 +121,17 @@ func namespaceTypes() []string {
 }
 
 func namespaces(p *problems, list []specs.LinuxNamespace) {
+	first := make(map[specs.LinuxNamespaceType]int, len(namespaceTypes()))
 	for i, ns := range list {
 		path := at("linux", "namespaces", i)
-		switch ns.Type {
-		case specs.CgroupNamespace, specs.IPCNamespace, specs.MountNamespace, specs.NetworkNamespace,
-			specs.PIDNamespace, specs.TimeNamespace, specs.UserNamespace, specs.UTSNamespace:
-		default:
+		if !slices.Contains(namespaceTypes(), string(ns.Type)) {
 			p.add(at(path, "type"), "unknown namespace %q (one of %s)", ns.Type, strings.Join(namespaceTypes(), ", "))
 			continue
 		}
-		for j, other := range list[:i] {
-			if other.Type == ns.Type {
-				p.add(at(path, "type"), "%s is already linux.namespaces[%d]", ns.Type, j)
-			}
+		if other, twice := first[ns.Type]; twice {
+			p.add(at(path, "type"), "%s is already linux.namespaces[%d]", ns.Type, other)
+		} else {
+			first[ns.Type] = i
 		}
 		if ns.Path != "" {
 			absolute(p, at(path, "path"), ns.Path)
@@ -157,16 +151,17 @@ func userNamespace(p *problems, s *specs.Spec) {
 		{"linux.gidMappings", s.Linux.GIDMappings},
 	} {
 		idMappings(p, m.path, m.list)
-		switch _, root := HostID(m.list, 0); {
+		switch {
 		case ns == nil && len(m.list) > 0:
 			p.add(m.path, "needs a user namespace")
 		case ns != nil && ns.Path == "" && len(m.list) == 0:
 			p.add(m.path, "must not be empty for a new user namespace")
-		case ns != nil && ns.Path == "" && !root:
-			p.add(m.path, "must map 0, as whom the container is set up")
 		}
 	}
 }
+
+// maxOffset is KTIME_SEC_MAX / 2, which no clock of a time namespace may pass.
+const maxOffset = int64(1<<63-1) / 1e9 / 2
 
 func timeNamespace(p *problems, s *specs.Spec) {
 	if len(s.Linux.TimeOffsets) == 0 {
@@ -184,71 +179,11 @@ func timeNamespace(p *problems, s *specs.Spec) {
 		if clock != "monotonic" && clock != "boottime" {
 			p.add(path, "unknown clock (one of monotonic, boottime)")
 		}
+		if offset.Secs < -maxOffset || offset.Secs > maxOffset {
+			p.add(at(path, "secs"), "%d is not from %d to %d", offset.Secs, -maxOffset, maxOffset)
+		}
 		if offset.Nanosecs >= 1e9 {
 			p.add(at(path, "nanosecs"), "%d is not below one second", offset.Nanosecs)
-		}
-	}
-}
-
-// deviceRules checks what the device controllers of both versions of cgroups
-// need to understand.
-func deviceRules(p *problems, r *specs.LinuxResources) {
-	if r == nil {
-		return
-	}
-	for i, rule := range r.Devices {
-		path := at("linux", "resources", "devices", i)
-		switch rule.Type {
-		case "", "a", "b", "c":
-		default:
-			p.add(at(path, "type"), "unknown type %q (one of a, b, c)", rule.Type)
-		}
-		all := rule.Type == "" || rule.Type == "a"
-		if rule.Access == "" && !all || strings.Trim(rule.Access, "rwm") != "" {
-			p.add(at(path, "access"), "%q is not made of r, w and m", rule.Access)
-		}
-	}
-}
-
-func netDevices(p *problems, s *specs.Spec) {
-	for _, host := range slices.Sorted(maps.Keys(s.Linux.NetDevices)) {
-		d := s.Linux.NetDevices[host]
-		path := at("linux", "netDevices", host)
-		if Namespace(s, specs.NetworkNamespace) == nil {
-			p.add(path, "needs a network namespace")
-		}
-		if !isInterfaceName(host) {
-			p.add(path, "not the name of a network device")
-		}
-		if d.Name != "" && !isInterfaceName(d.Name) {
-			p.add(at(path, "name"), "%q is not the name of a network device", d.Name)
-		}
-	}
-}
-
-// isInterfaceName follows dev_valid_name() of the kernel.
-func isInterfaceName(name string) bool {
-	const maxName = 15 // IFNAMSIZ without the NUL
-	return name != "" && len(name) <= maxName && name != "." && name != ".." &&
-		!strings.ContainsAny(name, "/: \t\n\v\f\r")
-}
-
-func intelRdt(p *problems, r *specs.LinuxIntelRdt) {
-	if r == nil {
-		return
-	}
-	if id := r.ClosID; id == "." || id == ".." || id != "/" && strings.Contains(id, "/") {
-		p.add("linux.intelRdt.closID", "%q is not the name of a directory", id)
-	}
-	if strings.Contains(r.L3CacheSchema, "\n") {
-		p.add("linux.intelRdt.l3CacheSchema", "must be one line")
-	}
-	if s := r.MemBwSchema; s != "" && (!strings.HasPrefix(s, "MB:") || strings.Contains(s, "\n")) {
-		p.add("linux.intelRdt.memBwSchema", "must be one line that starts with MB:")
-	}
-	for i, line := range r.Schemata {
-		if strings.Contains(line, "\n") {
-			p.add(at("linux", "intelRdt", "schemata", i), "must be one line")
 		}
 	}
 }

@@ -40,9 +40,9 @@ func writableCgroup(s *specs.Spec) {
 	}
 }
 
-// owners returns the files of a directory, and the directory itself as ".", that
+// ownedBy returns the files of a directory, and the directory itself as ".", that
 // belong to a user.
-func owners(t *testing.T, dir string, uid uint32) (names []string) {
+func ownedBy(t *testing.T, dir string, uid uint32) (names []string) {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -99,21 +99,12 @@ func TestACgroupBelongsToTheContainerIfItCanManageIt(t *testing.T) {
 				}
 			}
 			slices.Sort(want)
-			got := owners(t, dir, tt.uid)
+			got := ownedBy(t, dir, tt.uid)
 			slices.Sort(got)
 			if !slices.Equal(got, want) {
 				t.Errorf("user %d owns %v, want %v", tt.uid, got, want)
 			}
 		})
-	}
-}
-
-func annotate(key, value string) edit {
-	return func(s *specs.Spec) {
-		if s.Annotations == nil {
-			s.Annotations = map[string]string{}
-		}
-		s.Annotations[key] = value
 	}
 }
 
@@ -132,10 +123,10 @@ func TestADelegatedCgroupIsBelowTheLimits(t *testing.T) {
 	dir := c.cgroup("")
 	equal(t, "its cgroup", filepath.Base(dir), "own")
 	equal(t, "the limit above", readFile(t, filepath.Dir(dir)+"/cgroup.max.descendants"), "3\n")
-	if names := owners(t, dir, mappedRoot); !slices.Contains(names, "cgroup.procs") || !slices.Contains(names, ".") {
+	if names := ownedBy(t, dir, mappedRoot); !slices.Contains(names, "cgroup.procs") || !slices.Contains(names, ".") {
 		t.Errorf("the container owns %v", names)
 	}
-	if names := owners(t, filepath.Dir(dir), mappedRoot); slices.Contains(names, "cgroup.max.descendants") {
+	if names := ownedBy(t, filepath.Dir(dir), mappedRoot); slices.Contains(names, "cgroup.max.descendants") {
 		t.Errorf("the container owns %v of the cgroup with the limits", names)
 	}
 	r := h.onlyUnified("exec", c.id, "/probe", group)
@@ -172,7 +163,7 @@ func TestCgroupsOfVersion1AreNotDelegated(t *testing.T) {
 	h.fails([]string{"delegate cgroup own", "cgroup v1 cannot be delegated"}, annotate("run.oci.delegate-cgroup", "own"))
 	c := h.start(nil, addNamespace(specs.CgroupNamespace, ""), writableCgroup, func(s *specs.Spec) { s.Process.User.UID = 1234 })
 	for _, controller := range allCgroups() {
-		if names := owners(t, c.cgroup(controller), 1234); len(names) > 0 {
+		if names := ownedBy(t, c.cgroup(controller), 1234); len(names) > 0 {
 			t.Errorf("%q: the container owns %v", controller, names)
 		}
 	}

@@ -99,6 +99,8 @@ type host struct {
 	root string
 	// flags are more global flags of the runtime.
 	flags []string
+	// through is the command that runs the runtime, if it is not run as it is.
+	through []string
 }
 
 func newHost(t *testing.T) *host {
@@ -128,7 +130,8 @@ func (h *host) sweep() {
 
 // command is the runtime with its global flags.
 func (h *host) command(args ...string) *exec.Cmd {
-	return exec.Command(suite.runtime, slices.Concat([]string{"--root", h.root}, h.flags, args)...)
+	line := slices.Concat(h.through, []string{suite.runtime, "--root", h.root}, h.flags, args)
+	return exec.Command(line[0], line[1:]...)
 }
 
 // result is how a command ended.

@@ -32,6 +32,7 @@ type command struct {
 // commands returns every command in the order of the help page.
 func commands() []command {
 	return []command{
+		{"check", checkCommand},
 		{"create", createCommand},
 		{"delete", deleteCommand},
 		{"exec", execCommand},

@@ -17,10 +17,9 @@ import (
 // sysctl(8): net.ipv4.conf.eth0/100.forwarding and
 // net/ipv4/conf/eth0.100/forwarding are one.
 func (p *Proc) WriteSysctl(key, value string) error {
-	const op = "write sysctl"
 	name, ok := sysctlPath(key)
 	if !ok {
-		return fault.Newf(op, key, "not the name of a kernel parameter")
+		return fault.Newf(opSysctl, key, "not the name of a kernel parameter")
 	}
 	h, err := p.OpenWhole(name, unix.O_WRONLY|unix.O_NOFOLLOW)
 	if err == nil {
@@ -35,7 +34,20 @@ func (p *Proc) WriteSysctl(key, value string) error {
 	if errors.As(err, &errno) {
 		err = errno
 	}
-	return &fault.Error{Op: op, Object: key, Cause: err, Hint: sysctlHint(err, value)}
+	return SysctlFailure(key, value, err)
+}
+
+const opSysctl = "write sysctl"
+
+// SysctlFailure is the error of WriteSysctl with that cause.
+func SysctlFailure(key, value string, cause error) error {
+	return &fault.Error{Op: opSysctl, Object: key, Cause: cause, Hint: sysctlHint(cause, value)}
+}
+
+// HasSysctl reports whether the kernel has a parameter, as the caller sees it.
+func HasSysctl(key string) bool {
+	name, ok := sysctlPath(key)
+	return ok && unix.Access("/proc/"+name, unix.F_OK) == nil
 }
 
 func sysctlHint(err error, value string) string {

@@ -138,6 +138,7 @@ type Cgroup struct {
 	unwritable     Unwritable
 	warn           func(error)
 	system         system
+	foreseen       *foreseen
 }
 
 // New resolves the paths of cfg. It has no side effect on the system.

@@ -29,10 +29,7 @@ func (c *Cgroup) Set(r *specs.LinuxResources) error {
 			return err
 		}
 	}
-	for _, set := range [...]func(*specs.LinuxResources) error{
-		c.setPids, c.setMemory, c.setCPU, c.setCpuset, c.setBlockIO,
-		c.setHugepages, c.setNetwork, c.setRdma, c.setUnified,
-	} {
+	for _, set := range c.setters() {
 		if err := set(r); err != nil {
 			return err
 		}
@@ -40,14 +37,23 @@ func (c *Cgroup) Set(r *specs.LinuxResources) error {
 	return nil
 }
 
+// setters are what Set does, and Foresee looks at.
+func (c *Cgroup) setters() [9]func(*specs.LinuxResources) error {
+	return [...]func(*specs.LinuxResources) error{
+		c.setPids, c.setMemory, c.setCPU, c.setCpuset, c.setBlockIO,
+		c.setHugepages, c.setNetwork, c.setRdma, c.setUnified,
+	}
+}
+
 // knobs are the files of one controller.
 type knobs struct {
-	name string
-	h    *Hierarchy
+	name     string
+	h        *Hierarchy
+	foreseen *foreseen
 }
 
 func (c *Cgroup) knobs(controller string) knobs {
-	return knobs{controller, c.controller(controller)}
+	return knobs{controller, c.controller(controller), c.foreseen}
 }
 
 // v2 reports whether the files have their v2 names.
@@ -70,6 +76,9 @@ type setting struct {
 
 // write applies s. A v2 file that is not there may only need its controller.
 func (k knobs) write(s setting) error {
+	if k.foreseen != nil {
+		return k.foreseen.note(k, s)
+	}
 	err := k.try(s)
 	if errors.Is(err, unix.ENOENT) && k.v2() {
 		k.h.enable([]string{k.name})
@@ -88,6 +97,8 @@ func (k knobs) try(s setting) error {
 		return errNoController
 	case s.file == "":
 		return errOnlyV1
+	case k.foreseen != nil:
+		return k.foresee(s)
 	}
 	return writeFile(k.h.dir()+"/"+s.file, s.value)
 }
@@ -95,6 +106,9 @@ func (k knobs) try(s setting) error {
 func (k knobs) read(file string) (string, error) {
 	if k.h == nil {
 		return "", errNoController
+	}
+	if k.foreseen != nil {
+		return k.foreseen.read(k, file)
 	}
 	return readFile(k.h.dir() + "/" + file)
 }
@@ -244,7 +258,7 @@ func (c *Cgroup) setUnified(r *specs.LinuxResources) error {
 		if !ok || controller == "" || strings.Contains(file, "/") {
 			return fault.Newf("set linux.resources.unified", file, "the key must be a file name of the form controller.parameter")
 		}
-		k := knobs{controller, c.unified()}
+		k := knobs{controller, c.unified(), c.foreseen}
 		for line := range strings.Lines(r.Unified[file]) {
 			if err := k.write(setting{field, file, line}); err != nil {
 				return err

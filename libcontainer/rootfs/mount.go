@@ -2,6 +2,7 @@ package rootfs
 
 import (
 	"errors"
+	"path"
 
 	"golang.org/x/sys/unix"
 
@@ -18,7 +19,23 @@ func (r *Rootfs) MountAll() error {
 		if err := r.mount(i, m); err != nil {
 			return mountError(m, err)
 		}
+		if path.Clean(m.Target) == "/" && m.Kind != plan.Reconfigure {
+			if err := r.reroot(); err != nil {
+				return mountError(m, err)
+			}
+		}
 	}
+	return nil
+}
+
+// reroot makes what was mounted on the root the root: what follows goes there.
+func (r *Rootfs) reroot() error {
+	root, err := inroot.OpenRoot(r.plan.Rootfs.Path)
+	if err != nil {
+		return fault.New("open the new root", "", err)
+	}
+	r.root.Close()
+	r.root = root
 	return nil
 }
 
@@ -39,24 +56,7 @@ func (r *Rootfs) mount(i int, m *plan.Mount) error {
 // mountError says what was attempted, on which object, and where the user
 // wrote it: `mount tmpfs on /x (mounts[3]): cause`.
 func mountError(m *plan.Mount, err error) error {
-	var op string
-	switch m.Kind {
-	case plan.NewFilesystem:
-		op = "mount " + m.Type + " on"
-		if m.Source != "" && m.Source != "none" && m.Source != m.Type {
-			op = "mount " + m.Type + " " + m.Source + " on"
-		}
-	case plan.Bind:
-		op = "bind " + m.Source + " on"
-	case plan.Reconfigure:
-		op = "remount"
-	case plan.Link:
-		op = "link " + m.Source + " at"
-	}
-	object := m.Target
-	if m.Name != "" {
-		object += " (" + m.Name + ")"
-	}
+	op, object := m.Describe()
 	return fault.New(op, object, err)
 }
 

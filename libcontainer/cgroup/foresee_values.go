@@ -1,0 +1,109 @@
+package cgroup
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// foreseeCpuset compares CPUs and memory nodes with those of the parent. The
+// errnos are those of the kernel: ERANGE for what no machine like this can have,
+// EINVAL for what this one has not, EACCES on v1 for what the parent has not.
+func (k knobs) foreseeCpuset(s setting) error {
+	wanted, err := mask(s.value)
+	if err != nil {
+		return unix.EINVAL
+	}
+	possible := "/sys/devices/system/cpu/possible"
+	if strings.HasSuffix(s.file, "mems") {
+		possible = "/sys/devices/system/node/possible"
+	}
+	if all, err := readFile(possible); err == nil && !covers(all, wanted) {
+		return unix.ERANGE
+	}
+	if k.v2() { // what the parent lacks is left out there
+		return nil
+	}
+	if root, err := readFile(k.h.Mount + "/" + s.file); err == nil && !covers(root, wanted) {
+		return unix.EINVAL
+	}
+	// What is still to be made takes over the values of what is there.
+	for _, p := range ancestors(k.h.Path) {
+		if parent, err := readFile(k.h.Mount + p + "/" + s.file); err == nil {
+			if strings.TrimSpace(parent) != "" && !covers(parent, wanted) {
+				return unix.EACCES
+			}
+			return nil
+		}
+	}
+	return nil
+}
+
+// covers reports whether the list has every bit of the mask.
+func covers(list string, wanted []byte) bool {
+	have, err := mask(strings.TrimSpace(list))
+	if err != nil {
+		return true // who knows
+	}
+	for i, b := range wanted {
+		if i >= len(have) && b != 0 || i < len(have) && b&^have[i] != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// foreseeBlockIO looks for the device of a value such as "8:0 1048576". Leaf
+// weights went with CFQ, in Linux 5.0.
+func foreseeBlockIO(s setting) error {
+	if strings.HasPrefix(s.file, "blkio.leaf_weight") {
+		return unix.ENOENT
+	}
+	number, _, ok := strings.Cut(s.value, " ")
+	if ok && strings.Contains(number, ":") && !exists("/sys/dev/block/"+number) {
+		return unix.ENODEV
+	}
+	return nil
+}
+
+// foreseePageSize looks for the pages of a file such as "hugetlb.2MB.max".
+func foreseePageSize(file string) error {
+	size, _, _ := strings.Cut(strings.TrimPrefix(file, "hugetlb."), ".")
+	n, err := strconv.ParseUint(strings.TrimRight(size, "BGKM"), 10, 32)
+	if err != nil {
+		return nil // a file of the controller, not of a size
+	}
+	switch strings.TrimLeft(size, "0123456789") {
+	case "MB":
+		n <<= 10
+	case "GB":
+		n <<= 20
+	}
+	if !exists("/sys/kernel/mm/hugepages/hugepages-" + strconv.FormatUint(n, 10) + "kB") {
+		return unix.ENOENT
+	}
+	return nil
+}
+
+// foreseeInterface looks for the network device of a value such as "eth0 5".
+func foreseeInterface(value string) error {
+	if name, _, _ := strings.Cut(value, " "); !exists("/sys/class/net/" + name) {
+		return unix.ENODEV
+	}
+	return nil
+}
+
+// GrantsRealtime reports whether processes with a real-time policy are going to
+// get any time: a new v1 cgroup has none (sched-rt-group.rst of the kernel).
+func (c *Cgroup) GrantsRealtime(r *specs.LinuxResources) bool {
+	h := c.controller("cpu")
+	if h == nil || h.v2() {
+		return true
+	}
+	if _, ok := h.example("cpu.rt_runtime_us"); !ok {
+		return true
+	}
+	return r != nil && r.CPU != nil && deref(r.CPU.RealtimeRuntime) != 0
+}

@@ -1,0 +1,176 @@
+package libcontainer
+
+import (
+	"errors"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"hull/internal/fault"
+	"hull/libcontainer/cgroup"
+	"hull/spec"
+)
+
+// Severity says what a Finding means.
+type Severity int
+
+const (
+	// Failure is why Create, or after it Start, is going to fail.
+	Failure Severity = iota
+	// Warning is what is going to work, and probably not as it was meant.
+	Warning
+)
+
+// String returns "error" or "warning".
+func (s Severity) String() string {
+	if s == Failure {
+		return "error"
+	}
+	return "warning"
+}
+
+// Finding is one thing that Check has to say about a bundle.
+type Finding struct {
+	Severity Severity
+	// Path is what it is about in config.json, as "linux.resources.pids.limit";
+	// empty if it is nothing there.
+	Path string
+	// Err is the error that Create or Start returns, or the warning.
+	Err error
+}
+
+// Check says everything that would keep a container from being made of a bundle
+// and started, and what else is suspicious, in the order of the stages of
+// Create: the document, the cgroup, the plan, the host. It takes the ways of
+// Create as far as they have no effect, and asks the kernel for the rest.
+// Nothing is made or changed; Options that are not about the bundle are ignored.
+//
+// What it cannot know is what only happens later: what hooks do, how much
+// memory there will be, and what others on this host do meanwhile.
+func (r *Runtime) Check(o CreateOptions) []Finding {
+	c := &checker{}
+	quiet := *r
+	quiet.Warn = func(err error) { c.add(Warning, "", err) }
+	c.creation = creation{runtime: &quiet, options: o, id: "check"}
+	defer c.finish(nil)
+	c.run()
+	return c.findings
+}
+
+// checker is a creation that is only looked at.
+type checker struct {
+	creation
+	// held are the capabilities of the caller.
+	held     uint64
+	findings []Finding
+}
+
+func (c *checker) run() {
+	if !c.document() {
+		return
+	}
+	c.held, _ = spec.HeldCapabilities()
+	c.cgroups()
+	c.fail("", c.compile())
+	for _, look := range [...]func(){
+		c.namespaces, c.mountSources, c.filesystems, c.devices, c.sysctls,
+		c.limits, c.scheduling, c.labels, c.program, c.filter, c.hooks,
+	} {
+		look()
+	}
+}
+
+// document reads the configuration and says what is wrong with it, and whether
+// there is enough of it to go on.
+func (c *checker) document() bool {
+	var err error
+	if c.bundle, err = filepath.Abs(c.options.Bundle); err != nil {
+		c.fail("", fault.New("find bundle", c.options.Bundle, err))
+		return false
+	}
+	if c.config, err = spec.Read(c.configPath()); err != nil {
+		c.fail("", err)
+		return false
+	}
+	if c.spec, err = examine(c.config); c.spec == nil {
+		c.fail("", fault.New("load", c.configPath(), err))
+		return false
+	}
+	c.fail("", err)
+	for _, err := range spec.Unknown(c.config) {
+		c.add(Warning, "", err)
+	}
+	if c.spec.Root == nil {
+		c.spec.Root = new(specs.Root)
+	}
+	if c.spec.Linux == nil {
+		c.spec.Linux = new(specs.Linux)
+	}
+	return true
+}
+
+// cgroups looks at where the container's cgroup is going to be, and what the
+// host has for its limits.
+func (c *checker) cgroups() {
+	if err := c.placeCgroup(); err != nil {
+		c.fail("", err)
+		c.cgroup, _ = cgroup.New(cgroup.Config{Driver: cgroup.Disabled}) // which cannot fail
+		return
+	}
+	for _, err := range c.cgroup.Foresee(c.spec.Linux.Resources) {
+		c.fail("linux.cgroupsPath", err)
+	}
+}
+
+// fail adds the faults in err, which may be nil or several, as failures. Those
+// that do not name their place in config.json are about path.
+func (c *checker) fail(path string, err error) {
+	var several spec.InvalidError
+	switch {
+	case err == nil:
+	case errors.As(err, &several):
+		for _, err := range several {
+			c.add(Failure, path, err)
+		}
+	default:
+		c.add(Failure, path, err)
+	}
+}
+
+// add adds one finding, unless it has been said.
+func (c *checker) add(s Severity, path string, err error) {
+	if named := pathIn(err); named != "" {
+		path = named
+	}
+	said := func(f Finding) bool { return f.Err.Error() == err.Error() }
+	if !slices.ContainsFunc(c.findings, said) {
+		c.findings = append(c.findings, Finding{Severity: s, Path: path, Err: err})
+	}
+}
+
+// pathIn returns the place in config.json that the operation or the object of
+// an error names, as in "set linux.resources.pids.limit", or "".
+func pathIn(err error) string {
+	var f *fault.Error
+	if !errors.As(err, &f) {
+		return ""
+	}
+	for word := range strings.FieldsSeq(f.Op + " " + f.Object) {
+		word = strings.Trim(word, "()")
+		end := strings.IndexAny(word, ".[")
+		if end < 0 {
+			end = len(word)
+		}
+		switch word[:end] {
+		case "annotations", "hooks", "linux", "mounts", "process", "root":
+			return word
+		case "domainname", "hostname", "ociVersion":
+			if end == len(word) {
+				return word
+			}
+		}
+	}
+	return ""
+}

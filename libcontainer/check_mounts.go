@@ -1,0 +1,123 @@
+package libcontainer
+
+import (
+	"os"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"hull/internal/fault"
+	"hull/libcontainer/plan"
+	"hull/spec"
+)
+
+// mountSources opens the sources of bind mounts as Create does, and forgets
+// them: a clone that nobody attaches is nowhere to be seen.
+func (c *checker) mountSources() {
+	ids := idMapper{pid: os.Getpid()}
+	defer ids.close()
+	for i := range c.sources {
+		s := &c.sources[i]
+		if s.IDMap != nil && s.IDMap.UserNamespace == "" && len(s.IDMap.UIDs)+len(s.IDMap.GIDs) == 0 {
+			continue // mapped as a user namespace that is not there yet
+		}
+		fd, err := openSource(&ids, s)
+		if err != nil {
+			c.fail(s.Name+".source", err)
+			continue
+		}
+		unix.Close(fd)
+	}
+}
+
+// filesystems looks for the types of new mounts. A type that only a module has
+// counts, for mounting it loads the module.
+func (c *checker) filesystems() {
+	if c.plan == nil {
+		return
+	}
+	known, err := os.ReadFile("/proc/filesystems")
+	if err != nil {
+		return
+	}
+	for i := range c.plan.Mounts {
+		m := &c.plan.Mounts[i]
+		name, _, _ := strings.Cut(m.Type, ".") // of "fuse.sshfs"
+		if m.Kind != plan.NewFilesystem || name == "" || hasFilesystem(string(known), name) || hasModule(name) {
+			continue
+		}
+		c.fail("", noFilesystem(m))
+	}
+}
+
+// noFilesystem is the error of init that mounts it.
+func noFilesystem(m *plan.Mount) error {
+	op, object := m.Describe()
+	return fault.New(op, object, unix.ENODEV).WithHint("this kernel has no filesystem of that type")
+}
+
+// hasFilesystem reports whether /proc/filesystems has the type.
+func hasFilesystem(table, name string) bool {
+	for line := range strings.Lines(table) {
+		if f := strings.Fields(line); len(f) > 0 && f[len(f)-1] == name {
+			return true
+		}
+	}
+	return false
+}
+
+// hasModule reports whether this kernel has a module of that name, or might.
+func hasModule(name string) bool {
+	var u unix.Utsname
+	if unix.Uname(&u) != nil {
+		return true
+	}
+	modules, err := os.ReadFile("/lib/modules/" + unix.ByteSliceToString(u.Release[:]) + "/modules.dep")
+	return err == nil && strings.Contains(string(modules), "/"+name+".ko")
+}
+
+// devices looks at nodes that init cannot make, and at those that the device
+// rules keep from being opened.
+func (c *checker) devices() {
+	for i := range c.spec.Linux.Devices {
+		d := &c.spec.Linux.Devices[i]
+		path := fieldOf("linux.devices", i, "path")
+		if spec.Namespace(c.spec, specs.UserNamespace) != nil {
+			c.fail(path, hostNode(d))
+		} else if c.held&(1<<unix.CAP_MKNOD) == 0 {
+			c.fail(path, fault.New("make device", d.Path, unix.EPERM))
+		}
+		if r := c.spec.Linux.Resources; r != nil && !c.cgroup.Allows(r.Devices, d) {
+			c.add(Warning, path, fault.Newf("", path, "no rule of linux.resources.devices allows to open %s", d.Path).
+				WithHint("add one with allow, the type, the numbers and access rw"))
+		}
+	}
+}
+
+// hostNode is the error of init, which binds the host's node in a user
+// namespace.
+func hostNode(d *specs.LinuxDevice) error {
+	if d.Type == "p" {
+		return nil
+	}
+	const op = "open the host's node"
+	var st unix.Stat_t
+	err := unix.Lstat(d.Path, &st)
+	switch {
+	case err != nil:
+		return fault.New("make device", d.Path, fault.New(op, "", err).
+			WithHint("mknod(2) is not permitted here, so the host's node of the same path is bound"))
+	case !isNode(&st, d):
+		return fault.New("make device", d.Path, fault.New(op, "", unix.ENODEV).WithHint("it is another device"))
+	}
+	return nil
+}
+
+func isNode(st *unix.Stat_t, d *specs.LinuxDevice) bool {
+	kind := uint32(unix.S_IFCHR)
+	if d.Type == "b" {
+		kind = unix.S_IFBLK
+	}
+	return st.Mode&unix.S_IFMT == kind && st.Rdev == unix.Mkdev(uint32(d.Major), uint32(d.Minor))
+}

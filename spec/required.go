@@ -1,0 +1,60 @@
+package spec
+
+import (
+	"reflect"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// required lists the properties that an object of type t must have, as the JSON
+// schema of the specification says it ("required"). Absent and null are one.
+//
+// Of the schema's, two are not here because engines leave them out and mean "no
+// limit" and "no filter": linux.resources.pids.limit and
+// linux.seccomp.defaultAction. Neither are those that only other platforms have.
+func required(t reflect.Type) []string {
+	switch t {
+	case reflect.TypeFor[specs.Spec]():
+		return []string{"ociVersion"}
+	case reflect.TypeFor[specs.Root](), reflect.TypeFor[specs.Hook]():
+		return []string{"path"}
+	case reflect.TypeFor[specs.Process]():
+		return []string{"cwd"}
+	case reflect.TypeFor[specs.Box]():
+		return []string{"height", "width"}
+	case reflect.TypeFor[specs.POSIXRlimit]():
+		return []string{"type", "soft", "hard"}
+	case reflect.TypeFor[specs.Scheduler]():
+		return []string{"policy"}
+	case reflect.TypeFor[specs.LinuxIOPriority]():
+		return []string{"class"}
+	case reflect.TypeFor[specs.Mount]():
+		return []string{"destination"}
+	case reflect.TypeFor[specs.LinuxIDMapping]():
+		return []string{"containerID", "hostID", "size"}
+	case reflect.TypeFor[specs.LinuxNamespace]():
+		return []string{"type"}
+	case reflect.TypeFor[specs.LinuxDevice]():
+		return []string{"type", "path"}
+	}
+	return requiredByResources(t)
+}
+
+// requiredByResources is required for linux.resources and linux.seccomp.
+func requiredByResources(t reflect.Type) []string {
+	switch t {
+	case reflect.TypeFor[specs.LinuxDeviceCgroup]():
+		return []string{"allow"}
+	case reflect.TypeFor[specs.LinuxHugepageLimit]():
+		return []string{"pageSize", "limit"}
+	case reflect.TypeFor[specs.LinuxThrottleDevice](), reflect.TypeFor[specs.LinuxWeightDevice]():
+		return []string{"major", "minor"}
+	case reflect.TypeFor[specs.LinuxInterfacePriority]():
+		return []string{"name", "priority"}
+	case reflect.TypeFor[specs.LinuxSyscall]():
+		return []string{"names", "action"}
+	case reflect.TypeFor[specs.LinuxSeccompArg]():
+		return []string{"index", "value", "op"}
+	}
+	return nil
+}

@@ -130,14 +130,15 @@ func TestDeviceRulesAreInForce(t *testing.T) {
 		rules        []specs.LinuxDeviceCgroup
 		opens, makes bool
 	}{
-		"nothing is allowed by default":      {nil, false, true},
-		"all is denied":                      {[]specs.LinuxDeviceCgroup{rule(false, "a", -1, -1, "rwm")}, false, true},
-		"the device is allowed":              {[]specs.LinuxDeviceCgroup{rule(false, "a", -1, -1, "rwm"), rule(true, "c", 1, 11, "rw")}, true, true},
-		"all minors are allowed":             {[]specs.LinuxDeviceCgroup{rule(false, "a", -1, -1, "rwm"), rule(true, "c", 1, -1, "rwm")}, true, true},
-		"reading only is allowed":            {[]specs.LinuxDeviceCgroup{rule(false, "a", -1, -1, "rwm"), rule(true, "c", 1, 11, "r")}, false, true},
-		"another device is allowed":          {[]specs.LinuxDeviceCgroup{rule(false, "a", -1, -1, "rwm"), rule(true, "c", 1, 12, "rwm")}, false, true},
-		"all is allowed":                     {[]specs.LinuxDeviceCgroup{rule(true, "a", -1, -1, "rwm")}, true, true},
-		"all is allowed and then one denied": {[]specs.LinuxDeviceCgroup{rule(true, "a", -1, -1, "rwm"), rule(false, "c", 1, 11, "rw")}, false, true},
+		"nothing is allowed by default":          {nil, false, true},
+		"all is denied":                          {[]specs.LinuxDeviceCgroup{rule(false, "a", -1, -1, "rwm")}, false, true},
+		"all is denied without a word of access": {[]specs.LinuxDeviceCgroup{{}}, false, true},
+		"the device is allowed":                  {[]specs.LinuxDeviceCgroup{rule(false, "a", -1, -1, "rwm"), rule(true, "c", 1, 11, "rw")}, true, true},
+		"all minors are allowed":                 {[]specs.LinuxDeviceCgroup{rule(false, "a", -1, -1, "rwm"), rule(true, "c", 1, -1, "rwm")}, true, true},
+		"reading only is allowed":                {[]specs.LinuxDeviceCgroup{rule(false, "a", -1, -1, "rwm"), rule(true, "c", 1, 11, "r")}, false, true},
+		"another device is allowed":              {[]specs.LinuxDeviceCgroup{rule(false, "a", -1, -1, "rwm"), rule(true, "c", 1, 12, "rwm")}, false, true},
+		"all is allowed":                         {[]specs.LinuxDeviceCgroup{rule(true, "a", -1, -1, "rwm")}, true, true},
+		"all is allowed and then one denied":     {[]specs.LinuxDeviceCgroup{rule(true, "a", -1, -1, "rwm"), rule(false, "c", 1, 11, "rw")}, false, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := &host{t: t, root: h.root}

@@ -177,25 +177,29 @@ func TestThrottledDevicesAreSlow(t *testing.T) {
 		//proves:linux.resources.blockIO.throttleReadBpsDevice[].rate linux.resources.blockIO.throttleReadBpsDevice[].major
 		//proves:linux.resources.blockIO.throttleReadBpsDevice[].minor linux.resources.blockIO.throttleReadBpsDevice
 		"bytes read": {
-			specs.LinuxBlockIO{ThrottleReadBpsDevice: l.throttle(512 << 10)}, "direct=read:/dev/loop:2:131072",
+			specs.LinuxBlockIO{ThrottleReadBpsDevice: l.throttle(512 << 10)},
+			"direct=read:/dev/loop:2:131072",
 			knob{v1: "blkio.throttle.read_bps_device", inV1: l.String() + " 524288", inV2: l.String() + " rbps=524288 wbps=max riops=max wiops=max"},
 		},
 		//proves:linux.resources.blockIO.throttleWriteBpsDevice[].rate linux.resources.blockIO.throttleWriteBpsDevice[].major
 		//proves:linux.resources.blockIO.throttleWriteBpsDevice[].minor linux.resources.blockIO.throttleWriteBpsDevice
 		"bytes written": {
-			specs.LinuxBlockIO{ThrottleWriteBpsDevice: l.throttle(512 << 10)}, "direct=write:/dev/loop:2:131072",
+			specs.LinuxBlockIO{ThrottleWriteBpsDevice: l.throttle(512 << 10)},
+			"direct=write:/dev/loop:2:131072",
 			knob{v1: "blkio.throttle.write_bps_device", inV1: l.String() + " 524288", inV2: l.String() + " rbps=max wbps=524288 riops=max wiops=max"},
 		},
 		//proves:linux.resources.blockIO.throttleReadIOPSDevice[].rate linux.resources.blockIO.throttleReadIOPSDevice[].major
 		//proves:linux.resources.blockIO.throttleReadIOPSDevice[].minor linux.resources.blockIO.throttleReadIOPSDevice
 		"reads": {
-			specs.LinuxBlockIO{ThrottleReadIOPSDevice: l.throttle(20)}, "direct=read:/dev/loop:10:4096",
+			specs.LinuxBlockIO{ThrottleReadIOPSDevice: l.throttle(20)},
+			"direct=read:/dev/loop:10:4096",
 			knob{v1: "blkio.throttle.read_iops_device", inV1: l.String() + " 20", inV2: l.String() + " rbps=max wbps=max riops=20 wiops=max"},
 		},
 		//proves:linux.resources.blockIO.throttleWriteIOPSDevice[].rate linux.resources.blockIO.throttleWriteIOPSDevice[].major
 		//proves:linux.resources.blockIO.throttleWriteIOPSDevice[].minor linux.resources.blockIO.throttleWriteIOPSDevice
 		"writes": {
-			specs.LinuxBlockIO{ThrottleWriteIOPSDevice: l.throttle(20)}, "direct=write:/dev/loop:10:4096",
+			specs.LinuxBlockIO{ThrottleWriteIOPSDevice: l.throttle(20)},
+			"direct=write:/dev/loop:10:4096",
 			knob{v1: "blkio.throttle.write_iops_device", inV1: l.String() + " 20", inV2: l.String() + " rbps=max wbps=max riops=max wiops=20"},
 		},
 	} {

@@ -21,7 +21,7 @@ func TestLimitsAreInTheFilesOfTheKernel(t *testing.T) {
 	c := h.start(nil, resources(specs.LinuxResources{
 		Memory: &specs.LinuxMemory{
 			Limit: pointer(int64(64 << 20)), Reservation: pointer(int64(32 << 20)), Swap: pointer(int64(96 << 20)),
-			Swappiness: ifV1("memory", uint64(11)), KernelTCP: ifV1("memory", int64(1<<20)), //nolint:staticcheck // deprecated
+			Swappiness: ifV1("memory", uint64(11)), KernelTCP: ifV1("memory", int64(1<<20)),
 			DisableOOMKiller: ifV1("memory", true),
 		},
 		CPU: &specs.LinuxCPU{
@@ -160,8 +160,8 @@ func TestLimitsThatOnlyVersion1HasAreRefusedOnVersion2(t *testing.T) {
 	}
 	h := newHost(t)
 	for field, r := range map[string]specs.LinuxResources{
-		"memory.kernel":           {Memory: &specs.LinuxMemory{Kernel: pointer(int64(1 << 20))}},    //nolint:staticcheck // deprecated
-		"memory.kernelTCP":        {Memory: &specs.LinuxMemory{KernelTCP: pointer(int64(1 << 20))}}, //nolint:staticcheck // deprecated
+		"memory.kernel":           {Memory: &specs.LinuxMemory{Kernel: pointer(int64(1 << 20))}}, //nolint:staticcheck // deprecated
+		"memory.kernelTCP":        {Memory: &specs.LinuxMemory{KernelTCP: pointer(int64(1 << 20))}},
 		"memory.swappiness":       {Memory: &specs.LinuxMemory{Swappiness: pointer(uint64(10))}},
 		"memory.disableOOMKiller": {Memory: &specs.LinuxMemory{DisableOOMKiller: pointer(true)}},
 		"cpu.realtimeRuntime":     {CPU: &specs.LinuxCPU{RealtimeRuntime: pointer(int64(1000))}},

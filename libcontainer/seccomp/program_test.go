@@ -42,7 +42,7 @@ func TestCheckProgramAgreesWithTheKernel(t *testing.T) {
 		}, ""},
 		{"a word too many", []unix.SockFilter{op(unix.BPF_ST, 16), allowed}, "instruction 0: stores word 16"},
 		{"division by 0", []unix.SockFilter{op(unix.BPF_ALU|unix.BPF_DIV|unix.BPF_K, 0), allowed}, "instruction 0: divides by 0"},
-		{"division by what may be 0", []unix.SockFilter{op(unix.BPF_ALU|unix.BPF_DIV|unix.BPF_X, 0), allowed}, ""},
+		{"division by what may be 0", []unix.SockFilter{op(unix.BPF_LDX|unix.BPF_IMM, 1), op(unix.BPF_ALU|unix.BPF_DIV|unix.BPF_X, 0), allowed}, ""},
 		{"a shift of 31", []unix.SockFilter{op(unix.BPF_ALU|unix.BPF_LSH|unix.BPF_K, 31), allowed}, ""},
 		{"a shift of 32", []unix.SockFilter{op(unix.BPF_ALU|unix.BPF_RSH|unix.BPF_K, 32), allowed}, "instruction 0: shifts by 32"},
 		{"a remainder", []unix.SockFilter{op(unix.BPF_ALU|unix.BPF_MOD|unix.BPF_K, 3), allowed}, "instruction 0: not an instruction"},

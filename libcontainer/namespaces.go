@@ -91,9 +91,16 @@ func configure(ns *nsenter.Namespaces, l *specs.Linux) {
 
 // openNamespace opens linux.namespaces[i], which is to be joined.
 func openNamespace(i int, ns *specs.LinuxNamespace) (nsenter.Join, error) {
-	f, err := os.Open(ns.Path)
+	property := fmt.Sprintf("linux.namespaces[%d].path", i)
+	// A fifo without a writer would keep hull waiting.
+	f, err := os.OpenFile(ns.Path, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
-		return nsenter.Join{}, fault.New("open", fmt.Sprintf("linux.namespaces[%d].path %s", i, ns.Path), pathless(err))
+		return nsenter.Join{}, fault.Newf("", property, "open %s: %w", fault.Shorten(ns.Path), pathless(err))
+	}
+	// NS_GET_NSTYPE, since Linux 4.11; see ioctl_ns(2).
+	if kind, err := unix.IoctlRetInt(int(f.Fd()), unix.NS_GET_NSTYPE); err != nil || uint64(kind) != cloneFlag(ns.Type) {
+		f.Close()
+		return nsenter.Join{}, fault.Newf("", property, "%s is not a %s namespace", fault.Shorten(ns.Path), ns.Type)
 	}
 	return nsenter.Join{
 		Name: fmt.Sprintf("linux.namespaces[%d] (%s at %s)", i, ns.Type, ns.Path),

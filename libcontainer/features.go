@@ -6,6 +6,8 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go/features"
 
+	"hull/libcontainer/netdev"
+	"hull/libcontainer/rdt"
 	"hull/libcontainer/seccomp"
 	"hull/spec"
 )
@@ -13,6 +15,7 @@ import (
 // Features says what hull can do with this kernel (features.md).
 func (r *Runtime) Features() *features.Features {
 	yes, no := true, false
+	resctrl := rdt.Probe()
 	known := seccomp.Known()
 	return spec.Features(spec.FeatureParts{
 		Cgroup: &features.Cgroup{V1: &yes, V2: &yes, Systemd: &yes, SystemdUser: &no, Rdma: &yes},
@@ -24,10 +27,14 @@ func (r *Runtime) Features() *features.Features {
 			KnownFlags:     known.Flags,
 			SupportedFlags: known.SupportedFlags,
 		},
-		Apparmor:   &features.Apparmor{Enabled: enabled(exists("/sys/module/apparmor"))},
-		Selinux:    &features.Selinux{Enabled: enabled(selinuxEnabled())},
-		IntelRdt:   &features.IntelRdt{Enabled: &no},
-		NetDevices: &features.NetDevices{Enabled: &no},
+		Apparmor: &features.Apparmor{Enabled: enabled(exists("/sys/module/apparmor"))},
+		Selinux:  &features.Selinux{Enabled: enabled(selinuxEnabled())},
+		IntelRdt: &features.IntelRdt{
+			Enabled:    enabled(resctrl != rdt.Support{}),
+			Schemata:   enabled(resctrl.Schemata),
+			Monitoring: enabled(resctrl.Monitoring),
+		},
+		NetDevices: &features.NetDevices{Enabled: enabled(netdev.Supported())},
 		Annotations: map[string]string{
 			"io.github.seccomp.libseccomp.version": known.Libseccomp,
 			"org.hull.go.version":                  runtime.Version(),

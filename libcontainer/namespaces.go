@@ -91,22 +91,36 @@ func configure(ns *nsenter.Namespaces, l *specs.Linux) {
 
 // openNamespace opens linux.namespaces[i], which is to be joined.
 func openNamespace(i int, ns *specs.LinuxNamespace) (nsenter.Join, error) {
-	property := fmt.Sprintf("linux.namespaces[%d].path", i)
-	// A fifo without a writer would keep hull waiting.
-	f, err := os.OpenFile(ns.Path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	flag := cloneFlag(ns.Type)
+	f, err := openNamespaceFile(ns.Path, flag)
 	if err != nil {
-		return nsenter.Join{}, fault.Newf("", property, "open %s: %w", fault.Shorten(ns.Path), pathless(err))
-	}
-	// NS_GET_NSTYPE, since Linux 4.11; see ioctl_ns(2).
-	if kind, err := unix.IoctlRetInt(int(f.Fd()), unix.NS_GET_NSTYPE); err != nil || uint64(kind) != cloneFlag(ns.Type) {
-		f.Close()
-		return nsenter.Join{}, fault.Newf("", property, "%s is not a %s namespace", fault.Shorten(ns.Path), ns.Type)
+		return nsenter.Join{}, fault.New("open", fmt.Sprintf("linux.namespaces[%d].path %s", i, ns.Path), err)
 	}
 	return nsenter.Join{
 		Name: fmt.Sprintf("linux.namespaces[%d] (%s at %s)", i, ns.Type, ns.Path),
-		Type: cloneFlag(ns.Type),
+		Type: flag,
 		File: f,
 	}, nil
+}
+
+// openNamespaceFile opens a namespace that has to be of the type of flag
+// (config-linux.md, "Namespaces").
+func openNamespaceFile(path string, flag uint64) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0) // a fifo would wait
+	if err != nil {
+		return nil, pathless(err)
+	}
+	kind, err := unix.IoctlRetInt(int(f.Fd()), unix.NS_GET_NSTYPE)
+	switch {
+	case err != nil:
+		err = fault.New("", "", unix.EINVAL).WithHint("not a namespace")
+	case uint64(kind) != flag:
+		err = fault.New("", "", unix.EINVAL).WithHint("a namespace of type %s, not %s", nsenter.Names(uint64(kind)), nsenter.Names(flag))
+	default:
+		return f, nil
+	}
+	f.Close()
+	return nil, err
 }
 
 func closeJoins(ns *nsenter.Namespaces) {

@@ -83,7 +83,7 @@ func (f *filler) store(to reflect.Value, kind jsonpull.Kind, here *step) {
 		if kind == jsonpull.String {
 			to.Set(reflect.ValueOf(f.in.Text()))
 		}
-		f.in.Skip(kind)
+		f.skip(kind, here)
 		return
 	default:
 		if f.scalar(to, kind) {
@@ -91,7 +91,13 @@ func (f *filler) store(to reflect.Value, kind jsonpull.Kind, here *step) {
 		}
 	}
 	f.problems.add(here.String(), "must be %s, not %s", kindName(to.Kind()), f.valueName(kind))
+	f.skip(kind, here)
+}
+
+// skip reads the rest of a value.
+func (f *filler) skip(kind jsonpull.Kind, here *step) {
 	f.in.Skip(kind)
+	f.ok(here)
 }
 
 // object fills a struct.
@@ -103,14 +109,14 @@ func (f *filler) object(to reflect.Value, here *step) {
 		there.name = key(name)
 		if _, twice := seen[name]; twice {
 			f.problems.add(there.String(), "the object has it twice")
-			f.in.Skip(f.in.Next())
+			f.skip(f.in.Next(), there)
 			continue
 		}
 		field := fieldByName(to, name)
 		if !field.IsValid() {
 			seen[name] = true
 			f.hold(nameSize, here)
-			f.in.Skip(f.in.Next())
+			f.skip(f.in.Next(), there)
 			continue
 		}
 		seen[name] = f.value(field, there) != jsonpull.Null
@@ -158,7 +164,7 @@ func (f *filler) mapping(to reflect.Value, here *step) {
 		index, element := reflect.ValueOf(name), reflect.New(t.Elem()).Elem()
 		if to.MapIndex(index).IsValid() {
 			f.problems.add(there.String(), "the object has it twice")
-			f.in.Skip(f.in.Next())
+			f.skip(f.in.Next(), there)
 			continue
 		}
 		f.hold(nameSize+int(t.Elem().Size()), here)

@@ -13,11 +13,10 @@ import (
 // (SCHED_ATTR_SIZE_VER1, since Linux 5.3).
 const schedAttrSize = 56
 
-// scheduler translates process.scheduler to a struct sched_attr of
-// sched_setattr(2), or nil when there is none.
-func scheduler(p *problems, s *specs.Scheduler) []byte {
+// scheduler translates process.scheduler.
+func scheduler(p *problems, s *specs.Scheduler) plan.Scheduler {
 	if s == nil {
-		return nil
+		return plan.Scheduler{}
 	}
 	policy := lookUp(p, "process.scheduler.policy", "policy", s.Policy, schedPolicies())
 	schedValues(p, s)
@@ -34,19 +33,20 @@ func scheduler(p *problems, s *specs.Scheduler) []byte {
 	b = binary.NativeEndian.AppendUint64(b, s.Runtime)
 	b = binary.NativeEndian.AppendUint64(b, s.Deadline)
 	b = binary.NativeEndian.AppendUint64(b, s.Period)
-	return append(b, make([]byte, schedAttrSize-len(b))...) // no clamps
+	out := plan.Scheduler{Attr: append(b, make([]byte, schedAttrSize-len(b))...), Nice: s.Nice} // no clamps
+	if policy == unix.SCHED_NORMAL || policy == unix.SCHED_BATCH || flags&unix.SCHED_FLAG_KEEP_PARAMS != 0 {
+		out.Nice = plan.KeepNice
+	}
+	return out
 }
 
 // schedValues checks that each value fits the policy (sched(7)).
 func schedValues(p *problems, s *specs.Scheduler) {
-	switch s.Policy {
-	case specs.SchedOther, specs.SchedBatch:
-		if s.Nice < -20 || s.Nice > 19 {
-			p.add("process.scheduler.nice", "%d is not from -20 to 19", s.Nice)
-		}
-	case specs.SchedDeadline:
+	if s.Nice < -20 || s.Nice > 19 {
+		p.add("process.scheduler.nice", "%d is not from -20 to 19", s.Nice)
+	}
+	if s.Policy == specs.SchedDeadline {
 		schedDeadline(p, s)
-	default: // what the others need is below
 	}
 	schedPriority(p, s)
 	if s.Policy != specs.SchedDeadline && (s.Runtime != 0 || s.Deadline != 0 || s.Period != 0) {
@@ -77,26 +77,26 @@ func schedDeadline(p *problems, s *specs.Scheduler) {
 // schedPolicies are the policies of <linux/sched.h>.
 func schedPolicies() []named[specs.LinuxSchedulerPolicy, uint32] {
 	return []named[specs.LinuxSchedulerPolicy, uint32]{
-		{specs.SchedOther, 0},
-		{specs.SchedFIFO, 1},
-		{specs.SchedRR, 2},
-		{specs.SchedBatch, 3},
-		{specs.SchedISO, 4},
-		{specs.SchedIdle, 5},
-		{specs.SchedDeadline, 6},
+		{specs.SchedOther, unix.SCHED_NORMAL},
+		{specs.SchedFIFO, unix.SCHED_FIFO},
+		{specs.SchedRR, unix.SCHED_RR},
+		{specs.SchedBatch, unix.SCHED_BATCH},
+		{specs.SchedISO, 4}, // reserved in <linux/sched.h>, and in no kernel
+		{specs.SchedIdle, unix.SCHED_IDLE},
+		{specs.SchedDeadline, unix.SCHED_DEADLINE},
 	}
 }
 
 // schedFlags are the flags of <linux/sched.h>.
 func schedFlags() []named[specs.LinuxSchedulerFlag, uint64] {
 	return []named[specs.LinuxSchedulerFlag, uint64]{
-		{specs.SchedFlagResetOnFork, 0x01},
-		{specs.SchedFlagReclaim, 0x02},
-		{specs.SchedFlagDLOverrun, 0x04},
-		{specs.SchedFlagKeepPolicy, 0x08},
-		{specs.SchedFlagKeepParams, 0x10},
-		{specs.SchedFlagUtilClampMin, 0x20},
-		{specs.SchedFlagUtilClampMax, 0x40},
+		{specs.SchedFlagResetOnFork, unix.SCHED_FLAG_RESET_ON_FORK},
+		{specs.SchedFlagReclaim, unix.SCHED_FLAG_RECLAIM},
+		{specs.SchedFlagDLOverrun, unix.SCHED_FLAG_DL_OVERRUN},
+		{specs.SchedFlagKeepPolicy, unix.SCHED_FLAG_KEEP_POLICY},
+		{specs.SchedFlagKeepParams, unix.SCHED_FLAG_KEEP_PARAMS},
+		{specs.SchedFlagUtilClampMin, unix.SCHED_FLAG_UTIL_CLAMP_MIN},
+		{specs.SchedFlagUtilClampMax, unix.SCHED_FLAG_UTIL_CLAMP_MAX},
 	}
 }
 

@@ -38,6 +38,7 @@ func validate(s *specs.Spec) *problems {
 	if _, ok := s.Annotations[""]; ok {
 		p.add("annotations", "a key must not be empty")
 	}
+	mountContext(p, s)
 	if s.Linux != nil {
 		validateLinux(p, s)
 	}
@@ -150,13 +151,11 @@ func userNamespace(p *problems, s *specs.Spec) {
 		{"linux.gidMappings", s.Linux.GIDMappings},
 	} {
 		idMappings(p, m.path, m.list)
-		switch _, root := HostID(m.list, 0); {
+		switch {
 		case ns == nil && len(m.list) > 0:
 			p.add(m.path, "needs a user namespace")
 		case ns != nil && ns.Path == "" && len(m.list) == 0:
 			p.add(m.path, "must not be empty for a new user namespace")
-		case ns != nil && ns.Path == "" && !root:
-			p.add(m.path, "must map 0, as whom the container is set up")
 		}
 	}
 }
@@ -185,49 +184,6 @@ func timeNamespace(p *problems, s *specs.Spec) {
 		}
 		if offset.Nanosecs >= 1e9 {
 			p.add(at(path, "nanosecs"), "%d is not below one second", offset.Nanosecs)
-		}
-	}
-}
-
-func netDevices(p *problems, s *specs.Spec) {
-	for _, host := range slices.Sorted(maps.Keys(s.Linux.NetDevices)) {
-		d := s.Linux.NetDevices[host]
-		path := at("linux", "netDevices", host)
-		if Namespace(s, specs.NetworkNamespace) == nil {
-			p.add(path, "needs a network namespace")
-		}
-		if !isInterfaceName(host) {
-			p.add(path, "not the name of a network device")
-		}
-		if d.Name != "" && !isInterfaceName(d.Name) {
-			p.add(at(path, "name"), "%q is not the name of a network device", d.Name)
-		}
-	}
-}
-
-// isInterfaceName follows dev_valid_name() of the kernel.
-func isInterfaceName(name string) bool {
-	const maxName = 15 // IFNAMSIZ without the NUL
-	return name != "" && len(name) <= maxName && name != "." && name != ".." &&
-		!strings.ContainsAny(name, "/: \t\n\v\f\r")
-}
-
-func intelRdt(p *problems, r *specs.LinuxIntelRdt) {
-	if r == nil {
-		return
-	}
-	if id := r.ClosID; id == "." || id == ".." || id != "/" && strings.Contains(id, "/") {
-		p.add("linux.intelRdt.closID", "%q is not the name of a directory", id)
-	}
-	if strings.Contains(r.L3CacheSchema, "\n") {
-		p.add("linux.intelRdt.l3CacheSchema", "must be one line")
-	}
-	if s := r.MemBwSchema; s != "" && (!strings.HasPrefix(s, "MB:") || strings.Contains(s, "\n")) {
-		p.add("linux.intelRdt.memBwSchema", "must be one line that starts with MB:")
-	}
-	for i, line := range r.Schemata {
-		if strings.Contains(line, "\n") {
-			p.add(at("linux", "intelRdt", "schemata", i), "must be one line")
 		}
 	}
 }

@@ -2,7 +2,7 @@
 // init stage: everything init has to do, already decided. Option strings have
 // become flags, names have become numbers, hook state has become bytes.
 //
-// The types are flat and hold no behaviour but the codec. The package knows
+// The types are flat and hold hardly any behaviour but the codec. The package knows
 // neither config.json (package spec compiles it into a Plan) nor the kernel
 // (packages initproc and rootfs carry a Plan out).
 package plan
@@ -31,8 +31,9 @@ type Plan struct {
 	// MaskedPaths and ReadonlyPaths are absolute paths in the container.
 	MaskedPaths   []string
 	ReadonlyPaths []string
-	// MountLabel is the SELinux context= of masks and devices, or "".
-	MountLabel string
+	// MountLabel is the option that gives masks their SELinux label; without a
+	// key there is none.
+	MountLabel FSOption
 	Hostname   string
 	Domainname string
 	Sysctls    []Sysctl
@@ -40,7 +41,9 @@ type Plan struct {
 	// namespaces, the first before the pivot, the second after start.
 	CreateContainer []Hook
 	StartContainer  []Hook
-	Process         Process
+	// HookStreams are sent along with the plan.
+	HookStreams HookStreams
+	Process     Process
 }
 
 // PivotMode is how init makes the container's root its own.
@@ -78,20 +81,7 @@ type Rootfs struct {
 	// Propagation is the MS_* of linux.rootfsPropagation, set on / at the
 	// end, or 0 to leave it.
 	Propagation uint64
-	// DefaultDevices says whether init populates /dev at all: not when the
-	// configuration binds a host directory over it.
-	DefaultDevices DevPolicy
 }
-
-// DevPolicy is what becomes of /dev.
-type DevPolicy uint8
-
-const (
-	// PopulateDev makes Plan.Devices and Plan.DevLinks.
-	PopulateDev DevPolicy = iota
-	// KeepDev leaves /dev as the mounts made it.
-	KeepDev
-)
 
 // MountKind is the way a mount comes into being.
 type MountKind uint8
@@ -150,9 +140,9 @@ type Mount struct {
 	Flags MountFlags
 	// Options go to fsconfig(2), in order.
 	Options []FSOption
-	// Set and Clear are MOUNT_ATTR_* of the mount itself; RecSet and RecClear
-	// of the mount and all below it (mount_setattr(2)). Clear holds
-	// MOUNT_ATTR__ATIME whenever Set changes the atime mode.
+	// RecSet and RecClear are MOUNT_ATTR_* of the mount and all below it
+	// (mount_setattr(2)); Set and Clear, of the mount itself, come after them.
+	// Clear holds MOUNT_ATTR__ATIME whenever Set changes the atime mode.
 	Set, Clear       uint64
 	RecSet, RecClear uint64
 	// Propagation are MS_SHARED, MS_PRIVATE, MS_SLAVE, MS_UNBINDABLE, each
@@ -182,6 +172,9 @@ func (m *Mount) Describe() (op, object string) {
 	}
 	return op, object
 }
+
+// Attributes are those that the mount itself ends up with, if it is new.
+func (m *Mount) Attributes() uint64 { return m.RecSet&^m.Clear | m.Set }
 
 // FSOption is one fsconfig(2) parameter; a flag when Value is empty and
 // IsFlag is set.
@@ -235,6 +228,16 @@ type Hook struct {
 	State          []byte
 }
 
+// HookStreams says which streams of hooks go to a file that the parent opened.
+type HookStreams uint8
+
+const (
+	// HookStdout is the standard output.
+	HookStdout HookStreams = 1 << iota
+	// HookStderr is the standard error.
+	HookStderr
+)
+
 // SeccompPoint is when init loads the filter.
 type SeccompPoint uint8
 
@@ -264,7 +267,7 @@ type Groups uint8
 const (
 	// SetGroups applies exactly Process.AdditionalGIDs.
 	SetGroups Groups = iota
-	// KeepGroups leaves them, where the user namespace denies setgroups(2).
+	// KeepGroups leaves the caller's.
 	KeepGroups
 )
 
@@ -277,7 +280,7 @@ type Process struct {
 	UID, GID       uint32
 	Groups         Groups
 	AdditionalGIDs []uint32
-	// Umask is -1 to leave the default of 0022.
+	// Umask is -1 to leave the caller's.
 	Umask int32
 
 	Capabilities Capabilities
@@ -295,14 +298,12 @@ type Process struct {
 	SELinuxLabel    string
 	AppArmorProfile string
 
-	// Scheduler is a struct sched_attr for sched_setattr(2), or empty.
-	Scheduler []byte
+	Scheduler Scheduler
 	// IOPriority is the argument of ioprio_set(2), or -1.
 	IOPriority int32
 	// Personality is the argument of personality(2), or -1.
 	Personality int64
-	// Affinity is a CPU mask for sched_setaffinity(2), little endian words, or empty.
-	Affinity []byte
+	Affinity    Affinity
 	// MemoryPolicy is linux.memoryPolicy.
 	MemoryPolicy MemoryPolicy
 
@@ -310,6 +311,38 @@ type Process struct {
 	// PreserveFDs is how many descriptors from 3 on stay open for the process.
 	PreserveFDs uint32
 }
+
+// Scheduler is process.scheduler.
+type Scheduler struct {
+	// Attr is a struct sched_attr for sched_setattr(2), or empty for none.
+	Attr []byte
+	// Nice is for setpriority(2), or KeepNice: sched_setattr(2) takes the nice
+	// value with SCHED_OTHER and SCHED_BATCH only.
+	Nice int32
+}
+
+// KeepNice is above all nice values.
+const KeepNice = 20
+
+// Affinity is on which CPUs the program may run.
+type Affinity struct {
+	Policy AffinityPolicy
+	// CPUs is a mask for sched_setaffinity(2) with ChosenCPUs.
+	CPUs []byte
+}
+
+// AffinityPolicy says where an affinity comes from.
+type AffinityPolicy uint8
+
+const (
+	// WholeCpuset allows all CPUs of the cgroup, whatever hull's caller was
+	// held to.
+	WholeCpuset AffinityPolicy = iota
+	// InheritedCPUs leaves it to the kernel.
+	InheritedCPUs
+	// ChosenCPUs allows Affinity.CPUs.
+	ChosenCPUs
+)
 
 // Capabilities are the five sets of capabilities(7) as bit masks.
 type Capabilities struct {

@@ -18,7 +18,11 @@ import (
 )
 
 func main() {
-	if err := run(os.Args[1:]); err != nil {
+	do, args := run, os.Args[1:]
+	if len(args) > 1 && args[0] == "weigh" {
+		do, args = weigh, args[1:]
+	}
+	if err := do(args); err != nil {
 		fmt.Fprintln(os.Stderr, "probe:", err)
 		os.Exit(125)
 	}
@@ -96,6 +100,8 @@ func look(verb, argument string) (any, error) {
 		gid, egid, sgid := unix.Getresgid()
 		groups, err := unix.Getgroups()
 		return map[string]any{"uid": unsigned(uid, euid, suid), "gid": unsigned(gid, egid, sgid), "groups": groups}, err
+	case "euid":
+		return os.Geteuid(), nil
 	case "pid":
 		return map[string]int{"pid": os.Getpid(), "ppid": os.Getppid(), "sid": sid()}, nil
 	case "args":

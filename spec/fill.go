@@ -106,6 +106,9 @@ func (f *filler) object(to reflect.Value, here *step) {
 	there := &step{before: here}
 	for f.in.More() {
 		name := f.in.Name()
+		if !f.ok(here) {
+			return
+		}
 		there.name = key(name)
 		if _, twice := seen[name]; twice {
 			f.problems.add(there.String(), "the object has it twice")
@@ -160,6 +163,9 @@ func (f *filler) mapping(to reflect.Value, here *step) {
 	there := &step{before: here}
 	for f.in.More() {
 		name := f.in.Name()
+		if !f.ok(here) {
+			return
+		}
 		there.name = key(name)
 		index, element := reflect.ValueOf(name), reflect.New(t.Elem()).Elem()
 		if to.MapIndex(index).IsValid() {

@@ -64,7 +64,9 @@ func ownedBy(t *testing.T, dir string, uid uint32) (names []string) {
 	return names
 }
 
-//proves:linux.cgroupsPath
+//proves:linux.cgroupsPath config-linux.md#cgroup-ownership:2 config-linux.md#cgroup-ownership:3
+//proves:config-linux.md#cgroup-ownership:4 config-linux.md#cgroup-ownership:5 config-linux.md#cgroup-ownership:6
+//proves:config-linux.md#cgroup-ownership:8
 func TestACgroupBelongsToTheContainerIfItCanManageIt(t *testing.T) {
 	needTool(t, "unshare")
 	h := newHost(t)
@@ -154,7 +156,7 @@ func TestADelegatedCgroupMustBeBelowTheContainers(t *testing.T) {
 	}
 }
 
-//proves:annotations.run.oci.delegate-cgroup
+//proves:annotations.run.oci.delegate-cgroup config-linux.md#cgroup-ownership:1
 func TestCgroupsOfVersion1AreNotDelegated(t *testing.T) {
 	if onlyV2() {
 		lacks(t, "cgroup v1")

@@ -232,6 +232,8 @@ func TestOptionsOfAFilesystemAreRefusedForABind(t *testing.T) {
 	}
 }
 
+//proves:mounts[].options=rsync mounts[].options=rasync mounts[].options=rdirsync mounts[].options=rmand
+//proves:mounts[].options=rnomand
 func TestOptionsWithoutEffectAreReported(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

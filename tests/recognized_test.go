@@ -216,3 +216,13 @@ func TestTheFeaturesHaveNoNull(t *testing.T) {
 		t.Error(text)
 	}
 }
+
+//proves:features.potentiallyUnsafeConfigAnnotations
+func TestTheAnnotationsThatActAreAnnounced(t *testing.T) {
+	t.Parallel()
+	equal(t, "annotations", sorted(newHost(t).announced().PotentiallyUnsafeConfigAnnotations), []string{
+		"org.criu.config", "org.systemd.property.", "run.oci.delegate-cgroup", "run.oci.hooks.stderr", "run.oci.hooks.stdout",
+		"run.oci.keep_original_groups", "run.oci.mount_context_type", "run.oci.pidfd_receiver", "run.oci.seccomp.receiver",
+		"run.oci.seccomp_bpf_data", "run.oci.seccomp_fail_unknown_syscall", "run.oci.systemd.subgroup",
+	})
+}

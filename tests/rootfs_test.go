@@ -185,7 +185,8 @@ func TestAnUnbindableMountCannotBeBound(t *testing.T) {
 	equal(t, "unbindable", mountsOf(t, s)["/mnt"].isPeer("unbindable"), true)
 }
 
-//proves:linux.rootfsPropagation linux.rootfsPropagation=shared linux.rootfsPropagation=slave linux.rootfsPropagation=private linux.rootfsPropagation=unbindable
+//proves:linux.rootfsPropagation linux.rootfsPropagation=shared linux.rootfsPropagation=slave
+//proves:linux.rootfsPropagation=private linux.rootfsPropagation=unbindable
 func TestRootfsPropagationIsThatOfTheRoot(t *testing.T) {
 	h := newHost(t)
 	for propagation, want := range map[string]string{
@@ -204,7 +205,7 @@ func TestRootfsPropagationIsThatOfTheRoot(t *testing.T) {
 	h.fails([]string{"linux.rootfsPropagation", "cake"}, func(s *specs.Spec) { s.Linux.RootfsPropagation = "cake" })
 }
 
-//proves:linux.rootfsPropagation=slave linux.rootfsPropagation=private
+//proves:linux.rootfsPropagation=slave linux.rootfsPropagation=private linux.rootfsPropagation
 func TestAMountOnTheRootReachesASlaveOnly(t *testing.T) {
 	h := newHost(t)
 	for propagation, want := range map[string]bool{"rslave": true, "rprivate": false, "": true} {

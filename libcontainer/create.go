@@ -98,6 +98,7 @@ func (r *Runtime) Create(ctx context.Context, id string, o CreateOptions) (*Cont
 	}
 	if err := n.configure(); err != nil {
 		n.launch.abort()
+		n.finish(err)
 		return nil, err
 	}
 	c, err := n.build(ctx)

@@ -2,6 +2,7 @@ package tests
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -108,14 +109,14 @@ func (a *agent) serve(t *testing.T, conn *net.UnixConn) {
 	a.states <- append(text[:n:n], rest...)
 	for {
 		var asked notification
-		switch err := listenerCall(fds[0], notifReceive, unsafe.Pointer(&asked)); err {
-		case nil:
-		case unix.ENOENT, unix.EINTR: // the caller was interrupted
-			continue
+		err := listenerCall(fds[0], notifReceive, unsafe.Pointer(&asked))
+		switch {
+		case err == nil:
+			a.reply(fds[0], asked)
+		case errors.Is(err, unix.ENOENT), errors.Is(err, unix.EINTR): // the caller was interrupted
 		default:
 			return
 		}
-		a.reply(fds[0], asked)
 	}
 }
 
@@ -304,7 +305,8 @@ func TestWaitKillableKeepsASignalFromInterruptingTheAgent(t *testing.T) {
 			a := newAgent(t)
 			interrupted, tries := make(chan bool, 8), 0
 			a.before = func(listener int, asked notification) {
-				if tries++; tries > 1 {
+				tries++
+				if tries > 1 {
 					return
 				}
 				// The Go runtime of the probe handles SIGURG, and has the call restarted.

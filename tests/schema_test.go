@@ -217,6 +217,7 @@ func TestTheConfigurationOfSpecIsAsItsSchemaHasIt(t *testing.T) {
 	}
 }
 
+//proves:features.annotations.* features.md#annotations:1
 func TestTheFeaturesAreAsTheirSchemaHasThem(t *testing.T) {
 	t.Parallel()
 	s, h := newSchemas(t), newHost(t)

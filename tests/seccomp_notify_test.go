@@ -156,6 +156,7 @@ func (a *agent) state(t *testing.T) (s specs.ContainerProcessState) {
 	return s
 }
 
+//proves:linux.seccomp.listenerPath linux.seccomp.listenerMetadata linux.seccomp.syscalls[].action=SCMP_ACT_NOTIFY
 func TestAnAgentAnswersSystemCalls(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -194,8 +195,8 @@ func TestAnAgentAnswersSystemCalls(t *testing.T) {
 	}
 }
 
+//proves:linux.seccomp.listenerMetadata
 func TestAnAgentGetsALongMessageWhole(t *testing.T) {
-	//proves:linux.seccomp.listenerMetadata
 	t.Parallel()
 	h := newHost(t)
 	a := newAgent(t)
@@ -207,8 +208,8 @@ func TestAnAgentGetsALongMessageWhole(t *testing.T) {
 	}
 }
 
+//proves:linux.seccomp.listenerPath
 func TestAListenerThatNobodyIsNotifiedOfIsIgnored(t *testing.T) {
-	//proves:linux.seccomp.listenerPath
 	t.Parallel()
 	h := newHost(t)
 	f := filter(specs.ActErrno, pointer(uint(unix.EXFULL)))
@@ -272,8 +273,8 @@ func TestNothingThatAProfileForbidsKeepsTheListenerFromTheAgent(t *testing.T) {
 	}
 }
 
+//proves:linux.seccomp.listenerPath
 func TestAnAgentThatTakesNoMoreIsAnError(t *testing.T) {
-	//proves:linux.seccomp.listenerPath
 	h := newHost(t)
 	dir := t.TempDir()
 	plain := filepath.Join(dir, "plain")
@@ -289,8 +290,8 @@ func TestAnAgentThatTakesNoMoreIsAnError(t *testing.T) {
 	}
 }
 
+//proves:linux.seccomp.flags=SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
 func TestWaitKillableKeepsASignalFromInterruptingTheAgent(t *testing.T) {
-	//proves:linux.seccomp.flags[]=SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
 	t.Parallel()
 	h := newHost(t)
 	for name, tt := range map[string]struct {

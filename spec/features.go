@@ -5,6 +5,7 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/opencontainers/runtime-spec/specs-go/features"
+	"golang.org/x/sys/unix"
 )
 
 // versionMin is the oldest specification whose configurations hull accepts.
@@ -74,4 +75,34 @@ func memoryPolicyFeatures() *features.MemoryPolicy {
 			string(specs.MpolFNumaBalancing), string(specs.MpolFRelativeNodes), string(specs.MpolFStaticNodes),
 		},
 	}
+}
+
+// MemoryPolicy is one way to call set_mempolicy(2).
+type MemoryPolicy struct {
+	// Name is the mode, and Flag the flag that is tried with it, if any.
+	Name, Flag string
+	Mode       int32
+	Nodes      []byte
+}
+
+// MemoryPolicies lists a valid use of each mode of linux.memoryPolicy, and of
+// each flag, for a machine whose first node has memory.
+func MemoryPolicies() []MemoryPolicy {
+	known := memoryPolicyFeatures()
+	first := []byte{1, 0, 0, 0, 0, 0, 0, 0}
+	list := make([]MemoryPolicy, 0, len(known.Modes)+len(known.Flags))
+	for _, name := range known.Modes {
+		mode, _ := memoryMode(specs.MemoryPolicyModeType(name))
+		p := MemoryPolicy{Name: name, Mode: mode, Nodes: first}
+		if mode == unix.MPOL_DEFAULT || mode == unix.MPOL_LOCAL {
+			p.Nodes = nil
+		}
+		list = append(list, p)
+	}
+	for _, name := range known.Flags {
+		flag, _ := memoryFlag(specs.MemoryPolicyFlagType(name))
+		// NUMA_BALANCING goes with MPOL_BIND alone (set_mempolicy(2)).
+		list = append(list, MemoryPolicy{Name: string(specs.MpolBind), Flag: name, Mode: unix.MPOL_BIND | flag, Nodes: first})
+	}
+	return list
 }

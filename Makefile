@@ -36,7 +36,11 @@ demo: ## run containers and see what they see; installs what is missing
 
 .PHONY: test
 test: packages-test hull ## run all tests; the last line sums them up
-	@$(GO) run ./tests/cmd/summary -tags '$(TAGS)'
+	@$(GO) run ./tests/cmd/summary -tags '$(TAGS)' -map ./tests/cmd/conformance
+
+.PHONY: conformance
+conformance: ## write docs/conformance.md, and list what it lacks
+	@$(GO) run -tags '$(TAGS)' ./tests/cmd/conformance
 
 .PHONY: validate
 validate: packages-test ## run the OCI validation suite against RUNTIME, print a table
@@ -81,4 +85,4 @@ clean: ## remove what was built
 
 .PHONY: help
 help: ## show this
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

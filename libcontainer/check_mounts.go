@@ -15,12 +15,14 @@ import (
 // mountSources opens the sources of bind mounts as Create does, and forgets
 // them: a clone that nobody attaches is nowhere to be seen.
 func (c *checker) mountSources() {
+	ids := idMapper{pid: os.Getpid()}
+	defer ids.close()
 	for i := range c.sources {
 		s := &c.sources[i]
 		if s.IDMap != nil && s.IDMap.UserNamespace == "" && len(s.IDMap.UIDs)+len(s.IDMap.GIDs) == 0 {
 			continue // mapped as a user namespace that is not there yet
 		}
-		fd, err := openSource(os.Getpid(), s)
+		fd, err := openSource(&ids, s)
 		if err != nil {
 			c.fail(s.Name+".source", err)
 			continue

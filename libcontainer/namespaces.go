@@ -91,15 +91,36 @@ func configure(ns *nsenter.Namespaces, l *specs.Linux) {
 
 // openNamespace opens linux.namespaces[i], which is to be joined.
 func openNamespace(i int, ns *specs.LinuxNamespace) (nsenter.Join, error) {
-	f, err := os.Open(ns.Path)
+	flag := cloneFlag(ns.Type)
+	f, err := openNamespaceFile(ns.Path, flag)
 	if err != nil {
-		return nsenter.Join{}, fault.New("open", fmt.Sprintf("linux.namespaces[%d].path %s", i, ns.Path), pathless(err))
+		return nsenter.Join{}, fault.New("open", fmt.Sprintf("linux.namespaces[%d].path %s", i, ns.Path), err)
 	}
 	return nsenter.Join{
 		Name: fmt.Sprintf("linux.namespaces[%d] (%s at %s)", i, ns.Type, ns.Path),
-		Type: cloneFlag(ns.Type),
+		Type: flag,
 		File: f,
 	}, nil
+}
+
+// openNamespaceFile opens a namespace that has to be of the type of flag
+// (config-linux.md, "Namespaces").
+func openNamespaceFile(path string, flag uint64) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0) // a fifo would wait
+	if err != nil {
+		return nil, pathless(err)
+	}
+	kind, err := unix.IoctlRetInt(int(f.Fd()), unix.NS_GET_NSTYPE)
+	switch {
+	case err != nil:
+		err = fault.New("", "", unix.EINVAL).WithHint("not a namespace")
+	case uint64(kind) != flag:
+		err = fault.New("", "", unix.EINVAL).WithHint("a namespace of type %s, not %s", nsenter.Names(uint64(kind)), nsenter.Names(flag))
+	default:
+		return f, nil
+	}
+	f.Close()
+	return nil, err
 }
 
 func closeJoins(ns *nsenter.Namespaces) {

@@ -1,9 +1,7 @@
 package libcontainer
 
 import (
-	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -24,8 +22,10 @@ func openSources(pid int, sources []spec.Source) (fds []int, release func(), err
 			unix.Close(fd)
 		}
 	}
+	ids := idMapper{pid: pid}
+	defer ids.close()
 	for i := range sources {
-		fd, err := openSource(pid, &sources[i])
+		fd, err := openSource(&ids, &sources[i])
 		if err != nil {
 			release()
 			return nil, nil, err
@@ -35,7 +35,7 @@ func openSources(pid int, sources []spec.Source) (fds []int, release func(), err
 	return fds, release, nil
 }
 
-func openSource(pid int, s *spec.Source) (int, error) {
+func openSource(ids *idMapper, s *spec.Source) (int, error) {
 	flags := uint(unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC)
 	if s.Flags&plan.Recursive != 0 {
 		flags |= unix.AT_RECURSIVE
@@ -50,38 +50,12 @@ func openSource(pid int, s *spec.Source) (int, error) {
 	if s.IDMap == nil {
 		return fd, nil
 	}
-	if err := mapIDs(fd, pid, s.IDMap); err != nil {
+	if err := ids.apply(fd, s.IDMap); err != nil {
 		unix.Close(fd)
 		return -1, fault.New("map the ids of", s.Name+" "+s.Path, err).
 			WithHint("the filesystem must support id-mapped mounts, and the kernel be 5.12 or newer")
 	}
 	return fd, nil
-}
-
-// mapIDs applies the mapping of a user namespace to a detached mount: of one
-// made for the purpose, or of one that exists (mount_setattr(2)).
-func mapIDs(mount, pid int, m *spec.IDMap) error {
-	userns, err := openMapping(pid, m)
-	if err != nil {
-		return err
-	}
-	defer userns.Close()
-	flags := uint(unix.AT_EMPTY_PATH)
-	if m.Flags&plan.Recursive != 0 {
-		flags |= unix.AT_RECURSIVE
-	}
-	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP, Userns_fd: uint64(userns.Fd())}
-	return unix.MountSetattr(mount, "", flags, &attr)
-}
-
-func openMapping(pid int, m *spec.IDMap) (*os.File, error) {
-	switch {
-	case m.UserNamespace != "":
-		return os.Open(m.UserNamespace)
-	case len(m.UIDs) == 0 && len(m.GIDs) == 0: // the container's own
-		return os.Open("/proc/" + strconv.Itoa(pid) + "/ns/user")
-	}
-	return userNamespace(m.UIDs, m.GIDs)
 }
 
 // planCgroupMounts translates what package cgroup says a mount of type cgroup

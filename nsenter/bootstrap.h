@@ -37,11 +37,18 @@ struct hull_bootstrap {
 	/* CLONE_NEWCGROUP, or 0: unshared once the process is in its cgroup, so
 	 * that this cgroup becomes the root of the namespace. */
 	uint64_t late;
-	/* setns(2) types, one for each join; several bits if it is a pidfd. */
+	/* setns(2) types, one for each join; several bits if it is a pidfd, none
+	 * if it is for late_join alone. */
 	uint64_t join[HULL_MAX_JOINS];
 	uint32_t joins;
 	uint32_t has_cgroup;
 	uint32_t tasks;
+	/* The join whose cgroup namespace is entered once the process is in its
+	 * cgroup, or HULL_MAX_JOINS. */
+	uint32_t late_join;
+	/* Who sets the container up: 0, or an id that the new user namespace has. */
+	uint32_t uid;
+	uint32_t gid;
 	uint32_t reserved;
 };
 
@@ -61,6 +68,7 @@ enum hull_step {
 	HULL_STEP_CLONE,
 	HULL_STEP_JOIN_CGROUP,
 	HULL_STEP_UNSHARE_CGROUP,
+	HULL_STEP_JOIN_LATE,
 };
 
 /* Stage to parent, one datagram. */
@@ -76,7 +84,8 @@ struct hull_report {
 /* Whether this process is an init stage that the constructor has prepared. */
 int hull_is_stage(void);
 
-/* RLIMIT_NOFILE of a stage, before the Go runtime raises it. */
+/* RLIMIT_NOFILE of a stage, kept before the Go runtime raises it. */
+void hull_keep_file_limit(void);
 void hull_file_limit(uint64_t *soft, uint64_t *hard);
 
 /* Gives the calling process the signals of a fresh one. */

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -128,6 +129,16 @@ func mapFailure(object string, cause error) *fault.Error { return fault.New("map
 func unmapped(object string, cause error) error {
 	return mapFailure(object, cause).
 		WithHint("ranges must not overlap, and host ids must be mapped in the caller's own user namespace")
+}
+
+// builder is the id that init has until it takes that of the program: root's or,
+// where there is none, the first that is mapped. What it makes in a filesystem of
+// the user namespace must have an owner there (EOVERFLOW).
+func builder(mappings []IDMapping) uint32 {
+	if len(mappings) == 0 || slices.ContainsFunc(mappings, func(m IDMapping) bool { return m.ContainerID == 0 }) {
+		return 0
+	}
+	return mappings[0].ContainerID
 }
 
 func mappingText(mappings []IDMapping) string {

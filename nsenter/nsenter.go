@@ -12,8 +12,10 @@
 package nsenter
 
 /*
-#cgo CFLAGS: -std=gnu11 -Wall -Wextra -O2
-#include "bootstrap.h"
+#cgo CFLAGS: -std=gnu11 -Wall -Wextra -O2 -I.
+// Not in quotes: this is compiled in the temporary directory, and a bootstrap.h
+// that somebody left there would be found first.
+#include <bootstrap.h>
 */
 import "C"
 
@@ -219,6 +221,13 @@ func (s *Stage) enter(ns *Namespaces) (int, error) {
 	return pid, failed
 }
 
+// joinsLate reports whether the cgroup namespace of j is to be entered from
+// within the cgroup. A single one may need the privileges that are lost with the
+// entry into another user namespace.
+func (ns *Namespaces) joinsLate(j *Join) bool {
+	return j.Type&unix.CLONE_NEWCGROUP != 0 && (j.Type != unix.CLONE_NEWCGROUP || !ns.EntersUser())
+}
+
 // mappedFlags are the namespaces that the parent has to set up from outside.
 const mappedFlags = unix.CLONE_NEWUSER | unix.CLONE_NEWTIME
 
@@ -231,6 +240,10 @@ func (s *Stage) sendBootstrap(ns *Namespaces) error {
 		cloned: C.uint64_t(ns.New &^ (mappedFlags | unix.CLONE_NEWCGROUP)),
 		joins:  C.uint32_t(len(ns.Join)),
 		tasks:  C.uint32_t(len(ns.Cgroup.Tasks)),
+		uid:    C.uint32_t(builder(ns.UIDMappings)),
+		gid:    C.uint32_t(builder(ns.GIDMappings)),
+
+		late_join: C.HULL_MAX_JOINS,
 	}
 	if len(ns.Join) > C.HULL_MAX_JOINS || len(ns.Cgroup.Tasks) > C.HULL_MAX_TASKS {
 		return fault.New("start init", "", errors.New("too many namespaces or cgroup hierarchies"))
@@ -238,6 +251,10 @@ func (s *Stage) sendBootstrap(ns *Namespaces) error {
 	fds := make([]int, 0, C.HULL_MAX_FDS)
 	for i, j := range ns.Join {
 		b.join[i] = C.uint64_t(j.Type)
+		if ns.joinsLate(&j) {
+			b.join[i] &^= unix.CLONE_NEWCGROUP
+			b.late_join = C.uint32_t(i)
+		}
 		fds = append(fds, int(j.File.Fd()))
 	}
 	if ns.Cgroup.Into != nil {
@@ -293,12 +310,12 @@ func failure(r *C.struct_hull_report, ns *Namespaces) error {
 	switch r.step {
 	case C.HULL_STEP_BOOTSTRAP:
 		return fault.New("receive the bootstrap in", "init", cause)
-	case C.HULL_STEP_JOIN:
+	case C.HULL_STEP_JOIN, C.HULL_STEP_JOIN_LATE:
 		return joinFailure(ns, index, cause)
 	case C.HULL_STEP_UNSHARE_MAPPED:
 		return newNamespaceFailure(ns.New&mappedFlags, cause)
 	case C.HULL_STEP_BECOME_ROOT:
-		return fault.New("become root of", "the user namespace", cause)
+		return fault.New("take ids in", "the user namespace", cause)
 	case C.HULL_STEP_CLONE:
 		return newNamespaceFailure(ns.New&^(mappedFlags|unix.CLONE_NEWCGROUP), cause)
 	case C.HULL_STEP_JOIN_CGROUP:

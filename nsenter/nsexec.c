@@ -16,7 +16,6 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -25,17 +24,10 @@
 #include "bootstrap.h"
 
 static int is_stage;
-static struct rlimit file_limit;
 
 int hull_is_stage(void)
 {
 	return is_stage;
-}
-
-void hull_file_limit(uint64_t *soft, uint64_t *hard)
-{
-	*soft = file_limit.rlim_cur;
-	*hard = file_limit.rlim_max;
 }
 
 static void report(enum hull_kind kind, enum hull_step step, unsigned int index, int error, int pid)
@@ -103,14 +95,14 @@ static void receive(struct hull_bootstrap *b, int *fds)
 }
 
 /*
- * Ids of 0 in the user namespace that was just entered, if it has such ids:
+ * Takes ids in the user namespace that was just entered, if it has them:
  * EINVAL says that it does not, and the capabilities are ours all the same.
  */
-static void become_root(void)
+static void become(uint32_t uid, uint32_t gid)
 {
-	if (syscall(SYS_setresgid, 0, 0, 0) < 0 && errno != EINVAL)
+	if (syscall(SYS_setresgid, gid, gid, gid) < 0 && errno != EINVAL)
 		fail(HULL_STEP_BECOME_ROOT, 0);
-	if (syscall(SYS_setresuid, 0, 0, 0) < 0 && errno != EINVAL)
+	if (syscall(SYS_setresuid, uid, uid, uid) < 0 && errno != EINVAL)
 		fail(HULL_STEP_BECOME_ROOT, 0);
 }
 
@@ -129,9 +121,7 @@ static void join(const struct hull_bootstrap *b, const int *fds)
 		if (b->join[i] & CLONE_NEWUSER)
 			user = i;
 	for (i = 0; i < b->joins; i++) {
-		if (i == user)
-			continue;
-		if (setns(fds[i], (int)b->join[i]) == 0)
+		if (i == user || !b->join[i] || setns(fds[i], (int)b->join[i]) == 0)
 			continue;
 		if (user == HULL_MAX_JOINS || errno != EPERM)
 			fail(HULL_STEP_JOIN, i);
@@ -141,7 +131,7 @@ static void join(const struct hull_bootstrap *b, const int *fds)
 		return;
 	if (setns(fds[user], (int)b->join[user]) < 0)
 		fail(HULL_STEP_JOIN, user);
-	become_root();
+	become(b->uid, b->gid);
 	for (i = 0; i < b->joins; i++)
 		if ((pending & 1u << i) && setns(fds[i], (int)b->join[i]) < 0)
 			fail(HULL_STEP_JOIN, i);
@@ -152,14 +142,14 @@ static void join(const struct hull_bootstrap *b, const int *fds)
  * The files in /proc of a process that is not dumpable belong to root: an
  * unprivileged parent could not write them (proc(5)).
  */
-static void unshare_mapped(uint64_t flags)
+static void unshare_mapped(const struct hull_bootstrap *b)
 {
 	char go;
 	ssize_t n;
 
-	if (!flags)
+	if (!b->mapped)
 		return;
-	if (unshare((int)flags) < 0)
+	if (unshare((int)b->mapped) < 0)
 		fail(HULL_STEP_UNSHARE_MAPPED, 0);
 	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 	report(HULL_WANT_MAPS, 0, 0, 0, 0);
@@ -169,8 +159,8 @@ static void unshare_mapped(uint64_t flags)
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 	if (n != sizeof(go))
 		_exit(1);
-	if (flags & CLONE_NEWUSER)
-		become_root();
+	if (b->mapped & CLONE_NEWUSER)
+		become(b->uid, b->gid);
 }
 
 /*
@@ -199,12 +189,19 @@ static pid_t clone_init(const struct hull_bootstrap *b, int cgroup)
  * itself through `tasks` takes no lock of the whole system, unlike a write of
  * a pid to cgroup.procs, which waits for an RCU grace period (Linux 5.4,
  * commit 9a3284fad42f "cgroup: Optimize single thread migration").
+ *
+ * The cgroup namespace comes last: from inside, to move in from outside is
+ * ENOENT where v2 is mounted with nsdelegate (cgroup-v2.rst, "Delegation").
  */
-static void join_cgroups(const int *fds, unsigned int n)
+static void enter_cgroups(const struct hull_bootstrap *b, const int *fds, const int *tasks)
 {
-	for (unsigned int i = 0; i < n; i++)
-		if (write(fds[i], "0", 1) != 1)
+	for (unsigned int i = 0; i < b->tasks; i++)
+		if (write(tasks[i], "0", 1) != 1)
 			fail(HULL_STEP_JOIN_CGROUP, i);
+	if (b->late_join < b->joins && setns(fds[b->late_join], CLONE_NEWCGROUP) < 0)
+		fail(HULL_STEP_JOIN_LATE, b->late_join);
+	if (b->late && unshare((int)b->late) < 0)
+		fail(HULL_STEP_UNSHARE_CGROUP, 0);
 }
 
 __attribute__((constructor)) static void nsexec(int argc, char **argv)
@@ -229,7 +226,7 @@ __attribute__((constructor)) static void nsexec(int argc, char **argv)
 
 	hull_reset_signals();
 	join(&b, fds);
-	unshare_mapped(b.mapped);
+	unshare_mapped(&b);
 	/* setresuid(2) and entering a user namespace make a process dumpable
 	 * or not as they like (prctl(2)); the clone is what this one is. */
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
@@ -240,11 +237,9 @@ __attribute__((constructor)) static void nsexec(int argc, char **argv)
 		report(HULL_BORN, 0, 0, 0, pid);
 		_exit(0);
 	}
-	join_cgroups(tasks, b.tasks);
-	if (b.late && unshare((int)b.late) < 0)
-		fail(HULL_STEP_UNSHARE_CGROUP, 0);
+	enter_cgroups(&b, fds, tasks);
 	for (i = 0; i < count; i++)
 		close(fds[i]);
-	getrlimit(RLIMIT_NOFILE, &file_limit);
+	hull_keep_file_limit();
 	is_stage = 1;
 }

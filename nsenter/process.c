@@ -5,10 +5,24 @@
 #include <malloc.h>
 #include <signal.h>
 #include <stddef.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "bootstrap.h"
+
+static struct rlimit file_limit;
+
+void hull_keep_file_limit(void)
+{
+	getrlimit(RLIMIT_NOFILE, &file_limit);
+}
+
+void hull_file_limit(uint64_t *soft, uint64_t *hard)
+{
+	*soft = file_limit.rlim_cur;
+	*hard = file_limit.rlim_max;
+}
 
 /*
  * Gives the program the signals of a fresh process, whatever the caller blocks

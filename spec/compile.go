@@ -50,7 +50,7 @@ func Compile(s *specs.Spec, in Inputs) (*plan.Plan, []Source, error) {
 		ID:            in.ID,
 		MaskedPaths:   cleaned(linux(s).MaskedPaths),
 		ReadonlyPaths: cleaned(linux(s).ReadonlyPaths),
-		MountLabel:    linux(s).MountLabel,
+		MountLabel:    mountLabel(s),
 		Hostname:      s.Hostname,
 		Domainname:    s.Domainname,
 	}}
@@ -217,8 +217,8 @@ func expandCgroup(m plan.Mount, steps []plan.Mount) []plan.Mount {
 		step.Target = filepath.Join(m.Target, step.Target)
 		if step.Kind != plan.Link {
 			// The user's wish wins over what the step brings along.
-			step.Set, step.Clear = step.Set&^m.Clear|m.Set, step.Clear&^m.Set|m.Clear
-			step.RecSet, step.RecClear = step.RecSet&^m.RecClear|m.RecSet, step.RecClear&^m.RecSet|m.RecClear
+			step.Set = step.Set&^(m.Clear|m.RecSet|m.RecClear) | m.Set
+			step.Clear, step.RecSet, step.RecClear = m.Clear, m.RecSet, m.RecClear
 		}
 		if step.Kind == plan.NewFilesystem && (step.Type == "cgroup" || step.Type == "cgroup2") {
 			step.Options = slices.Concat(step.Options, m.Options)
@@ -232,15 +232,15 @@ func expandCgroup(m plan.Mount, steps []plan.Mount) []plan.Mount {
 }
 
 func (c *compiler) devices() error {
+	policy := populateDev
 	if slices.ContainsFunc(c.plan.Mounts, func(m plan.Mount) bool { return m.Kind == plan.Bind && m.Target == "/dev" }) {
-		c.plan.Rootfs.DefaultDevices = plan.KeepDev
-		return nil
+		policy = keepDev
 	}
 	source := c.in.DeviceSource
 	if Namespace(c.spec, specs.UserNamespace) != nil {
 		source = plan.BindHost
 	}
-	populateDev(c.plan, devices(&c.found, c.spec), source)
+	addDevices(c.plan, devices(&c.found, c.spec), policy, source)
 	return c.found.err()
 }
 
@@ -249,7 +249,7 @@ func (c *compiler) sysctls() error {
 	if err := c.found.err(); err != nil {
 		return err
 	}
-	return ownNetwork(c.spec, c.plan.Sysctls)
+	return ownNamespaces(c.spec, c.plan.Sysctls)
 }
 
 func (c *compiler) process() (err error) {

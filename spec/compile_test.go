@@ -72,7 +72,7 @@ func TestRealConfigurationsCompile(t *testing.T) {
 			if !slices.Equal(targets, c.mounts) {
 				t.Errorf("mounts %v, want %v", targets, c.mounts)
 			}
-			if len(p.Devices) != 6 || len(p.DevLinks) != 6 || p.Rootfs.DefaultDevices != plan.PopulateDev {
+			if len(p.Devices) != 6 || len(p.DevLinks) != 6 {
 				t.Errorf("devices %v, links %v", p.Devices, p.DevLinks)
 			}
 			if n := bitsSet(p.Process.Capabilities.Bounding); n != c.caps || p.Process.Capabilities.Inheritable != 0 {
@@ -226,11 +226,12 @@ func TestDevicesAreBoundWhereNoneCanBeMade(t *testing.T) {
 	}
 }
 
-func TestABoundDevStaysAsItIs(t *testing.T) {
+func TestABoundDevGetsWhatIsAskedForAndNoDefaults(t *testing.T) {
 	s := bundleSpec(t)
 	s.Mounts = []specs.Mount{{Destination: "/dev/", Source: "/dev", Options: []string{"rbind"}}}
+	s.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/x", Type: "p"}}
 	p := compile(t, s, inputs(t))
-	if p.Rootfs.DefaultDevices != plan.KeepDev || len(p.Devices) > 0 || len(p.DevLinks) > 0 {
+	if len(p.Devices) != 1 || p.Devices[0].Path != "/dev/x" || len(p.DevLinks) > 0 {
 		t.Errorf("got %+v", p)
 	}
 }

@@ -47,16 +47,26 @@ func devLinks() []plan.Symlink {
 	}
 }
 
-// populateDev fills in what init makes below /dev. An entry of linux.devices
-// replaces the default of the same path, and what the configuration mounts
-// there replaces both.
-func populateDev(to *plan.Plan, configured []plan.Device, source plan.DeviceSource) {
+// devPolicy says whether a container gets the nodes and links that every one has.
+type devPolicy uint8
+
+const (
+	// populateDev is for a /dev of the container's own.
+	populateDev devPolicy = iota
+	// keepDev is for a directory of the host, which is bound on /dev as it is.
+	keepDev
+)
+
+// addDevices fills in what init makes below /dev and elsewhere. An entry of
+// linux.devices replaces the default of the same path, and what the configuration
+// mounts there replaces both.
+func addDevices(to *plan.Plan, configured []plan.Device, policy devPolicy, source plan.DeviceSource) {
 	mounted := func(path string) bool {
 		return slices.ContainsFunc(to.Mounts, func(m plan.Mount) bool { return m.Target == path })
 	}
 	for _, d := range defaultDevices() {
 		samePath := func(c plan.Device) bool { return c.Path == d.Path }
-		if !mounted(d.Path) && !slices.ContainsFunc(configured, samePath) {
+		if policy == populateDev && !mounted(d.Path) && !slices.ContainsFunc(configured, samePath) {
 			to.Devices = append(to.Devices, d)
 		}
 	}
@@ -66,7 +76,13 @@ func populateDev(to *plan.Plan, configured []plan.Device, source plan.DeviceSour
 		}
 	}
 	for i := range to.Devices {
-		to.Devices[i].Source = source
+		// A fifo needs no privilege.
+		if to.Devices[i].Mode&unix.S_IFMT != unix.S_IFIFO {
+			to.Devices[i].Source = source
+		}
+	}
+	if policy == keepDev {
+		return
 	}
 	for _, link := range devLinks() {
 		samePath := func(d plan.Device) bool { return d.Path == link.Path }

@@ -13,6 +13,10 @@ import (
 // (user_namespaces(7), since Linux 4.15).
 const maxMappings = 340
 
+// pageSize bounds the text of a uid_map or gid_map: the kernel takes less than a
+// page, which is 4096 bytes at least (user_namespaces(7)).
+const pageSize = 4096
+
 // noID is the ID that no process can have: to setresuid(2) and chown(2) it means
 // "leave as it is".
 const noID = 1<<32 - 1
@@ -45,6 +49,9 @@ func idMappings(p *problems, path string, list []specs.LinuxIDMapping) {
 	if len(list) > maxMappings {
 		p.add(path, "%d entries, the kernel takes %d", len(list), maxMappings)
 		return
+	}
+	if n := len(IDMapLines(list)); n >= pageSize {
+		p.add(path, "%d bytes in /proc, the kernel takes less than %d: use fewer or shorter entries", n, pageSize)
 	}
 	for i, m := range list {
 		here := at(path, i)
@@ -106,6 +113,10 @@ func inlineList(list string, container []specs.LinuxIDMapping) ([]specs.LinuxIDM
 			host, ok := HostID(container, m.HostID)
 			if !ok {
 				return nil, fault.Newf("", "", "%q: the container's user namespace does not map %d", triple, m.HostID)
+			}
+			more := max(m.Size, 1) - 1
+			if last, ok := HostID(container, m.HostID+more); !ok || last-host != more {
+				return nil, fault.Newf("", "", "%q: the container's user namespace maps %d, but not the %d after it to one range", triple, m.HostID, more)
 			}
 			m.HostID = host
 		}

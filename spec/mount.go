@@ -29,7 +29,7 @@ type Source struct {
 }
 
 // IDMap is the mapping of an ID-mapped mount: that of a user namespace made for
-// it or, if UserNamespace is not empty, of the one at that path.
+// it, of the one at UserNamespace or, if nothing is set, of the container's own.
 type IDMap struct {
 	UserNamespace string
 	UIDs, GIDs    []specs.LinuxIDMapping
@@ -76,13 +76,13 @@ func translateMount(p *problems, s *specs.Spec, i int, warn func(error)) mount {
 	switch {
 	case in.Destination == "":
 		p.add(at(name, "destination"), "must not be empty")
-	case m.Target == "/" && m.Kind != plan.Reconfigure:
-		p.add(at(name, "destination"), "must not be the root of the container")
+	case m.Target == "/" && m.Kind != plan.Reconfigure && Namespace(s, specs.MountNamespace) == nil:
+		p.add(at(name, "destination"), "the root of the container can be covered only in a mount namespace")
 	}
 	if o.bind {
 		bindOptions(p, &m, o)
 	} else {
-		filesystemOptions(p, &m, o, linux(s).MountLabel)
+		filesystemOptions(p, &m, o, mountLabel(s))
 	}
 	if Namespace(s, specs.UserNamespace) != nil && m.Kind == plan.NewFilesystem &&
 		(in.Type == "sysfs" || in.Type == "mqueue") {
@@ -106,7 +106,7 @@ func bindOptions(p *problems, m *mount, o *mountOptions) {
 }
 
 // filesystemOptions finishes a mount with a superblock of its own.
-func filesystemOptions(p *problems, m *mount, o *mountOptions, label string) {
+func filesystemOptions(p *problems, m *mount, o *mountOptions, label plan.FSOption) {
 	if m.Type == "" && m.Kind == plan.NewFilesystem {
 		p.add(at(m.Name, "type"), "must not be empty unless the options have bind, rbind or remount")
 	}
@@ -119,8 +119,29 @@ func filesystemOptions(p *problems, m *mount, o *mountOptions, label string) {
 		m.Options = append(m.Options, plan.FSOption{Key: "rw", IsFlag: true})
 	}
 	hasContext := slices.ContainsFunc(o.data, func(d plan.FSOption) bool { return isContext(d.Key) })
-	if label != "" && takesContext(m.Type) && m.Kind == plan.NewFilesystem && !hasContext {
-		m.Options = append(m.Options, plan.FSOption{Key: "context", Value: label})
+	if label.Key != "" && takesContext(m.Type) && m.Kind == plan.NewFilesystem && !hasContext {
+		m.Options = append(m.Options, label)
+	}
+}
+
+// mountLabel is linux.mountLabel as an option of a filesystem, without a key if
+// there is none.
+func mountLabel(s *specs.Spec) plan.FSOption {
+	label := linux(s).MountLabel
+	if label == "" {
+		return plan.FSOption{}
+	}
+	option := plan.FSOption{Key: "context", Value: label}
+	if kind := s.Annotations[AnnotationMountContext]; kind != "" {
+		option.Key = kind
+	}
+	return option
+}
+
+// mountContext checks the annotation that says which context linux.mountLabel is.
+func mountContext(p *problems, s *specs.Spec) {
+	if kind := s.Annotations[AnnotationMountContext]; kind != "" && !isContext(kind) {
+		p.add(at("annotations", AnnotationMountContext), "unknown context %q (one of context, fscontext, defcontext, rootcontext)", kind)
 	}
 }
 
@@ -136,7 +157,7 @@ func isVirtual(fstype string) bool {
 }
 
 // takesContext says whether a new mount of the type may get an SELinux
-// "context=": not where the superblock exists already or the policy labels
+// context: not where the superblock exists already or the policy labels
 // every file.
 func takesContext(fstype string) bool {
 	switch fstype {
@@ -190,8 +211,6 @@ func containerIDMap(p *problems, s *specs.Spec, m *mount) {
 		p.add(at(m.Name, "options"), "idmap needs uidMappings and gidMappings, or a user namespace")
 	case ns.Path != "":
 		m.idMap.UserNamespace = ns.Path
-	default:
-		m.idMap.UIDs, m.idMap.GIDs = linux(s).UIDMappings, linux(s).GIDMappings
 	}
 }
 

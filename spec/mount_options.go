@@ -168,6 +168,12 @@ type attrs struct {
 	set, clear uint64
 }
 
+// forget drops the wishes about flag.
+func (a *attrs) forget(flag uint64) {
+	a.set &^= flag
+	a.clear &^= flag
+}
+
 func (a *attrs) apply(o *option) {
 	if o.sense == set {
 		a.set |= o.flag
@@ -228,8 +234,10 @@ func (m *mountOptions) apply(o *option) {
 	}
 	switch o.kind {
 	case attribute:
+		m.override(o, o.flag)
 		attrs.apply(o)
 	case accessTime:
+		m.override(o, unix.MOUNT_ATTR__ATIME)
 		attrs.applyTime(o)
 	case superblock:
 		m.superblock = append(m.superblock, plan.FSOption{Key: o.name, IsFlag: true})
@@ -247,6 +255,15 @@ func (m *mountOptions) apply(o *option) {
 	case remount:
 		m.remount = true
 	case inert, idMapped: // nothing to do, done by add
+	}
+}
+
+// override lets a later wish about the whole tree win over an earlier one about
+// its top. The other way round nothing is to be done: the tree comes first when
+// they are applied.
+func (m *mountOptions) override(o *option, flags uint64) {
+	if o.scope == wholeTree {
+		m.attrs.forget(flags)
 	}
 }
 

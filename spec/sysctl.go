@@ -75,8 +75,9 @@ func wellFormed(key string) bool {
 // sysctlNamespace returns the type of the namespace that key is part of.
 func sysctlNamespace(key string) (specs.LinuxNamespaceType, bool) {
 	switch key {
-	case "kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem",
-		"kernel.shmall", "kernel.shmmax", "kernel.shmmni", "kernel.shm_rmid_forced":
+	case "kernel.auto_msgmni", "kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.msg_next_id",
+		"kernel.sem", "kernel.sem_next_id",
+		"kernel.shmall", "kernel.shmmax", "kernel.shmmni", "kernel.shm_next_id", "kernel.shm_rmid_forced":
 		return specs.IPCNamespace, true
 	case "kernel.domainname", "kernel.hostname":
 		return specs.UTSNamespace, true
@@ -93,23 +94,34 @@ func sysctlNamespace(key string) (specs.LinuxNamespaceType, bool) {
 	return "", false
 }
 
-// ownNetwork refuses network parameters when linux.namespaces asks for the
-// network namespace of the host by its path: they would change the host.
-func ownNetwork(s *specs.Spec, list []plan.Sysctl) error {
-	ns := Namespace(s, specs.NetworkNamespace)
-	net := slices.IndexFunc(list, func(c plan.Sysctl) bool { return strings.HasPrefix(c.Key, "net.") })
-	if net < 0 || ns == nil || ns.Path == "" {
-		return nil
-	}
-	var host, joined unix.Stat_t
-	if err := unix.Stat("/proc/thread-self/ns/net", &host); err != nil {
-		return fault.New("stat", "/proc/thread-self/ns/net", err)
-	}
-	if err := unix.Stat(ns.Path, &joined); err != nil {
-		return fault.New("stat", ns.Path, err)
-	}
-	if host.Dev == joined.Dev && host.Ino == joined.Ino {
-		return fault.Newf("", at("linux", "sysctl", list[net].Key), "%s is the network namespace of the host", ns.Path)
+// ownNamespaces refuses parameters of a namespace that linux.namespaces joins by
+// its path, if it is the one of the host: they would change the host.
+func ownNamespaces(s *specs.Spec, list []plan.Sysctl) error {
+	for _, c := range list {
+		kind, _ := sysctlNamespace(c.Key)
+		ns := Namespace(s, kind)
+		if ns == nil || ns.Path == "" {
+			continue
+		}
+		var host, joined unix.Stat_t
+		own := "/proc/thread-self/ns/" + procName(kind)
+		if err := unix.Stat(own, &host); err != nil {
+			return fault.New("stat", own, err)
+		}
+		if err := unix.Stat(ns.Path, &joined); err != nil {
+			return fault.New("stat", ns.Path, err)
+		}
+		if host.Dev == joined.Dev && host.Ino == joined.Ino {
+			return fault.Newf("", at("linux", "sysctl", c.Key), "%s is the %s namespace of the host", ns.Path, kind)
+		}
 	}
 	return nil
+}
+
+// procName is the name in /proc/PID/ns of a namespace type that has parameters.
+func procName(kind specs.LinuxNamespaceType) string {
+	if kind == specs.NetworkNamespace {
+		return "net"
+	}
+	return string(kind)
 }

@@ -37,6 +37,7 @@ func validate(s *specs.Spec) *problems {
 	if _, ok := s.Annotations[""]; ok {
 		p.add("annotations", "a key must not be empty")
 	}
+	mountContext(p, s)
 	if s.Linux != nil {
 		validateLinux(p, s)
 	}
@@ -159,13 +160,11 @@ func userNamespace(p *problems, s *specs.Spec) {
 		{"linux.gidMappings", s.Linux.GIDMappings},
 	} {
 		idMappings(p, m.path, m.list)
-		switch _, root := HostID(m.list, 0); {
+		switch {
 		case ns == nil && len(m.list) > 0:
 			p.add(m.path, "needs a user namespace")
 		case ns != nil && ns.Path == "" && len(m.list) == 0:
 			p.add(m.path, "must not be empty for a new user namespace")
-		case ns != nil && ns.Path == "" && !root:
-			p.add(m.path, "must map 0, as whom the container is set up")
 		}
 	}
 }

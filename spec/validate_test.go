@@ -193,9 +193,12 @@ func mountViolations() []violation {
 	one := []specs.LinuxIDMapping{{ContainerID: 0, HostID: 1, Size: 1}}
 	return []violation{
 		{"no destination", mount(specs.Mount{Type: "tmpfs"}), []string{"mounts[0].destination: must not be empty"}},
-		{"the root as destination", mount(specs.Mount{Destination: "/../.", Type: "tmpfs"}), []string{
-			"mounts[0].destination: must not be the root of the container",
-		}},
+		{"the root as destination", mount(specs.Mount{Destination: "/../.", Type: "tmpfs"}), nil},
+		{"the root as destination on the host", func(s *specs.Spec) {
+			mount(specs.Mount{Destination: "/../.", Type: "tmpfs"})(s)
+			s.Linux = nil
+			s.Hostname = ""
+		}, []string{"mounts[0].destination: the root of the container can be covered only in a mount namespace"}},
 		{"no type", mount(specs.Mount{Destination: "/x"}), []string{
 			"mounts[0].type: must not be empty unless the options have bind, rbind or remount",
 		}},

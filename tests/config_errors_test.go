@@ -73,6 +73,8 @@ func object(pairs ...any) map[string]any {
 	return m
 }
 
+//proves:ociVersion config.md#specification-version:1 config.md#valid-values:1 config.md#root:3 config.md#root:4
+//proves:runtime.md#errors:1 runtime.md#lifecycle:2 runtime.md#create:6
 func TestABrokenConfigurationIsRefusedByItsPathAndLeavesNothing(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -172,6 +174,7 @@ func TestAConfigurationWithoutEndIsNotRead(t *testing.T) {
 	h.refuses([]string{b.dir, "is a directory"}, "run", "--bundle", b.dir, "--config", b.dir, newID())
 }
 
+//proves:config.md#extensibility:1 ociVersion
 func TestFieldsThatNobodyKnowsAreIgnored(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

@@ -10,6 +10,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
+//proves:runtime.md#create:2
 func TestAnIDMustBeAName(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -46,6 +47,7 @@ func TestAnIDMayHaveAllTheCharactersThatEnginesUse(t *testing.T) {
 	}
 }
 
+//proves:runtime.md#create:1
 func TestCreateNeedsExactlyOneID(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -54,6 +56,7 @@ func TestCreateNeedsExactlyOneID(t *testing.T) {
 	h.refuses([]string{`"create" requires exactly 1 argument`}, "create", "--bundle", b.dir, "one", "two")
 }
 
+//proves:state.bundle runtime.md#state:7
 func TestTheBundleIsTheWorkingDirectoryUnlessGiven(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -77,6 +80,7 @@ func TestTheBundleIsTheWorkingDirectoryUnlessGiven(t *testing.T) {
 	}
 }
 
+//proves:bundle.md#container-format:1
 func TestTheConfigurationMayHaveAnotherName(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -92,6 +96,7 @@ func TestTheConfigurationMayHaveAnotherName(t *testing.T) {
 	}
 }
 
+//proves:runtime.md#create:1 config.md#root:7 bundle.md#container-format:1
 func TestABundleThatIsNoBundleIsNamed(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -119,6 +124,7 @@ func TestTheInitProcessIsAChildOfWhoeverAdoptsIt(t *testing.T) {
 	}
 }
 
+//proves:process.args
 func TestAProgramThatIsNotThereFailsCreate(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -149,6 +155,7 @@ func TestAProgramThatIsNotThereFailsCreate(t *testing.T) {
 	}
 }
 
+//proves:process.args process.env
 func TestTheProgramIsFoundThroughThePathOfItsOwnEnvironment(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

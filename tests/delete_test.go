@@ -47,6 +47,7 @@ func TestDeleteForceEndsWhatRunsInsideAndIgnoresSignals(t *testing.T) {
 	h.nothingRemains(c.id, &bundle{dir: h.root})
 }
 
+//proves:runtime.md#delete:4
 func TestDeleteKeepsTheBundle(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -103,6 +104,7 @@ func TestOfManyDeletesAtOnceNoneComplainsWithForceAndOneSucceedsWithout(t *testi
 	}
 }
 
+//proves:state.status=creating
 func TestDeleteForceWhileCreateIsAtWorkWinsAndLeavesNothing(t *testing.T) {
 	t.Parallel()
 	h, d := newHost(t), newDiary(t)

@@ -35,6 +35,7 @@ func failing(kind string) edit {
 	}
 }
 
+//proves:runtime.md#lifecycle:6 runtime.md#lifecycle:8 runtime.md#lifecycle:10 runtime.md#lifecycle:16
 func TestAHookOfCreateThatFailsUndoesCreate(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"prestart", "createRuntime", "createContainer"} {
@@ -52,6 +53,7 @@ func TestAHookOfCreateThatFailsUndoesCreate(t *testing.T) {
 	}
 }
 
+//proves:runtime.md#lifecycle:12 runtime.md#lifecycle:15 runtime.md#lifecycle:16
 func TestAHookOfStartThatFailsDestroysTheContainer(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"startContainer", "poststart"} {
@@ -69,6 +71,7 @@ func TestAHookOfStartThatFailsDestroysTheContainer(t *testing.T) {
 	}
 }
 
+//proves:config.md#startcontainer-hooks:1
 func TestAProgramNeverRunsAfterAStartContainerHookThatFailed(t *testing.T) {
 	t.Parallel()
 	h, d := newHost(t), newDiary(t)
@@ -99,6 +102,7 @@ func TestRunReportsAHookThatFailsAndLeavesNothing(t *testing.T) {
 	}
 }
 
+//proves:runtime.md#lifecycle:18 runtime.md#warnings:1
 func TestAPoststopHookThatFailsIsAWarning(t *testing.T) {
 	t.Parallel()
 	h, d := newHost(t), newDiary(t)
@@ -118,6 +122,8 @@ func TestAPoststopHookThatFailsIsAWarning(t *testing.T) {
 	h.nothingRemains(c.id, b)
 }
 
+//proves:hooks.createRuntime[].timeout hooks.createContainer[].timeout hooks.startContainer[].timeout
+//proves:hooks.poststart[].timeout
 func TestAHookThatOutlivesItsTimeoutIsKilledAndFails(t *testing.T) {
 	t.Parallel()
 	for kind, command := range map[string]string{

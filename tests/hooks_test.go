@@ -40,6 +40,9 @@ func atStart() []string {
 
 func atStop() []string { return []string{"poststop 1", "poststop 2"} }
 
+//proves:runtime.md#lifecycle:5 runtime.md#lifecycle:7 runtime.md#lifecycle:9 runtime.md#lifecycle:11
+//proves:runtime.md#lifecycle:14 runtime.md#lifecycle:17 config.md#posix-platform-hooks:19 config.md#prestart:2
+//proves:config.md#createcontainer-hooks:2
 func TestHooksRunInTheOrderOfTheLifeCycle(t *testing.T) {
 	t.Parallel()
 	h, d := newHost(t), newDiary(t)
@@ -62,6 +65,8 @@ func TestHooksRunInTheSameOrderForRun(t *testing.T) {
 	equal(t, "hooks", d.names(), slices.Concat(atCreate(), atStart(), atStop()))
 }
 
+//proves:config.md#posix-platform-hooks:20 runtime.md#state:6 state.pid state.status=creating state.status=created
+//proves:state.status=running state.status=stopped
 func TestHooksReadTheStateThatTheirMomentHas(t *testing.T) {
 	t.Parallel()
 	h, d := newHost(t), newDiary(t)
@@ -94,6 +99,16 @@ func TestHooksReadTheStateThatTheirMomentHas(t *testing.T) {
 	equal(t, "hooks seen", seen, len(want))
 }
 
+//proves:hooks.prestart[].path hooks.createRuntime[].path hooks.createContainer[].path hooks.startContainer[].path
+//proves:hooks.poststart[].path hooks.poststop[].path config.md#posix-platform-hooks:1
+//proves:config.md#posix-platform-hooks:4 config.md#posix-platform-hooks:5 config.md#posix-platform-hooks:6
+//proves:config.md#posix-platform-hooks:9 config.md#posix-platform-hooks:10 config.md#posix-platform-hooks:11
+//proves:config.md#posix-platform-hooks:12 config.md#posix-platform-hooks:13 config.md#posix-platform-hooks:14
+//proves:config.md#posix-platform-hooks:15 config.md#posix-platform-hooks:16 config.md#posix-platform-hooks:17
+//proves:config.md#posix-platform-hooks:18 config.md#prestart:3 config.md#prestart:4 config.md#createruntime-hooks:2
+//proves:config.md#createruntime-hooks:3 config.md#createcontainer-hooks:3 config.md#createcontainer-hooks:4
+//proves:config.md#startcontainer-hooks:2 config.md#startcontainer-hooks:3 config.md#poststart:2 config.md#poststart:3
+//proves:config.md#poststop:2 config.md#poststop:3
 func TestHooksRunInTheNamespacesOfTheirKind(t *testing.T) {
 	t.Parallel()
 	h, d := newHost(t), newDiary(t)
@@ -132,6 +147,7 @@ func TestRuntimeHooksSeeTheNetworkOfTheContainerThroughItsPid(t *testing.T) {
 	}
 }
 
+//proves:config.md#prestart:1 config.md#createruntime-hooks:1 config.md#createcontainer-hooks:1
 func TestHooksOfCreateSeeTheMountsButNotYetTheNewRoot(t *testing.T) {
 	t.Parallel()
 	h, d := newHost(t), newDiary(t)
@@ -142,7 +158,10 @@ func TestHooksOfCreateSeeTheMountsButNotYetTheNewRoot(t *testing.T) {
 		hook.Args = slices.Insert(hook.Args, 1, mounts, "list="+b.path("rootfs/proc/self"))
 		return hook
 	}
-	b.config.Hooks = &specs.Hooks{CreateRuntime: []specs.Hook{see("runtime")}, CreateContainer: []specs.Hook{see("container")}}
+	b.config.Hooks = &specs.Hooks{
+		Prestart:      []specs.Hook{see("first")}, //nolint:staticcheck // deprecated, and used
+		CreateRuntime: []specs.Hook{see("runtime")}, CreateContainer: []specs.Hook{see("container")},
+	}
 	b.save(t)
 	h.must("run", "--bundle", b.dir, newID())
 	for _, o := range d.read() {
@@ -151,9 +170,12 @@ func TestHooksOfCreateSeeTheMountsButNotYetTheNewRoot(t *testing.T) {
 			t.Errorf("%s: a mount on %s is wrongly there or not", o.name(), shown)
 		}
 	}
-	equal(t, "hooks", d.names(), []string{"runtime", "container"})
+	equal(t, "hooks", d.names(), []string{"first", "runtime", "container"})
 }
 
+//proves:hooks.prestart[].args hooks.createRuntime[].args hooks.createContainer[].args hooks.startContainer[].args
+//proves:hooks.poststart[].args hooks.poststop[].args hooks.prestart[].env hooks.createRuntime[].env
+//proves:hooks.createContainer[].env hooks.startContainer[].env hooks.poststart[].env hooks.poststop[].env
 func TestHooksGetWhatTheConfigurationSaysAndNothingElse(t *testing.T) {
 	h, d := newHost(t), newDiary(t)
 	t.Setenv("HULL_TEST_SECRET", "of the caller")
@@ -196,6 +218,7 @@ func TestRuntimeHooksStartInTheBundle(t *testing.T) {
 	}
 }
 
+//proves:config.md#poststart:1 config.md#poststop:1
 func TestPoststartRunsOnceTheProgramExecutesAndPoststopOnceAllIsGone(t *testing.T) {
 	t.Parallel()
 	h, d := newHost(t), newDiary(t)

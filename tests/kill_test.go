@@ -9,6 +9,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
+//proves:runtime.md#kill:3
 func TestKillSendsTheSignalHoweverItIsWritten(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -80,6 +81,7 @@ func TestKillRefusesWhatIsNoSignal(t *testing.T) {
 	h.refuses([]string{`"kill" requires`}, "kill", c.id, "9", "more")
 }
 
+//proves:runtime.md#kill:2
 func TestKillOfAStoppedContainerSaysWhatEnginesMatch(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

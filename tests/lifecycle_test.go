@@ -34,6 +34,9 @@ func statuses() map[string]func(h *host) *container {
 	}
 }
 
+//proves:runtime.md#operations:1 runtime.md#scope-of-a-container:1 runtime.md#start:2 runtime.md#kill:2
+//proves:runtime.md#delete:2 runtime.md#state:5 state.status state.status=created state.status=running
+//proves:state.status=stopped
 func TestEachStatusAllowsItsOperationsAndNoOthers(t *testing.T) {
 	t.Parallel()
 	// What the error says; "" where the operation succeeds, and then what the
@@ -107,6 +110,7 @@ func TestEachStatusAllowsItsOperationsAndNoOthers(t *testing.T) {
 	}
 }
 
+//proves:runtime.md#query-state:2
 func TestNoOperationKnowsAContainerThatDoesNotExist(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -136,6 +140,7 @@ func TestNothingIsKnownOfAContainerAfterDelete(t *testing.T) {
 	equal(t, "list", strings.Fields(h.must("list", "-q")), []string{})
 }
 
+//proves:runtime.md#create:3 runtime.md#delete:3
 func TestAnIDCanBeUsedAgainAfterDelete(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -150,6 +155,7 @@ func TestAnIDCanBeUsedAgainAfterDelete(t *testing.T) {
 	h.nothingRemains(id, b)
 }
 
+//proves:runtime.md#create:2 runtime.md#state:3
 func TestASecondContainerOfTheSameIDIsRefusedAndTheFirstUnharmed(t *testing.T) {
 	t.Parallel()
 	for status, bring := range statuses() {
@@ -170,6 +176,7 @@ func TestASecondContainerOfTheSameIDIsRefusedAndTheFirstUnharmed(t *testing.T) {
 	}
 }
 
+//proves:runtime.md#lifecycle:4
 func TestChangesOfTheConfigurationAfterCreateHaveNoEffect(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -206,6 +213,7 @@ func TestChangesOfTheConfigurationAfterCreateHaveNoEffect(t *testing.T) {
 	}
 }
 
+//proves:runtime.md#start:4 config.md#process:1
 func TestAContainerWithoutAProcessIsCreatedAndCannotBeStarted(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -218,6 +226,7 @@ func TestAContainerWithoutAProcessIsCreatedAndCannotBeStarted(t *testing.T) {
 	h.nothingRemains(c.id, b)
 }
 
+//proves:runtime.md#lifecycle:3 runtime.md#lifecycle:13 runtime.md#create:5 runtime.md#start:3
 func TestTheProgramDoesNotRunBeforeStart(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

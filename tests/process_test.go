@@ -227,6 +227,7 @@ func TestSchedulersThatDoNotExistAreRefused(t *testing.T) {
 	})
 }
 
+//proves:hostname domainname
 func TestTheNamesOfTheHost(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+//proves:root.readonly config.md#root:8
 func TestTheRootIsReadOnlyIfAndOnlyIfAskedFor(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -27,6 +28,7 @@ func TestTheRootIsReadOnlyIfAndOnlyIfAskedFor(t *testing.T) {
 	}
 }
 
+//proves:root.path
 func TestTheRootMayBeAnywhere(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -48,6 +50,7 @@ func TestTheRootMayBeAnywhere(t *testing.T) {
 	}
 }
 
+//proves:root.path config.md#root:3 config.md#root:4 config.md#root:7
 func TestARootThatIsNotThereIsNamed(t *testing.T) {
 	h := newHost(t)
 	h.fails([]string{"/nowhere", "no such file or directory"}, func(s *specs.Spec) { s.Root.Path = "/nowhere" })

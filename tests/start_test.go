@@ -9,6 +9,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
+//proves:runtime.md#lifecycle:13 runtime.md#start:3
 func TestStartReturnsOnceTheProgramRuns(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -50,6 +51,7 @@ func TestStartReportsAProgramThatTheKernelRefuses(t *testing.T) {
 	}
 }
 
+//proves:runtime.md#start:2
 func TestStartOfAContainerWhoseInitDiedSaysSo(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

@@ -13,6 +13,9 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
+//proves:state.ociVersion state.id state.status state.status=created state.pid state.bundle state.annotations.*
+//proves:annotations.* runtime.md#state:1 runtime.md#state:2 runtime.md#state:4 runtime.md#state:6 runtime.md#state:7
+//proves:runtime.md#query-state:3 config.md#annotations:24
 func TestStatePrintsAllThatIsKnown(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -36,6 +39,7 @@ func TestStatePrintsAllThatIsKnown(t *testing.T) {
 	}
 }
 
+//proves:state.pid state.status=stopped
 func TestTheStateOfAStoppedContainerHasNoPid(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

@@ -13,9 +13,15 @@ import (
 // else: in a mount namespace in which nothing else is mounted.
 func (h *host) onlyUnified(args ...string) result {
 	h.t.Helper()
-	const script = `umount -R /sys/fs/cgroup && mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec "$0" "$@"`
-	command := append([]string{"--mount", "--propagation", "private", "sh", "-c", script, suite.runtime, "--root", h.root}, args...)
-	return h.finish(exec.Command("unshare", command...))
+	return h.finish(onlyUnified("rw", append([]string{suite.runtime, "--root", h.root}, args...)...))
+}
+
+// onlyUnified is a command in a mount namespace where cgroup v2 is mounted with
+// the options, and nothing else of cgroups. The options are those of all mounts
+// of v2, until the next of this kind.
+func onlyUnified(options string, command ...string) *exec.Cmd {
+	const script = `umount -R /sys/fs/cgroup && mount -t cgroup2 -o "$0" cgroup2 /sys/fs/cgroup && exec "$@"`
+	return exec.Command("unshare", append([]string{"--mount", "--propagation", "private", "sh", "-c", script, options}, command...)...)
 }
 
 func TestAMachineWithCgroupV2AloneRunsContainers(t *testing.T) {
@@ -54,4 +60,27 @@ func TestAMachineWithCgroupV2AloneRunsContainers(t *testing.T) {
 	}
 	equal(t, "status", string(state.Status), "paused")
 	must("delete", "--force", id)
+}
+
+func TestExecEntersTheCgroupOfAContainerWhereNamespacesDelegate(t *testing.T) {
+	needTool(t, "unshare")
+	h := newHost(t)
+	b := h.newBundle([]string{"sleep"}, addNamespace(specs.CgroupNamespace, ""))
+	id := newID()
+	t.Cleanup(func() { h.onlyUnified("delete", "--force", id) })
+	if r := h.onlyUnified("run", "--detach", "--bundle", b.dir, id); r.status != 0 {
+		t.Fatal(r.stderr)
+	}
+	// As systemd mounts it: the kernel then refuses to let a process into the
+	// container's cgroup from outside of the container's cgroup namespace, if
+	// the process is in this namespace already.
+	t.Cleanup(func() { _ = onlyUnified("rw", "true").Run() })
+	const group = "read=/proc/self/cgroup"
+	r := h.finish(onlyUnified("nsdelegate", suite.runtime, "--root", h.root, "exec", id, "/probe", group))
+	if r.status != 0 {
+		t.Fatal(r.stderr)
+	}
+	if own := get[string](t, parseSight(t, r.stdout), group); !strings.Contains(own, "0::/\n") {
+		t.Errorf("it is in %q", own)
+	}
 }

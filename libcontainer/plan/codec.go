@@ -185,7 +185,7 @@ func (w *walker) plan(p *Plan) {
 	list(w, &p.DevLinks, (*walker).symlink)
 	strings(w, &p.MaskedPaths)
 	strings(w, &p.ReadonlyPaths)
-	w.str(&p.MountLabel)
+	w.fsOption(&p.MountLabel)
 	w.str(&p.Hostname)
 	w.str(&p.Domainname)
 	list(w, &p.Sysctls, (*walker).sysctl)
@@ -200,7 +200,6 @@ func (w *walker) rootfs(r *Rootfs) {
 	enum(w, &r.Access, ReadOnly+1)
 	w.u64(&r.HostPropagation)
 	w.u64(&r.Propagation)
-	enum(w, &r.DefaultDevices, KeepDev+1)
 }
 
 func (w *walker) mount(m *Mount) {

@@ -2,7 +2,7 @@
 // init stage: everything init has to do, already decided. Option strings have
 // become flags, names have become numbers, hook state has become bytes.
 //
-// The types are flat and hold no behaviour but the codec. The package knows
+// The types are flat and hold hardly any behaviour but the codec. The package knows
 // neither config.json (package spec compiles it into a Plan) nor the kernel
 // (packages initproc and rootfs carry a Plan out).
 package plan
@@ -31,8 +31,9 @@ type Plan struct {
 	// MaskedPaths and ReadonlyPaths are absolute paths in the container.
 	MaskedPaths   []string
 	ReadonlyPaths []string
-	// MountLabel is the SELinux context= of masks and devices, or "".
-	MountLabel string
+	// MountLabel is the option that gives masks their SELinux label; without a
+	// key there is none.
+	MountLabel FSOption
 	Hostname   string
 	Domainname string
 	Sysctls    []Sysctl
@@ -78,20 +79,7 @@ type Rootfs struct {
 	// Propagation is the MS_* of linux.rootfsPropagation, set on / at the
 	// end, or 0 to leave it.
 	Propagation uint64
-	// DefaultDevices says whether init populates /dev at all: not when the
-	// configuration binds a host directory over it.
-	DefaultDevices DevPolicy
 }
-
-// DevPolicy is what becomes of /dev.
-type DevPolicy uint8
-
-const (
-	// PopulateDev makes Plan.Devices and Plan.DevLinks.
-	PopulateDev DevPolicy = iota
-	// KeepDev leaves /dev as the mounts made it.
-	KeepDev
-)
 
 // MountKind is the way a mount comes into being.
 type MountKind uint8
@@ -150,9 +138,9 @@ type Mount struct {
 	Flags MountFlags
 	// Options go to fsconfig(2), in order.
 	Options []FSOption
-	// Set and Clear are MOUNT_ATTR_* of the mount itself; RecSet and RecClear
-	// of the mount and all below it (mount_setattr(2)). Clear holds
-	// MOUNT_ATTR__ATIME whenever Set changes the atime mode.
+	// RecSet and RecClear are MOUNT_ATTR_* of the mount and all below it
+	// (mount_setattr(2)); Set and Clear, of the mount itself, come after them.
+	// Clear holds MOUNT_ATTR__ATIME whenever Set changes the atime mode.
 	Set, Clear       uint64
 	RecSet, RecClear uint64
 	// Propagation are MS_SHARED, MS_PRIVATE, MS_SLAVE, MS_UNBINDABLE, each
@@ -182,6 +170,9 @@ func (m *Mount) Describe() (op, object string) {
 	}
 	return op, object
 }
+
+// Attributes are those that the mount itself ends up with, if it is new.
+func (m *Mount) Attributes() uint64 { return m.RecSet&^m.Clear | m.Set }
 
 // FSOption is one fsconfig(2) parameter; a flag when Value is empty and
 // IsFlag is set.

@@ -36,11 +36,11 @@ type change struct {
 // are not, recursive.
 func changes(m *plan.Mount) []change {
 	var list []change
-	if m.Set|m.Clear != 0 {
-		list = append(list, change{0, unix.MountAttr{Attr_set: m.Set, Attr_clr: m.Clear}})
-	}
 	if m.RecSet|m.RecClear != 0 {
 		list = append(list, change{unix.AT_RECURSIVE, unix.MountAttr{Attr_set: m.RecSet, Attr_clr: m.RecClear}})
+	}
+	if m.Set|m.Clear != 0 {
+		list = append(list, change{0, unix.MountAttr{Attr_set: m.Set, Attr_clr: m.Clear}})
 	}
 	for _, ms := range m.Propagation {
 		kind := ms &^ (unix.MS_REC | unix.MS_SILENT)

@@ -11,12 +11,8 @@ import (
 	"hull/libcontainer/plan"
 )
 
-// MakeDevices makes the plan's device nodes and symbolic links, unless the
-// plan keeps /dev as it is.
+// MakeDevices makes the plan's device nodes and symbolic links.
 func (r *Rootfs) MakeDevices() error {
-	if r.plan.Rootfs.DefaultDevices == plan.KeepDev {
-		return nil
-	}
 	defer unix.Umask(unix.Umask(0))
 	d := directory{root: r.root}
 	defer d.close()
@@ -104,6 +100,10 @@ func (d *directory) acceptDevice(dev *plan.Device, name string) error {
 	if isDevice(&st, dev) {
 		return nil
 	}
+	return errOtherFile()
+}
+
+func errOtherFile() error {
 	return &fault.Error{Cause: unix.EEXIST, Hint: "the image has something else there"}
 }
 
@@ -115,25 +115,25 @@ func isDevice(st *unix.Stat_t, dev *plan.Device) bool {
 	return dev.Mode&unix.S_IFMT == unix.S_IFIFO || st.Rdev == unix.Mkdev(dev.Major, dev.Minor)
 }
 
-// bindDevice binds the host's node of the same path over an empty file.
+// bindDevice binds the host's node of the same path over an empty file, which
+// may be one that an earlier container has left.
 func (d *directory) bindDevice(dev *plan.Device, name string) error {
-	fd, err := unix.OpenTree(unix.AT_FDCWD, dev.Path,
-		unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_SYMLINK_NOFOLLOW)
-	if err != nil {
-		return &fault.Error{
-			Op: "open the host's node", Cause: err,
-			Hint: "mknod(2) is not permitted here, so the host's node of the same path is bound",
-		}
+	var there unix.Stat_t
+	err := unix.Fstatat(d.FD(), name, &there, unix.AT_SYMLINK_NOFOLLOW)
+	switch {
+	case err != nil && !errors.Is(err, unix.ENOENT):
+		return err
+	case err != nil: // it is to be made
+	case isDevice(&there, dev):
+		return nil
+	case there.Mode&unix.S_IFMT != unix.S_IFREG || there.Size > 0:
+		return errOtherFile()
 	}
-	tree := inroot.Own(fd)
-	defer tree.Close()
-	st, err := tree.Stat()
+	tree, err := cloneDevice(dev)
 	if err != nil {
 		return err
 	}
-	if !isDevice(&st, dev) {
-		return &fault.Error{Op: "open the host's node", Cause: unix.ENODEV, Hint: "it is another device"}
-	}
+	defer tree.Close()
 	target, err := d.file(name)
 	if err != nil {
 		return err
@@ -141,6 +141,28 @@ func (d *directory) bindDevice(dev *plan.Device, name string) error {
 	defer target.Close()
 	to := place{dir: target}
 	return to.attach(tree)
+}
+
+// cloneDevice clones the mount of the host's node of the same path.
+func cloneDevice(dev *plan.Device) (inroot.Handle, error) {
+	fd, err := unix.OpenTree(unix.AT_FDCWD, dev.Path,
+		unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_SYMLINK_NOFOLLOW)
+	if err != nil {
+		return inroot.Handle{}, &fault.Error{
+			Op: "open the host's node", Cause: err,
+			Hint: "mknod(2) is not permitted here, so the host's node of the same path is bound",
+		}
+	}
+	tree := inroot.Own(fd)
+	st, err := tree.Stat()
+	if err == nil && !isDevice(&st, dev) {
+		err = &fault.Error{Op: "open the host's node", Cause: unix.ENODEV, Hint: "it is another device"}
+	}
+	if err != nil {
+		tree.Close()
+		return inroot.Handle{}, err
+	}
+	return tree, nil
 }
 
 // file opens name, which may not be a symbolic link, and makes an empty file

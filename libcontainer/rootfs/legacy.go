@@ -15,9 +15,13 @@ import (
 // longer, and "lowerdir+" came only with kernel 6.7.
 const fsconfigMax = 255
 
+// exceedsFsconfig tells whether fsconfig(2) cannot say what m wants: a filesystem
+// without a parser of parameters, as overlay before kernel 6.5, gets no value
+// with a comma that way, escaped or not.
 func exceedsFsconfig(m *plan.Mount) bool {
 	for i := range m.Options {
-		if len(m.Options[i].Value) > fsconfigMax {
+		value := m.Options[i].Value
+		if len(value) > fsconfigMax || strings.Contains(value, `\,`) {
 			return true
 		}
 	}
@@ -28,6 +32,13 @@ func exceedsFsconfig(m *plan.Mount) bool {
 // directory to mount on is the current one, so that it is still a handle and
 // not a path that is mounted on; the attributes are part of the same call.
 func (r *Rootfs) mountLegacy(m *plan.Mount, to *place) error {
+	flags, data := legacyOptions(m)
+	if len(data) >= unix.Getpagesize() { // the kernel would cut it
+		return &fault.Error{
+			Op: "pass the options", Cause: unix.E2BIG,
+			Hint: "together they exceed a page; overlay takes its layers one by one since kernel 6.7, as lowerdir+=DIR",
+		}
+	}
 	back, err := unix.Open(".", unix.O_PATH|unix.O_CLOEXEC, 0) //nolint:forbidigo // where this process is
 	if err != nil {
 		return fault.New("open the working directory", "", err)
@@ -43,7 +54,6 @@ func (r *Rootfs) mountLegacy(m *plan.Mount, to *place) error {
 	if err := unix.Fchdir(dir.FD()); err != nil {
 		return fault.New("enter the target", "", err)
 	}
-	flags, data := legacyOptions(m)
 	err = unix.Mount(m.Source, ".", m.Type, flags, data)
 	if backErr := unix.Fchdir(back); err == nil && backErr != nil {
 		return fault.New("return to the working directory", "", backErr)
@@ -64,7 +74,7 @@ func (r *Rootfs) mountLegacy(m *plan.Mount, to *place) error {
 
 // legacyOptions turns attributes and options back into what mount(2) takes.
 func legacyOptions(m *plan.Mount) (flags uintptr, data string) {
-	attrs := m.Set | m.RecSet
+	attrs := m.Attributes()
 	for _, f := range []struct {
 		attr uint64
 		ms   uintptr
@@ -89,9 +99,18 @@ func legacyOptions(m *plan.Mount) (flags uintptr, data string) {
 			flags |= ms
 			continue
 		}
-		rest = append(rest, optionText(o))
+		rest = append(rest, quoted(o))
 	}
 	return flags, strings.Join(rest, ",")
+}
+
+// quoted is an option as mount(2) takes it. The one kind of value with a comma
+// that is not escaped is an SELinux context, whose quotes package spec took away.
+func quoted(o *plan.FSOption) string {
+	if strings.Contains(o.Value, ",") && !strings.Contains(o.Value, `\`) {
+		return o.Key + `="` + o.Value + `"`
+	}
+	return optionText(o)
 }
 
 // superblockFlag is the MS_* of a flag that any superblock has; 0 is for those

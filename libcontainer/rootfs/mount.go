@@ -2,6 +2,7 @@ package rootfs
 
 import (
 	"errors"
+	"path"
 
 	"golang.org/x/sys/unix"
 
@@ -18,7 +19,23 @@ func (r *Rootfs) MountAll() error {
 		if err := r.mount(i, m); err != nil {
 			return mountError(m, err)
 		}
+		if path.Clean(m.Target) == "/" && m.Kind != plan.Reconfigure {
+			if err := r.reroot(); err != nil {
+				return mountError(m, err)
+			}
+		}
 	}
+	return nil
+}
+
+// reroot makes what was mounted on the root the root: what follows goes there.
+func (r *Rootfs) reroot() error {
+	root, err := inroot.OpenRoot(r.plan.Rootfs.Path)
+	if err != nil {
+		return fault.New("open the new root", "", err)
+	}
+	r.root.Close()
+	r.root = root
 	return nil
 }
 

@@ -64,7 +64,7 @@ func (r *Rootfs) keep(m *plan.Mount, to *place, tree inroot.Handle) {
 }
 
 func staysReadOnly(m *plan.Mount) bool {
-	if (m.Set|m.RecSet)&unix.MOUNT_ATTR_RDONLY != 0 {
+	if m.Attributes()&unix.MOUNT_ATTR_RDONLY != 0 {
 		return true
 	}
 	for i := range m.Options {
@@ -110,7 +110,7 @@ func makeFilesystem(m *plan.Mount, to *place) (inroot.Handle, error) {
 	if err := unix.FsconfigCreate(fs.FD()); err != nil {
 		return inroot.Handle{}, hinted(logged(fs, m.Type, "", err), newHint(m, err))
 	}
-	mnt, err := unix.Fsmount(fs.FD(), unix.FSMOUNT_CLOEXEC, int(m.Set|m.RecSet))
+	mnt, err := unix.Fsmount(fs.FD(), unix.FSMOUNT_CLOEXEC, int(m.Attributes()))
 	if err != nil {
 		return inroot.Handle{}, hinted(logged(fs, m.Type, "", err), newHint(m, err))
 	}

@@ -99,7 +99,7 @@ func cloneHandle(h inroot.Handle, flags uint) (inroot.Handle, error) {
 // read-only tmpfs for all of them.
 type masks struct {
 	root  inroot.Root
-	label string
+	label plan.FSOption
 	// null and empty are made when first needed.
 	null, empty inroot.Handle
 }
@@ -176,7 +176,7 @@ func (m *masks) maskDirectory(h inroot.Handle) error {
 
 // emptyDirectory is a tmpfs without room for anything but its root, and its
 // superblock is read-only: no remount of one mask opens another.
-func emptyDirectory(label string) *plan.Mount {
+func emptyDirectory(label plan.FSOption) *plan.Mount {
 	m := &plan.Mount{
 		Type: "tmpfs",
 		Options: []plan.FSOption{
@@ -187,8 +187,8 @@ func emptyDirectory(label string) *plan.Mount {
 		},
 		Set: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC,
 	}
-	if label != "" {
-		m.Options = append(m.Options, plan.FSOption{Key: "context", Value: label})
+	if label.Key != "" {
+		m.Options = append(m.Options, label)
 	}
 	return m
 }

@@ -48,7 +48,7 @@ func exert(verb, argument string) (any, error) {
 		out, err := exec.Command(argument).CombinedOutput()
 		return string(out), err
 	}
-	return nil, errors.New("unknown verb " + verb)
+	return act(verb, argument)
 }
 
 func orNil(errno syscall.Errno) error {

@@ -96,6 +96,8 @@ func look(verb, argument string) (any, error) {
 		gid, egid, sgid := unix.Getresgid()
 		groups, err := unix.Getgroups()
 		return map[string]any{"uid": unsigned(uid, euid, suid), "gid": unsigned(gid, egid, sgid), "groups": groups}, err
+	case "euid":
+		return os.Geteuid(), nil
 	case "pid":
 		return map[string]int{"pid": os.Getpid(), "ppid": os.Getppid(), "sid": sid()}, nil
 	case "args":

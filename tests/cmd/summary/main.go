@@ -20,8 +20,9 @@ import (
 
 func main() {
 	tags := flag.String("tags", "", "build tags, as for go test")
+	conformance := flag.String("map", "", "the package that knows which rows of docs/conformance.md a test shows")
 	flag.Parse()
-	passed, err := run(*tags, os.Stdout)
+	passed, err := run(*tags, *conformance, os.Stdout)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "summary:", err)
 		os.Exit(2)
@@ -32,8 +33,8 @@ func main() {
 }
 
 // run runs the unit tests, then the suites on the built binary, and reports to
-// w whether all passed.
-func run(tags string, w io.Writer) (bool, error) {
+// w whether all passed, and what of the map was not shown.
+func run(tags, conformance string, w io.Writer) (bool, error) {
 	units, suites, err := packages(tags)
 	if err != nil {
 		return false, err
@@ -47,7 +48,26 @@ func run(tags string, w io.Writer) (bool, error) {
 	if err := goTest(report, tags, suites, "-p=1"); err != nil {
 		return false, err
 	}
-	return report.finish(), nil
+	passed := report.finish()
+	if conformance != "" {
+		if err := unshown(conformance, tags, report); err != nil {
+			return false, err
+		}
+	}
+	report.sum()
+	return passed, nil
+}
+
+// unshown says which rows of the map only tests would show that were skipped.
+func unshown(conformance, tags string, report *report) error {
+	cmd := exec.Command("go", "run", "-tags", tags, conformance, "-unshown")
+	cmd.Stdin = strings.NewReader(strings.Join(report.skipped, "\n"))
+	out, err := cmd.Output()
+	if err != nil {
+		return withStderr("count the rows of the map", err)
+	}
+	_, err = report.w.Write(out)
+	return err
 }
 
 // packages lists the packages of the repository, those under tests/ apart.

@@ -18,15 +18,16 @@ type event struct {
 
 // report prints the progress of a test run and adds up its results.
 type report struct {
-	w      io.Writer
-	tests  map[string]*test    // by package and name, while they run
-	build  map[string][]string // compiler output by import path
-	inside map[string]int      // failures counted in a package
-	skips  []string
-	fails  []string
-	passed int
-	failed int
-	phase  int // failures when the phase began
+	w       io.Writer
+	tests   map[string]*test    // by package and name, while they run
+	build   map[string][]string // compiler output by import path
+	inside  map[string]int      // failures counted in a package
+	skips   []string
+	skipped []string // the names alone
+	fails   []string
+	passed  int
+	failed  int
+	phase   int // failures when the phase began
 }
 
 // test is one that has begun.
@@ -87,6 +88,7 @@ func (r *report) end(e event) {
 		}
 	case t.children > 0:
 	case e.Action == "skip":
+		r.skipped = append(r.skipped, name(e.Package, e.Test))
 		r.skips = append(r.skips, name(e.Package, e.Test)+": "+reason(t.output))
 	default:
 		r.passed++
@@ -147,13 +149,17 @@ func (r *report) exit(code int) {
 	r.phase = r.failed
 }
 
-// finish prints the skips, the failures and the closing line. It returns
-// whether something was tested and nothing failed.
+// finish prints the skips and the failures. It returns whether something was
+// tested and nothing failed.
 func (r *report) finish() bool {
 	r.list("SKIPPED", r.skips)
 	r.list("FAILED", r.fails)
-	fmt.Fprintf(r.w, "%d passed, %d failed, %d skipped\n", r.passed, r.failed, len(r.skips))
 	return r.failed == 0 && r.passed > 0
+}
+
+// sum prints the closing line.
+func (r *report) sum() {
+	fmt.Fprintf(r.w, "%d passed, %d failed, %d skipped\n", r.passed, r.failed, len(r.skips))
 }
 
 func (r *report) list(title string, lines []string) {

@@ -27,7 +27,7 @@ func summarize(t *testing.T, files map[string]string) (text string, passed bool)
 	}
 	t.Chdir(dir)
 	var b strings.Builder
-	passed, err := run("", &b)
+	passed, err := run("", "", &b)
 	if err != nil {
 		t.Fatal(err)
 	}

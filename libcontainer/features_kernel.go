@@ -56,8 +56,10 @@ func kernelFacts(to map[string]string) map[string]string {
 // directories: not every filesystem can have it.
 func mapsIDs(dirs ...string) bool {
 	one := []specs.LinuxIDMapping{{ContainerID: 0, HostID: 1, Size: 1}}
+	ids := idMapper{pid: os.Getpid()}
+	defer ids.close()
 	return slices.ContainsFunc(dirs, func(dir string) bool {
-		fd, err := openSource(os.Getpid(), &spec.Source{Path: dir, IDMap: &spec.IDMap{UIDs: one, GIDs: one}})
+		fd, err := openSource(&ids, &spec.Source{Path: dir, IDMap: &spec.IDMap{UIDs: one, GIDs: one}})
 		if err == nil {
 			unix.Close(fd)
 		}

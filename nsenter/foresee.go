@@ -87,9 +87,9 @@ func ownerIsOwn(f *os.File) bool {
 	return isOwn("user", owner)
 }
 
-// kinds are the types of namespaces by their flags, with the names that they
+// namespaceKinds are the types of namespaces by their flags, with the names that they
 // have in /proc/PID/ns and, within max_*_namespaces, in /proc/sys/user.
-func kinds() [8]struct {
+func namespaceKinds() [8]struct {
 	flag        uint64
 	file, limit string
 } {
@@ -110,7 +110,7 @@ func kinds() [8]struct {
 
 // Supported returns the CLONE_NEW* flags of the namespaces that this kernel has.
 func Supported() (flags uint64) {
-	for _, k := range kinds() {
+	for _, k := range namespaceKinds() {
 		if unix.Access("/proc/self/ns/"+k.file, unix.F_OK) == nil {
 			flags |= k.flag
 		}
@@ -126,7 +126,7 @@ func refusesNew(ns *Namespaces, held uint64) syscall.Errno {
 	if ns.New != 0 && !ns.EntersUser() && held&(1<<unix.CAP_SYS_ADMIN) == 0 {
 		return unix.EPERM
 	}
-	for _, k := range kinds() {
+	for _, k := range namespaceKinds() {
 		if ns.New&k.flag != 0 && setting("user/max_"+k.limit+"_namespaces") == "0" {
 			return unix.ENOSPC
 		}

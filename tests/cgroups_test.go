@@ -198,8 +198,8 @@ func TestLimitsThatTheKernelRefusesAreNamed(t *testing.T) {
 	}{
 		"a cpu that does not exist": {specs.LinuxResources{CPU: &specs.LinuxCPU{Cpus: "999"}}, []string{"linux.resources.cpu.cpus", "999"}},
 		"a list that is none":       {specs.LinuxResources{CPU: &specs.LinuxCPU{Cpus: "x"}}, []string{"linux.resources.cpu.cpus", "x"}},
-		"a quota that is too small": {specs.LinuxResources{CPU: &specs.LinuxCPU{Quota: pointer(int64(5))}}, []string{"linux.resources.cpu.quota", "5", "invalid argument"}},
-		"swap below memory":         {specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: pointer(int64(64 << 20)), Swap: pointer(int64(32 << 20))}}, []string{"linux.resources.memory.swap", "invalid argument"}},
+		"a quota that is too small": {specs.LinuxResources{CPU: &specs.LinuxCPU{Quota: pointer(int64(5))}}, []string{"linux.resources.cpu.quota", "5 is not from 1000"}},
+		"swap below memory":         {specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: pointer(int64(64 << 20)), Swap: pointer(int64(32 << 20))}}, []string{"linux.resources.memory.swap", "below memory.limit"}},
 		"a unified file of none":    {specs.LinuxResources{Unified: map[string]string{"cake.max": "1"}}, []string{"linux.resources.unified.cake.max"}},
 		"a unified path that leads elsewhere": {
 			specs.LinuxResources{Unified: map[string]string{"../cgroup.procs": "1"}}, []string{"linux.resources.unified", "../cgroup.procs"},

@@ -17,7 +17,7 @@ func Schema(tb testing.TB, name string) *jsonschema.Schema {
 	tb.Helper()
 	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/opencontainers/runtime-spec").Output()
 	if err != nil {
-		tb.Skipf("SKIP: this machine lacks the specification's schemas: %v", err)
+		tb.Skipf("this machine lacks Go, and with it the schemas of the specification: %v", err)
 	}
 	compiler := jsonschema.NewCompiler()
 	compiler.DefaultDraft(jsonschema.Draft4) // only the top files say so
@@ -27,6 +27,18 @@ func Schema(tb testing.TB, name string) *jsonschema.Schema {
 		tb.Fatal(err)
 	}
 	return schema
+}
+
+// CheckSchema reports what a JSON document has against a schema.
+func CheckSchema(tb testing.TB, schema *jsonschema.Schema, document string) {
+	tb.Helper()
+	value, err := jsonschema.UnmarshalJSON(strings.NewReader(document))
+	if err == nil {
+		err = schema.Validate(value)
+	}
+	if err != nil {
+		tb.Errorf("%v\n%s", err, document)
+	}
 }
 
 // schemaLoader reads schemas and repairs a reference of version 1.3.0 that leads

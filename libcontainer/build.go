@@ -29,11 +29,15 @@ func (n *creation) drive(d *drive, gate state.Gate) error {
 	if seccompOf(n.spec) != nil && profile.Notifies(seccompOf(n.spec)) {
 		n.plan.Process.Notifies = true
 	}
+	output, err := n.openHookOutput()
+	if err != nil {
+		return err
+	}
 	sources, release, err := openSources(d.pid, n.sources)
 	if err != nil {
 		return err
 	}
-	err = d.sendPlan([]int{gate.Wait, gate.Result}, sources)
+	err = d.sendPlan(append([]int{gate.Wait, gate.Result}, output...), sources)
 	release()
 	if err != nil {
 		return err
@@ -45,6 +49,9 @@ func (n *creation) drive(d *drive, gate state.Gate) error {
 	}
 	err = d.converse(answers{
 		rootReady: func() error {
+			if err := n.moveDevices(d.pid); err != nil {
+				return err
+			}
 			err := n.runtimeHooks(d.pid)
 			if errors.Is(err, hook.ErrEnded) {
 				return d.died()
@@ -57,6 +64,9 @@ func (n *creation) drive(d *drive, gate state.Gate) error {
 	})
 	if err != nil {
 		return n.afterHooks(err)
+	}
+	if err := n.sendToReceiver(d.pid); err != nil {
+		return err
 	}
 	return announce(d.pid, n.options.PidFile, n.options.PidfdSocket)
 }
@@ -114,6 +124,9 @@ func (n *creation) whileInitMounts(pid int) error {
 			return err
 		}
 	}
+	if err := n.giveCgroup(pid); err != nil {
+		return err
+	}
 	if n.spec.Linux == nil || n.spec.Linux.Resources == nil {
 		return n.cgroup.SetDevices(nil)
 	}
@@ -127,13 +140,8 @@ func (n *creation) whileInitMounts(pid int) error {
 
 // runtimeHooks runs the prestart and createRuntime hooks.
 func (n *creation) runtimeHooks(pid int) error {
-	h := n.spec.Hooks
-	if h == nil {
-		return nil
-	}
-	//nolint:staticcheck // prestart is deprecated, and engines use it
-	hooks := append(spec.Hooks("prestart", h.Prestart), spec.Hooks("createRuntime", h.CreateRuntime)...)
-	if len(hooks) == 0 {
+	list := n.hooksBeforePivot()
+	if len(list) == 0 {
 		return nil
 	}
 	// Init may be killed meanwhile, by delete --force or an interrupted run:
@@ -143,12 +151,42 @@ func (n *creation) runtimeHooks(pid int) error {
 		return fault.New("open a pidfd of", "init", err)
 	}
 	defer unix.Close(init)
-	for _, h := range hooks {
-		if err := n.container.runHook(h, specs.StateCreating, pid, init); err != nil {
-			return err
-		}
+	return hooks{container: n.container, status: specs.StateCreating, pid: pid, end: init, output: n.hookOutput}.run(list)
+}
+
+// hooksBeforePivot are those that the runtime runs during create.
+func (n *creation) hooksBeforePivot() []plan.Hook {
+	h := n.spec.Hooks
+	if h == nil {
+		return nil
 	}
-	return nil
+	//nolint:staticcheck // prestart is deprecated, and engines use it
+	return append(spec.Hooks("prestart", h.Prestart), spec.Hooks("createRuntime", h.CreateRuntime)...)
+}
+
+// openHookOutput opens what hooks of create and start print to, and returns what
+// init needs of it.
+func (n *creation) openHookOutput() (files []int, err error) {
+	ofInit := len(n.plan.CreateContainer)+len(n.plan.StartContainer) > 0
+	if !ofInit && len(n.hooksBeforePivot()) == 0 {
+		return nil, nil
+	}
+	if n.hookOutput, err = n.container.openHookOutput(); err != nil {
+		return nil, err
+	}
+	n.closers = append(n.closers, func() { closeHookOutput(n.hookOutput) })
+	if !ofInit {
+		return nil, nil
+	}
+	if fd := n.hookOutput.Stdout; fd != 0 {
+		n.plan.HookStreams |= plan.HookStdout
+		files = append(files, fd)
+	}
+	if fd := n.hookOutput.Stderr; fd != 0 {
+		n.plan.HookStreams |= plan.HookStderr
+		files = append(files, fd)
+	}
+	return files, nil
 }
 
 // ready completes the process from outside. Memory and pids are limited last:
@@ -161,6 +199,9 @@ func (n *creation) ready(d *drive, pending <-chan compiled) ([]byte, error) {
 		if err := n.runtime.adjustOOMScore(d.pid, p.OOMScoreAdj); err != nil {
 			return nil, err
 		}
+	}
+	if err := n.sinkInit(d.pid); err != nil {
+		return nil, err
 	}
 	if n.spec.Linux != nil && n.spec.Linux.Resources != nil {
 		late := specs.LinuxResources{Memory: n.spec.Linux.Resources.Memory, Pids: n.spec.Linux.Resources.Pids}

@@ -54,6 +54,7 @@ func (r *Runtime) Check(o CreateOptions) []Finding {
 	quiet := *r
 	quiet.Warn = func(err error) { c.add(Warning, "", err) }
 	c.creation = creation{runtime: &quiet, options: o, id: "check"}
+	defer c.finish(nil)
 	c.run()
 	return c.findings
 }

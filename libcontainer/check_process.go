@@ -8,9 +8,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
-	"hull/internal/fault"
-	"hull/internal/linux"
-	"hull/libcontainer/plan"
+	"hull/libcontainer/schedule"
 	"hull/spec"
 )
 
@@ -70,21 +68,15 @@ func (c *checker) scheduling() {
 		if spec.Namespace(c.spec, specs.UserNamespace) != nil {
 			dropCapabilities()
 		}
-		found <- trySchedule(&c.plan.Process)
+		found <- schedule.Apply(&c.plan.Process)
 	}()
 	for _, err := range <-found {
 		c.fail("", err)
 	}
 	if s := c.spec.Process.Scheduler; s != nil && (s.Policy == specs.SchedFIFO || s.Policy == specs.SchedRR) &&
 		!c.cgroup.GrantsRealtime(c.spec.Linux.Resources) {
-		c.fail("", schedulerFailure(unix.EPERM))
+		c.fail("", schedule.Failure(c.plan.Process.Scheduler.Attr, unix.EPERM))
 	}
-}
-
-// schedulerFailure is the error of init that sets process.scheduler.
-func schedulerFailure(cause error) error {
-	return fault.New("set", "process.scheduler", cause).
-		WithHint("real-time policies take CAP_SYS_NICE, and on cgroup v1 a cpu.rt_runtime_us")
 }
 
 // dropCapabilities leaves the calling thread with what a process in a user
@@ -93,29 +85,4 @@ func dropCapabilities() {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var none [2]unix.CapUserData
 	_ = unix.Capset(&header, &none[0])
-}
-
-// trySchedule does what init does in its step of that name.
-func trySchedule(p *plan.Process) []error {
-	var found []error
-	failed := func(property string, err error) {
-		if err != nil {
-			found = append(found, fault.New("set", property, err))
-		}
-	}
-	if p.IOPriority >= 0 {
-		failed("process.ioPriority", linux.SetIOPriority(int(p.IOPriority)))
-	}
-	if p.Personality >= 0 {
-		failed("linux.personality", linux.SetPersonality(uint(p.Personality)))
-	}
-	if p.MemoryPolicy.Mode >= 0 {
-		failed("linux.memoryPolicy", linux.SetMemoryPolicy(int(p.MemoryPolicy.Mode), p.MemoryPolicy.Nodes))
-	}
-	if len(p.Scheduler) > 0 {
-		if err := linux.SetScheduler(p.Scheduler); err != nil {
-			found = append(found, schedulerFailure(err))
-		}
-	}
-	return found
 }

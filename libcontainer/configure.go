@@ -32,16 +32,6 @@ func (n *creation) configure() error {
 	return checkConsole(n.plan.Process.Terminal, n.options.ConsoleSocket, n.options.Lifetime)
 }
 
-// placeCgroup says where the container's cgroup is going to be.
-func (n *creation) placeCgroup() (err error) {
-	var path string
-	if n.spec.Linux != nil {
-		path = n.spec.Linux.CgroupsPath
-	}
-	n.cgroup, err = n.runtime.newCgroup(n.id, path)
-	return err
-}
-
 // compile makes the plan of a configuration that has been examined.
 func (n *creation) compile() error {
 	n.dropMountLabel()
@@ -63,7 +53,7 @@ func (n *creation) compile() error {
 		inputs.Pivot = plan.MoveRoot
 	}
 	n.plan, n.sources, err = spec.Compile(n.spec, inputs)
-	return spec.Join(refuseLabels(n.spec), err)
+	return spec.Join(refuseLabels(n.spec.Process), err, n.planResctrl(), n.findDevices())
 }
 
 // load reads and checks the configuration.
@@ -101,19 +91,7 @@ func examine(b []byte) (*specs.Spec, error) {
 	if s == nil || s.Linux == nil {
 		return s, err
 	}
-	return s, spec.Join(err, seccomp.Validate(s.Linux.Seccomp), cgroup.Validate(s.Linux.Resources), refuseUnsupported(s))
-}
-
-// refuseUnsupported keeps a property that hull cannot apply from being ignored:
-// runtime.md, "Create", wants an error. `hull features` says the same.
-func refuseUnsupported(s *specs.Spec) error {
-	switch {
-	case s.Linux.IntelRdt != nil:
-		return fault.Newf("", "linux.intelRdt", "not supported")
-	case len(s.Linux.NetDevices) > 0:
-		return fault.Newf("", "linux.netDevices", "not supported")
-	}
-	return nil
+	return s, spec.Join(err, seccomp.Validate(s.Linux.Seccomp), cgroup.Validate(s.Linux.Resources))
 }
 
 // dropMountLabel leaves linux.mountLabel out where there is no SELinux: no
@@ -127,7 +105,7 @@ func (n *creation) dropMountLabel() {
 }
 
 func (n *creation) processInputs() (spec.ProcessInputs, error) {
-	in := spec.ProcessInputs{Kind: plan.Create, Warn: n.runtime.warn}
+	in := spec.ProcessInputs{Kind: plan.Create, Groups: groupsOf(n.spec), Warn: n.runtime.warn}
 	held, err := heldCapabilities(n.spec)
 	if err != nil {
 		return in, err
@@ -138,6 +116,14 @@ func (n *creation) processInputs() (spec.ProcessInputs, error) {
 	}
 	in.PreserveFDs = uint32(n.preserve)
 	return in, nil
+}
+
+// groupsOf says what becomes of the supplementary groups of the caller.
+func groupsOf(s *specs.Spec) plan.Groups {
+	if value, ok := s.Annotations[spec.AnnotationKeepGroups]; ok && value != "0" {
+		return plan.KeepGroups
+	}
+	return plan.SetGroups
 }
 
 // checkPreserved checks that the descriptors to preserve are there.

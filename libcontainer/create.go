@@ -12,7 +12,10 @@ import (
 	"hull/internal/fault"
 	"hull/internal/linux"
 	"hull/libcontainer/cgroup"
+	"hull/libcontainer/hook"
+	"hull/libcontainer/netdev"
 	"hull/libcontainer/plan"
+	"hull/libcontainer/rdt"
 	"hull/libcontainer/seccomp"
 	"hull/nsenter"
 	"hull/spec"
@@ -122,8 +125,14 @@ type creation struct {
 	rlimits  []spec.Rlimit
 	cgroup   *cgroup.Cgroup
 	// join is how the process gets into the cgroup.
-	join      cgroup.Join
+	join cgroup.Join
+	// resctrl is the class of service, or nil.
+	resctrl *rdt.Group
+	// devices are those of the host to be moved, or nil.
+	devices   *netdev.Set
 	container *Container
+	// hookOutput is where hooks print to.
+	hookOutput hook.Output
 	// undo is what to do if creation fails, last first.
 	undo []func()
 	// closers is what to do in any case.
@@ -169,7 +178,7 @@ func (n *creation) build(ctx context.Context) (*Container, error) {
 	}
 	defer gate.Close()
 	defer closeJoins(namespaces)
-	pid, fd, err := n.launch.enter(n.cgroup, n.join, namespaces)
+	pid, fd, err := n.launch.enter(places{n.cgroup, n.join, n.container.resctrl()}, namespaces)
 	if err != nil {
 		return nil, err
 	}
@@ -195,6 +204,9 @@ func (n *creation) build(ctx context.Context) (*Container, error) {
 // and cgroup. Its record comes before anything else.
 func (n *creation) prepare() (ns *nsenter.Namespaces, gate state.Gate, err error) {
 	if err := n.makeDirectory(); err != nil {
+		return nil, gate, err
+	}
+	if err := n.makeResctrl(); err != nil {
 		return nil, gate, err
 	}
 	if gate, err = n.container.dir.MakeGate(); err != nil {
@@ -244,6 +256,7 @@ func (n *creation) record() *state.Record {
 		SharesPIDs:  sharesPIDs(s),
 		HasProcess:  s.Process != nil,
 		Creating:    true,
+		Resctrl:     n.resctrlRecord(),
 		Cgroup:      &cg,
 	}
 	if s.Hooks != nil {

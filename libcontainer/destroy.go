@@ -1,7 +1,6 @@
 package libcontainer
 
 import (
-	"encoding/json"
 	"errors"
 	"time"
 
@@ -10,8 +9,6 @@ import (
 
 	"hull/internal/fault"
 	"hull/libcontainer/cgroup"
-	"hull/libcontainer/hook"
-	"hull/libcontainer/plan"
 )
 
 // DestroyMode says what to do with a container that has not stopped.
@@ -155,37 +152,12 @@ func (c *Container) remove() error {
 	if err := c.cgroup.Remove(); err != nil {
 		return err
 	}
+	if err := c.resctrl().Remove(); err != nil {
+		return err
+	}
 	if err := c.dir.Remove(); err != nil {
 		return err
 	}
 	c.runPoststop()
 	return nil
-}
-
-// runPoststop runs the poststop hooks, all of them: one that fails is a warning
-// (runtime.md, "Lifecycle", 13).
-func (c *Container) runPoststop() {
-	for _, h := range c.record.Poststop {
-		if err := c.runHook(h, specs.StateStopped, 0, -1); err != nil {
-			c.runtime.warn(err)
-		}
-	}
-}
-
-// runHook runs a hook until end is readable (see hook.Run).
-func (c *Container) runHook(h plan.Hook, status specs.ContainerState, pid, end int) error {
-	b, err := json.Marshal(c.stateAs(status, pid))
-	if err != nil {
-		return fault.New("encode state of", c.record.ID, err)
-	}
-	h.State = b
-	return hook.Run(&h, c.hookDirectory(), end)
-}
-
-// hookDirectory is the bundle, unless that is gone by now.
-func (c *Container) hookDirectory() string {
-	if unix.Access(c.record.Bundle, unix.X_OK) != nil {
-		return "/"
-	}
-	return c.record.Bundle
 }

@@ -105,7 +105,7 @@ func (d *drive) died() error {
 		}
 	}
 	return fault.New("start", "init", errors.New(what)).
-		WithHint("the kernel log tells of the out-of-memory killer; a memory limit may be too small")
+		WithHint("a limit of memory or of pids, its own or of a cgroup above, may be too small; the kernel log tells of the out-of-memory killer")
 }
 
 // converse answers init until it is done. Ready and hooks are what the parent

@@ -99,6 +99,8 @@ type execution struct {
 	spec      *specs.Spec
 	plan      *plan.Plan
 	rlimits   []spec.Rlimit
+	// initial is process.execCPUAffinity.initial.
+	initial []byte
 	// filter is encoded as the link wants it.
 	filter []byte
 }
@@ -119,7 +121,10 @@ func (e *execution) compile() error {
 	if err := spec.ValidateProcess(s, e.options.Process); err != nil {
 		return err
 	}
-	in := spec.ProcessInputs{Kind: plan.Exec, Warn: c.runtime.warn}
+	if err := refuseLabels(e.options.Process); err != nil {
+		return err
+	}
+	in := spec.ProcessInputs{Kind: plan.Exec, Groups: groupsOf(s), Warn: c.runtime.warn}
 	if in.Held, err = heldCapabilities(s); err != nil {
 		return err
 	}
@@ -130,6 +135,9 @@ func (e *execution) compile() error {
 	}
 	e.plan = &plan.Plan{Kind: plan.Exec, ID: c.record.ID, Process: process}
 	if e.rlimits, err = spec.Rlimits(e.options.Process); err != nil {
+		return err
+	}
+	if e.initial, err = spec.InitialAffinity(e.options.Process); err != nil {
 		return err
 	}
 	if err := checkConsole(process.Terminal, e.options.ConsoleSocket, e.options.Lifetime); err != nil {
@@ -170,6 +178,10 @@ func (e *execution) loadFilter() error {
 
 func (e *execution) run(ctx context.Context, pidfd int) (*Process, error) {
 	c := e.container
+	if err := e.launch.pin(e.initial); err != nil {
+		e.launch.abort()
+		return nil, err
+	}
 	ns, join, err := e.target(pidfd)
 	if err != nil {
 		e.launch.abort()
@@ -177,7 +189,7 @@ func (e *execution) run(ctx context.Context, pidfd int) (*Process, error) {
 	}
 	defer closeJoins(ns)
 	defer join.Close()
-	pid, fd, err := e.launch.enter(c.cgroup, join, ns)
+	pid, fd, err := e.launch.enter(places{c.cgroup, join, c.resctrl()}, ns)
 	if err != nil {
 		return nil, err
 	}
@@ -204,7 +216,7 @@ func (e *execution) target(pidfd int) (*nsenter.Namespaces, cgroup.Join, error) 
 	if err != nil {
 		return nil, cgroup.Join{}, err
 	}
-	join, err := e.container.cgroup.JoinAt(e.options.Cgroup, joinCredentials(ns))
+	join, err := e.container.cgroup.JoinAt(e.options.Cgroup, e.container.record.PID, joinCredentials(ns))
 	if err != nil {
 		closeJoins(ns)
 		return nil, join, err

@@ -30,8 +30,8 @@ func (r *Runtime) Features() *features.Features {
 		},
 		Apparmor:   &features.Apparmor{Enabled: &yes},
 		Selinux:    &features.Selinux{Enabled: &yes},
-		IntelRdt:   &features.IntelRdt{Enabled: &no},
-		NetDevices: &features.NetDevices{Enabled: &no},
+		IntelRdt:   &features.IntelRdt{Enabled: &yes, Schemata: &yes, Monitoring: &yes},
+		NetDevices: &features.NetDevices{Enabled: &yes},
 		Annotations: kernelFacts(map[string]string{
 			"io.github.seccomp.libseccomp.version": known.Libseccomp,
 			"org.hull.go.version":                  runtime.Version(),

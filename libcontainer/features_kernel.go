@@ -12,6 +12,8 @@ import (
 
 	"hull/internal/linux"
 	"hull/libcontainer/cgroup"
+	"hull/libcontainer/netdev"
+	"hull/libcontainer/rdt"
 	"hull/nsenter"
 	"hull/spec"
 )
@@ -29,6 +31,7 @@ func kernelFacts(to map[string]string) map[string]string {
 	to["org.hull.kernel.cgroup.v2"] = strings.Join(on.V2, ",")
 	held, _ := spec.HeldCapabilities()
 	modes, flags := memoryPolicies()
+	resctrl := rdt.Probe()
 	for name, value := range map[string]string{
 		"namespaces":         strings.ReplaceAll(nsenter.Names(nsenter.Supported()), " ", ""),
 		"capabilities":       strings.Join(spec.KernelCapabilities(), ","),
@@ -42,9 +45,10 @@ func kernelFacts(to map[string]string) map[string]string {
 		"systemd":               on.Systemd,
 		"apparmor":              apparmorEnabled(),
 		"selinux":               selinuxEnabled(),
-		"intelRdt":              exists("/sys/fs/resctrl/schemata"),
-		"intelRdt.monitoring":   exists("/sys/fs/resctrl/mon_groups"),
-		"netDevices":            held&(1<<unix.CAP_NET_ADMIN) != 0,
+		"intelRdt":              resctrl != rdt.Support{},
+		"intelRdt.schemata":     resctrl.Schemata,
+		"intelRdt.monitoring":   resctrl.Monitoring,
+		"netDevices":            netdev.Supported(),
 		"mountExtensions.idmap": mapsIDs("/", "/dev/shm", "/tmp"),
 	} {
 		to["org.hull.kernel."+name] = strconv.FormatBool(has)

@@ -11,18 +11,21 @@ import (
 	"hull/spec"
 )
 
-// refuseLabels says which labels of the process there is no security module
-// for. It asks for none that is not used.
-func refuseLabels(s *specs.Spec) error {
-	if s.Process == nil {
+// refuseLabels refuses labels for security modules that this kernel does not
+// run: a process must not run without the confinement that it asks for. It looks
+// for no module that is not used. There may be no process.
+func refuseLabels(p *specs.Process) error {
+	if p == nil {
 		return nil
 	}
 	var found []error
-	if s.Process.SelinuxLabel != "" && !selinuxEnabled() {
-		found = append(found, fault.Newf("", "process.selinuxLabel", "SELinux is not enabled on this host"))
+	if p.SelinuxLabel != "" && !selinuxEnabled() {
+		found = append(found, fault.Newf("use", "process.selinuxLabel", "SELinux is not enabled on this host").
+			WithHint("leave the label out"))
 	}
-	if s.Process.ApparmorProfile != "" && !apparmorEnabled() {
-		found = append(found, fault.Newf("", "process.apparmorProfile", "AppArmor is not enabled on this host"))
+	if p.ApparmorProfile != "" && !apparmorEnabled() {
+		found = append(found, fault.Newf("use", "process.apparmorProfile", "AppArmor is not enabled on this host").
+			WithHint("leave the profile out"))
 	}
 	return spec.Join(found...)
 }

@@ -1,7 +1,10 @@
 package libcontainer
 
 import (
+	"hull/internal/fault"
+	"hull/internal/linux"
 	"hull/libcontainer/cgroup"
+	"hull/libcontainer/rdt"
 	"hull/nsenter"
 )
 
@@ -30,20 +33,50 @@ func (l *launch) wait() (*nsenter.Stage, error) {
 	return l.stage, l.err
 }
 
-// enter sends the stage into its cgroup and namespaces and returns the pid of
+// pin holds the stage, and so the process that it becomes, to CPUs before it
+// enters a cgroup. An empty mask leaves it.
+func (l *launch) pin(cpus []byte) error {
+	if len(cpus) == 0 {
+		return nil
+	}
+	stage, err := l.wait()
+	if err != nil {
+		return err
+	}
+	if err := linux.SetAffinity(stage.PID(), cpus); err != nil {
+		return fault.New("set", "process.execCPUAffinity.initial", err).
+			WithHint("one of the CPUs must be online and in the cpuset that hull is called in")
+	}
+	return nil
+}
+
+// places are where a process is to be born, other than in its namespaces.
+type places struct {
+	cgroup  *cgroup.Cgroup
+	join    cgroup.Join
+	resctrl rdt.Place
+}
+
+// enter sends the stage into its places and namespaces and returns the pid of
 // the init process and our end of the link. The caller ends with reap.
-func (l *launch) enter(cg *cgroup.Cgroup, join cgroup.Join, ns *nsenter.Namespaces) (pid, fd int, err error) {
+func (l *launch) enter(p places, ns *nsenter.Namespaces) (pid, fd int, err error) {
 	stage, err := l.wait()
 	if err != nil {
 		return 0, -1, err
 	}
-	if join.Adopt {
-		if err := cg.Adopt(stage.PID()); err != nil {
-			stage.Abort()
-			return 0, -1, err
-		}
+	if p.join.Adopt {
+		err = p.cgroup.Adopt(stage.PID())
 	}
-	ns.Cgroup = nsenter.Cgroup{Into: join.Into, Tasks: join.Tasks}
+	if err == nil {
+		// The stage has one thread, and what it clones is where it is:
+		// later, the threads of the Go runtime would be left behind.
+		err = p.resctrl.Join(stage.PID())
+	}
+	if err != nil {
+		stage.Abort()
+		return 0, -1, err
+	}
+	ns.Cgroup = nsenter.Cgroup{Into: p.join.Into, Tasks: p.join.Tasks}
 	return stage.Enter(ns)
 }
 

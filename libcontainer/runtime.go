@@ -55,6 +55,9 @@ type Runtime struct {
 	Root string
 	// Cgroup is who makes control groups.
 	Cgroup CgroupDriver
+	// Manager is the private socket of the service manager that Systemd asks:
+	// empty is the system's, a user's is $XDG_RUNTIME_DIR/systemd/private.
+	Manager string
 	// Privilege says what to forgive.
 	Privilege Privilege
 	// Warn receives what is worth saying and no reason to stop: one call an
@@ -137,22 +140,6 @@ func (r *Runtime) warn(err error) {
 // filterCache is where compiled seccomp filters are kept: a name that no
 // container can have.
 func (r *Runtime) filterCache() string { return filepath.Join(r.Root, ".filters:seccomp") }
-
-func (r *Runtime) newCgroup(id, path string) (*cgroup.Cgroup, error) {
-	cfg := cgroup.Config{ID: id, Path: path, Warn: r.warn}
-	switch r.Cgroup {
-	case Cgroupfs:
-		cfg.Driver = cgroup.Cgroupfs
-	case Systemd:
-		cfg.Driver = cgroup.Systemd
-	case NoCgroup:
-		cfg.Driver = cgroup.Disabled
-	}
-	if r.Privilege == Rootless {
-		cfg.Unwritable = cgroup.Tolerate
-	}
-	return cgroup.New(cfg)
-}
 
 // Stdio are the standard streams of a process. Nil is /dev/null.
 type Stdio struct{ In, Out, Err *os.File }

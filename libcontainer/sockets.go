@@ -11,6 +11,7 @@ import (
 
 	"hull/internal/fault"
 	"hull/libcontainer/plan"
+	"hull/spec"
 )
 
 // takeConsole passes the master of a terminal on to the socket that waits for
@@ -57,6 +58,27 @@ func sendPidfd(socket string, pid int) error {
 	defer unix.Close(fd)
 	if err := sendFile(socket, []byte("pidfd"), fd); err != nil {
 		return fault.New("send the pidfd to", socket, err)
+	}
+	return nil
+}
+
+// sendToReceiver sends a pidfd of init to the socket that an annotation names,
+// with the one byte that crun sends.
+func (n *creation) sendToReceiver(pid int) error {
+	path := n.spec.Annotations[spec.AnnotationPidfdReceiver]
+	if path == "" {
+		return nil
+	}
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(n.bundle, path)
+	}
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return fault.New("open a pidfd of", "the process", err)
+	}
+	defer unix.Close(fd)
+	if err := sendFile(path, []byte(" "), fd); err != nil {
+		return fault.New("send the pidfd to annotations."+spec.AnnotationPidfdReceiver, path, err)
 	}
 	return nil
 }

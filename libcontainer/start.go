@@ -41,10 +41,8 @@ func (c *Container) Start() error {
 	// The container is started: whoever forces its deletion need not wait for
 	// a hook that may never end.
 	c.dir.Unlock()
-	for _, h := range c.record.Poststart {
-		if err := c.runHook(h, specs.StateRunning, c.record.PID, -1); err != nil {
-			return c.fail(err)
-		}
+	if err := c.runPoststart(); err != nil {
+		return c.fail(err)
 	}
 	return nil
 }

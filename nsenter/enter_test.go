@@ -19,37 +19,22 @@ import (
 // oneToOne maps the ids that a test runs with.
 var oneToOne = []IDMapping{{ContainerID: 0, HostID: 0, Size: 1000}}
 
-// kinds are the flags with the names of /proc/PID/ns.
-var kinds = []struct {
-	flag uint64
-	name string
-}{
-	{unix.CLONE_NEWCGROUP, "cgroup"},
-	{unix.CLONE_NEWIPC, "ipc"},
-	{unix.CLONE_NEWNS, "mnt"},
-	{unix.CLONE_NEWNET, "net"},
-	{unix.CLONE_NEWPID, "pid"},
-	{unix.CLONE_NEWTIME, "time"},
-	{unix.CLONE_NEWUSER, "user"},
-	{unix.CLONE_NEWUTS, "uts"},
-}
-
 func TestAStageEntersTheNewNamespacesAndNoOthers(t *testing.T) {
 	testkit.RequireRoot(t)
 	const all = unix.CLONE_NEWCGROUP | unix.CLONE_NEWIPC | unix.CLONE_NEWNS | unix.CLONE_NEWNET |
 		unix.CLONE_NEWPID | unix.CLONE_NEWTIME | unix.CLONE_NEWUSER | unix.CLONE_NEWUTS
 	cases := map[string]uint64{"none": 0, "all": all, "all but user": all &^ unix.CLONE_NEWUSER}
-	for _, k := range kinds {
-		cases[k.name] = k.flag
+	for _, k := range kinds() {
+		cases[k.file] = k.flag
 	}
 	for name, flags := range cases {
 		t.Run(name, func(t *testing.T) {
 			i := enter(t, Inherit{}, &Namespaces{New: flags, UIDMappings: oneToOne, GIDMappings: oneToOne})
 			v := i.look(t)
 			var want []string
-			for _, k := range kinds {
+			for _, k := range kinds() {
 				if flags&k.flag != 0 {
-					want = append(want, k.name)
+					want = append(want, k.file)
 				}
 			}
 			if got := differing(v.Namespaces, namespacesOf("self")); !slices.Equal(got, want) {
@@ -68,23 +53,23 @@ func TestAStageEntersTheNewNamespacesAndNoOthers(t *testing.T) {
 
 func TestAStageJoinsEachKindOfNamespace(t *testing.T) {
 	testkit.RequireRoot(t)
-	for _, k := range kinds {
-		t.Run(k.name, func(t *testing.T) {
+	for _, k := range kinds() {
+		t.Run(k.file, func(t *testing.T) {
 			holder := enter(t, Inherit{}, &Namespaces{New: k.flag, UIDMappings: oneToOne, GIDMappings: oneToOne})
 			// A cgroup namespace is its own only after its birth: it is there
 			// once it answers.
-			held := holder.look(t).Namespaces[k.name]
-			f, err := os.Open("/proc/" + strconv.Itoa(holder.pid) + "/ns/" + k.name)
+			held := holder.look(t).Namespaces[k.file]
+			f, err := os.Open("/proc/" + strconv.Itoa(holder.pid) + "/ns/" + k.file)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer f.Close()
 			v := enter(t, Inherit{}, &Namespaces{Join: []Join{{Name: "it", Type: k.flag, File: f}}}).look(t)
-			if got := differing(v.Namespaces, namespacesOf("self")); !slices.Equal(got, []string{k.name}) {
+			if got := differing(v.Namespaces, namespacesOf("self")); !slices.Equal(got, []string{k.file}) {
 				t.Errorf("the process is in other namespaces of %v", got)
 			}
-			if v.Namespaces[k.name] != held {
-				t.Errorf("the process is in %s, not in the holder's", v.Namespaces[k.name])
+			if v.Namespaces[k.file] != held {
+				t.Errorf("the process is in %s, not in the holder's", v.Namespaces[k.file])
 			}
 		})
 	}

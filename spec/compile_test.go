@@ -265,10 +265,10 @@ func TestTheProcessIsTranslated(t *testing.T) {
 	got := compile(t, s, in).Process
 	sched := "38000000060000000500000000000000" + "0000000000000000" +
 		"0100000000000000" + "0200000000000000" + "0300000000000000" + "0000000000000000"
-	if h := hex.EncodeToString(got.Scheduler); h != sched {
+	if h := hex.EncodeToString(got.Scheduler.Attr); h != sched {
 		t.Errorf("scheduler %s, want %s", h, sched)
 	}
-	got.Scheduler = nil
+	got.Scheduler = plan.Scheduler{}
 	want := plan.Process{
 		Args: []string{"a", "b"}, Cwd: "/c", Env: []string{"B=x=y", "A=2"},
 		UID: 1, GID: 2, AdditionalGIDs: []uint32{3}, Umask: 0o27, Groups: plan.KeepGroups,
@@ -283,7 +283,8 @@ func TestTheProcessIsTranslated(t *testing.T) {
 	}
 	in.Process.Kind = plan.Exec
 	execed, err := spec.CompileProcess(s, s.Process, in.Process)
-	if err != nil || !bytes.Equal(execed.Affinity, []byte{2, 1, 0, 0, 0, 0, 0, 0}) {
+	chosen := plan.Affinity{Policy: plan.ChosenCPUs, CPUs: []byte{2, 1, 0, 0, 0, 0, 0, 0}}
+	if err != nil || !reflect.DeepEqual(execed.Affinity, chosen) {
 		t.Errorf("affinity %v, %v", execed.Affinity, err)
 	}
 }
@@ -291,7 +292,7 @@ func TestTheProcessIsTranslated(t *testing.T) {
 func TestWhatIsNotAskedForIsLeftAlone(t *testing.T) {
 	s := bundleSpec(t)
 	p := compile(t, s, inputs(t)).Process
-	if p.Umask != -1 || p.IOPriority != -1 || p.Personality != -1 || p.MemoryPolicy.Mode != -1 || p.Scheduler != nil || p.Affinity != nil {
+	if p.Umask != -1 || p.IOPriority != -1 || p.Personality != -1 || p.MemoryPolicy.Mode != -1 || p.Scheduler.Attr != nil || p.Affinity.Policy != plan.WholeCpuset {
 		t.Errorf("got %+v", p)
 	}
 	s.Process = nil

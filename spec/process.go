@@ -35,8 +35,8 @@ func CompileProcess(s *specs.Spec, p *specs.Process, in ProcessInputs) (plan.Pro
 	out := process(found, s, p)
 	if p != nil {
 		out.Capabilities = capabilities(p.Capabilities, in.Held, nonNil(in.Warn))
-		if in.Kind == plan.Exec && p.ExecCPUAffinity != nil {
-			out.Affinity = affinity(found, "final", p.ExecCPUAffinity.Final)
+		if in.Kind == plan.Exec {
+			out.Affinity = finalAffinity(found, p.ExecCPUAffinity)
 		}
 	}
 	out.Keyring, out.Groups, out.PreserveFDs = in.Keyring, in.Groups, in.PreserveFDs
@@ -175,6 +175,29 @@ func terminal(found *problems, p *specs.Process) plan.Terminal {
 	}
 	t.Rows, t.Columns = uint16(p.ConsoleSize.Height), uint16(p.ConsoleSize.Width)
 	return t
+}
+
+// InitialAffinity returns the mask of process.execCPUAffinity.initial, which is
+// for the process before it enters the container's cgroup, or nil.
+func InitialAffinity(p *specs.Process) ([]byte, error) {
+	if p.ExecCPUAffinity == nil {
+		return nil, nil
+	}
+	found := new(problems)
+	mask := affinity(found, "initial", p.ExecCPUAffinity.Initial)
+	return mask, found.err()
+}
+
+// finalAffinity says where the process may run once it is in its cgroup.
+// Without "final" that is the kernel's matter, as config.md wants it.
+func finalAffinity(found *problems, a *specs.CPUAffinity) plan.Affinity {
+	switch {
+	case a == nil || a.Initial == "" && a.Final == "":
+		return plan.Affinity{Policy: plan.WholeCpuset}
+	case a.Final == "":
+		return plan.Affinity{Policy: plan.InheritedCPUs}
+	}
+	return plan.Affinity{Policy: plan.ChosenCPUs, CPUs: affinity(found, "final", a.Final)}
 }
 
 func affinity(found *problems, name, list string) []byte {

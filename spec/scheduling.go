@@ -13,11 +13,10 @@ import (
 // (SCHED_ATTR_SIZE_VER1, since Linux 5.3).
 const schedAttrSize = 56
 
-// scheduler translates process.scheduler to a struct sched_attr of
-// sched_setattr(2), or nil when there is none.
-func scheduler(p *problems, s *specs.Scheduler) []byte {
+// scheduler translates process.scheduler.
+func scheduler(p *problems, s *specs.Scheduler) plan.Scheduler {
 	if s == nil {
-		return nil
+		return plan.Scheduler{}
 	}
 	policy, ok := schedPolicy(s.Policy)
 	if !ok {
@@ -41,19 +40,20 @@ func scheduler(p *problems, s *specs.Scheduler) []byte {
 	b = binary.NativeEndian.AppendUint64(b, s.Runtime)
 	b = binary.NativeEndian.AppendUint64(b, s.Deadline)
 	b = binary.NativeEndian.AppendUint64(b, s.Period)
-	return append(b, make([]byte, schedAttrSize-len(b))...) // no clamps
+	out := plan.Scheduler{Attr: append(b, make([]byte, schedAttrSize-len(b))...), Nice: s.Nice} // no clamps
+	if policy == unix.SCHED_NORMAL || policy == unix.SCHED_BATCH || flags&unix.SCHED_FLAG_KEEP_PARAMS != 0 {
+		out.Nice = plan.KeepNice
+	}
+	return out
 }
 
 // schedValues checks that each value fits the policy (sched(7)).
 func schedValues(p *problems, s *specs.Scheduler) {
-	switch s.Policy {
-	case specs.SchedOther, specs.SchedBatch:
-		if s.Nice < -20 || s.Nice > 19 {
-			p.add("process.scheduler.nice", "%d is not from -20 to 19", s.Nice)
-		}
-	case specs.SchedDeadline:
+	if s.Nice < -20 || s.Nice > 19 {
+		p.add("process.scheduler.nice", "%d is not from -20 to 19", s.Nice)
+	}
+	if s.Policy == specs.SchedDeadline {
 		schedDeadline(p, s)
-	default: // what the others need is below
 	}
 	schedPriority(p, s)
 	if s.Policy != specs.SchedDeadline && (s.Runtime != 0 || s.Deadline != 0 || s.Period != 0) {
@@ -85,19 +85,19 @@ func schedDeadline(p *problems, s *specs.Scheduler) {
 func schedPolicy(policy specs.LinuxSchedulerPolicy) (uint32, bool) {
 	switch policy {
 	case specs.SchedOther:
-		return 0, true
+		return unix.SCHED_NORMAL, true
 	case specs.SchedFIFO:
-		return 1, true
+		return unix.SCHED_FIFO, true
 	case specs.SchedRR:
-		return 2, true
+		return unix.SCHED_RR, true
 	case specs.SchedBatch:
-		return 3, true
+		return unix.SCHED_BATCH, true
 	case specs.SchedISO:
-		return 4, true
+		return 4, true // reserved in <linux/sched.h>, and in no kernel
 	case specs.SchedIdle:
-		return 5, true
+		return unix.SCHED_IDLE, true
 	case specs.SchedDeadline:
-		return 6, true
+		return unix.SCHED_DEADLINE, true
 	}
 	return 0, false
 }
@@ -106,19 +106,19 @@ func schedPolicy(policy specs.LinuxSchedulerPolicy) (uint32, bool) {
 func schedFlag(flag specs.LinuxSchedulerFlag) (uint64, bool) {
 	switch flag {
 	case specs.SchedFlagResetOnFork:
-		return 0x01, true
+		return unix.SCHED_FLAG_RESET_ON_FORK, true
 	case specs.SchedFlagReclaim:
-		return 0x02, true
+		return unix.SCHED_FLAG_RECLAIM, true
 	case specs.SchedFlagDLOverrun:
-		return 0x04, true
+		return unix.SCHED_FLAG_DL_OVERRUN, true
 	case specs.SchedFlagKeepPolicy:
-		return 0x08, true
+		return unix.SCHED_FLAG_KEEP_POLICY, true
 	case specs.SchedFlagKeepParams:
-		return 0x10, true
+		return unix.SCHED_FLAG_KEEP_PARAMS, true
 	case specs.SchedFlagUtilClampMin:
-		return 0x20, true
+		return unix.SCHED_FLAG_UTIL_CLAMP_MIN, true
 	case specs.SchedFlagUtilClampMax:
-		return 0x40, true
+		return unix.SCHED_FLAG_UTIL_CLAMP_MAX, true
 	}
 	return 0, false
 }

@@ -129,8 +129,23 @@ func linuxViolations() []violation {
 		{"network devices", func(s *specs.Spec) {
 			s.Linux.NetDevices = map[string]specs.LinuxNetDevice{"eth0": {Name: "eth%d"}, "a/b": {}, "x": {Name: "sixteen-letters-"}}
 		}, []string{
-			"linux.netDevices.a/b: not the name of a network device", `linux.netDevices.x.name: "sixteen-letters-" is not the name of a network device`,
+			"linux.netDevices.a/b: not the name of a network device",
+			`linux.netDevices.x.name: "sixteen-letters-" is neither the name of a network device nor a template that ends in %d`,
 		}},
+		{"templates of network devices", func(s *specs.Spec) {
+			s.Linux.NetDevices = map[string]specs.LinuxNetDevice{
+				"a": {Name: "thirteen-lett%d"}, "b": {Name: "fourteen-lette%d"}, "c": {Name: "%d"}, "d": {Name: "e%d%d"}, "e": {Name: "e%dx"}, "f%d": {}, "g": {Name: "e%d"}, "h": {Name: "e%d"},
+			}
+		}, []string{
+			`linux.netDevices.b.name: "fourteen-lette%d" is neither the name of a network device nor a template that ends in %d`,
+			`linux.netDevices.c.name: "%d" is neither the name of a network device nor a template that ends in %d`,
+			`linux.netDevices.d.name: "e%d%d" is neither the name of a network device nor a template that ends in %d`,
+			`linux.netDevices.e.name: "e%dx" is neither the name of a network device nor a template that ends in %d`,
+			"linux.netDevices.f%d: not the name of a network device",
+		}},
+		{"two network devices of one name", func(s *specs.Spec) {
+			s.Linux.NetDevices = map[string]specs.LinuxNetDevice{"a": {Name: "b"}, "b": {}, "c": {Name: "a"}}
+		}, []string{"linux.netDevices.b: linux.netDevices.a gets the name b as well"}},
 		{"network devices without a namespace", func(s *specs.Spec) {
 			drop(s, specs.NetworkNamespace)
 			s.Linux.NetDevices = map[string]specs.LinuxNetDevice{"eth0": {}}

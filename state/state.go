@@ -54,6 +54,8 @@ type Record struct {
 	// HostMounts are what the container mounts in a namespace that is not
 	// its own, in order.
 	HostMounts []HostMount
+	// Resctrl is where its processes are in the resctrl filesystem.
+	Resctrl Resctrl
 	// Cgroup is the part that another package knows.
 	Cgroup Section
 	// Poststart and Poststop are the hooks that run after create.
@@ -66,6 +68,13 @@ type HostMount struct {
 	Target string
 	// Before is the id of the mount that was there before, or 0.
 	Before uint64
+}
+
+// Resctrl is a place in the resctrl filesystem; package rdt knows more.
+type Resctrl struct {
+	Class   string
+	Owned   bool
+	Monitor string
 }
 
 // Section is a part of the record whose fields the package does not know.
@@ -95,6 +104,9 @@ func (r *Record) walk(w *record.Walker) {
 		w.String("- target", &m.Target)
 		w.Uint64("  before", &m.Before)
 	})
+	w.String("resctrl", &r.Resctrl.Class)
+	w.Bool("resctrl.owned", &r.Resctrl.Owned)
+	w.String("resctrl.monitor", &r.Resctrl.Monitor)
 	r.Cgroup.Walk(w)
 	// A time that does not parse is the zero time: nothing depends on it.
 	r.Created, _ = time.Parse(time.RFC3339Nano, created)

@@ -3,7 +3,6 @@ package tests
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -86,33 +85,6 @@ func (c *container) exec(commands ...string) sight {
 }
 
 func (c *container) delete() { _ = c.h.command("delete", "--force", c.id).Run() }
-
-// cgroup returns the container's directory in the v1 hierarchy of a controller,
-// or in the unified one for "".
-func (c *container) cgroup(controller string) string {
-	c.h.t.Helper()
-	return cgroupOf(c.h.t, c.pid, controller)
-}
-
-func cgroupOf(t *testing.T, pid int, controller string) string {
-	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(text)) {
-		f := strings.SplitN(strings.TrimSpace(line), ":", 3)
-		if len(f) != 3 || f[1] != controller {
-			continue
-		}
-		if controller == "" {
-			return filepath.Join("/sys/fs/cgroup/unified", f[2])
-		}
-		return filepath.Join("/sys/fs/cgroup", strings.TrimPrefix(controller, "name="), f[2])
-	}
-	t.Fatalf("process %d is in no cgroup of %q:\n%s", pid, controller, text)
-	return ""
-}
 
 // fails checks that a container with the edits is refused, with all of words in
 // the error, and that nothing is left of it. It looks at the whole machine, and

@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -96,6 +97,8 @@ func makeProbe(path string) error {
 type host struct {
 	t    *testing.T
 	root string
+	// through is the command that runs the runtime, if it is not run as it is.
+	through []string
 }
 
 func newHost(t *testing.T) *host {
@@ -125,7 +128,8 @@ func (h *host) sweep() {
 
 // command is the runtime with its global flags.
 func (h *host) command(args ...string) *exec.Cmd {
-	return exec.Command(suite.runtime, append([]string{"--root", h.root}, args...)...)
+	line := slices.Concat(h.through, []string{suite.runtime, "--root", h.root}, args)
+	return exec.Command(line[0], line[1:]...)
 }
 
 // result is how a command ended.

@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
@@ -38,24 +39,90 @@ func (h *host) withShell(edits ...edit) *bundle {
 	return h.newBundle(nil, edits...)
 }
 
+//proves:process.rlimits[] process.rlimits[].type process.rlimits[].soft process.rlimits[].hard
 func TestLimitsAreThoseOfTheConfiguration(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
-	const unlimited = ^uint64(0)
-	b := h.withShell(showLimits, limits(
-		specs.POSIXRlimit{Type: "RLIMIT_NOFILE", Soft: 300, Hard: 400},
-		specs.POSIXRlimit{Type: "RLIMIT_CORE", Soft: 0, Hard: unlimited},
-		specs.POSIXRlimit{Type: "RLIMIT_CPU", Soft: 100, Hard: 200},
-		specs.POSIXRlimit{Type: "RLIMIT_STACK", Soft: 1 << 20, Hard: 2 << 20},
-		specs.POSIXRlimit{Type: "RLIMIT_MSGQUEUE", Soft: 10, Hard: 20},
-		specs.POSIXRlimit{Type: "RLIMIT_NPROC", Soft: 50, Hard: 60},
-	))
-	seen := parseLimits(h.must("run", "--bundle", b.dir, newID()))
-	for name, want := range map[string]string{
-		"Max open files": "300 400", "Max core file size": "0 unlimited", "Max cpu time": "100 200",
-		"Max stack size": "1048576 2097152", "Max msgqueue size": "10 20", "Max processes": "50 60",
+	own := parseLimits(readFile(t, "/proc/self/limits"))
+	var all []specs.POSIXRlimit
+	want := make(map[string]string)
+	for name, l := range map[string]specs.POSIXRlimit{
+		//proves:process.rlimits[].type=RLIMIT_CPU process.rlimits[].type=RLIMIT_FSIZE process.rlimits[].type=RLIMIT_DATA
+		"Max cpu time":  {Type: "RLIMIT_CPU", Soft: 100, Hard: 200},
+		"Max file size": {Type: "RLIMIT_FSIZE", Soft: 0, Hard: 1 << 40},
+		"Max data size": {Type: "RLIMIT_DATA", Soft: 5 << 20, Hard: 6 << 20},
+		//proves:process.rlimits[].type=RLIMIT_STACK process.rlimits[].type=RLIMIT_CORE process.rlimits[].type=RLIMIT_RSS
+		"Max stack size":     {Type: "RLIMIT_STACK", Soft: 1 << 20, Hard: 2 << 20},
+		"Max core file size": {Type: "RLIMIT_CORE", Soft: 0, Hard: unlimited},
+		"Max resident set":   {Type: "RLIMIT_RSS", Soft: 7 << 20, Hard: unlimited},
+		//proves:process.rlimits[].type=RLIMIT_NPROC process.rlimits[].type=RLIMIT_NOFILE process.rlimits[].type=RLIMIT_MEMLOCK
+		"Max processes":     {Type: "RLIMIT_NPROC", Soft: 50, Hard: 60},
+		"Max open files":    {Type: "RLIMIT_NOFILE", Soft: 300, Hard: 400},
+		"Max locked memory": {Type: "RLIMIT_MEMLOCK", Soft: 0, Hard: 4096},
+		//proves:process.rlimits[].type=RLIMIT_AS process.rlimits[].type=RLIMIT_LOCKS process.rlimits[].type=RLIMIT_SIGPENDING
+		"Max address space":   {Type: "RLIMIT_AS", Soft: 1 << 30, Hard: unlimited},
+		"Max file locks":      {Type: "RLIMIT_LOCKS", Soft: 8, Hard: 9},
+		"Max pending signals": {Type: "RLIMIT_SIGPENDING", Soft: 10, Hard: 11},
+		//proves:process.rlimits[].type=RLIMIT_MSGQUEUE process.rlimits[].type=RLIMIT_RTTIME
+		"Max msgqueue size":    {Type: "RLIMIT_MSGQUEUE", Soft: 10, Hard: 20},
+		"Max realtime timeout": {Type: "RLIMIT_RTTIME", Soft: 12, Hard: unlimited},
+		//proves:process.rlimits[].type=RLIMIT_NICE process.rlimits[].type=RLIMIT_RTPRIO
+		"Max nice priority":     lowered("RLIMIT_NICE", own["Max nice priority"]),
+		"Max realtime priority": lowered("RLIMIT_RTPRIO", own["Max realtime priority"]),
 	} {
-		equal(t, name, seen[name], want)
+		all = append(all, l)
+		want[name] = limitText(l.Soft) + " " + limitText(l.Hard)
+	}
+	equal(t, "number of limits", len(all), 16)
+	b := h.withShell(showLimits, limits(all...))
+	seen := parseLimits(h.must("run", "--bundle", b.dir, newID()))
+	for name := range want {
+		equal(t, name, seen[name], want[name])
+	}
+}
+
+const unlimited = ^uint64(0)
+
+func limitText(value uint64) string {
+	if value == unlimited {
+		return "unlimited"
+	}
+	return strconv.FormatUint(value, 10)
+}
+
+// lowered is a limit that this process may set: mostly it has 0 itself, and takes
+// a privilege for more.
+func lowered(kind, own string) specs.POSIXRlimit {
+	hard, err := strconv.ParseUint(strings.TrimSpace(own[strings.IndexByte(own, ' '):]), 10, 64)
+	if err != nil || hard > 3 {
+		hard = 3
+	}
+	return specs.POSIXRlimit{Type: kind, Soft: hard / 2, Hard: hard}
+}
+
+// Limits are in force only once init needs no more itself.
+func TestALimitMayBeBelowWhatInitNeeds(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	//proves:process.rlimits[].type=RLIMIT_NOFILE process.rlimits[].type=RLIMIT_NPROC
+	for _, l := range []specs.POSIXRlimit{
+		{Type: "RLIMIT_NOFILE", Soft: 3, Hard: 3},
+		{Type: "RLIMIT_NOFILE"},
+		{Type: "RLIMIT_NPROC", Soft: 1, Hard: 1},
+		{Type: "RLIMIT_AS", Soft: 8 << 20, Hard: 8 << 20},
+		{Type: "RLIMIT_FSIZE"},
+		{Type: "RLIMIT_DATA", Soft: 1 << 20, Hard: 1 << 20},
+		{Type: "RLIMIT_STACK", Soft: 64 << 10, Hard: 64 << 10},
+		{Type: "RLIMIT_MEMLOCK"},
+	} {
+		b := h.withShell(limits(l), func(s *specs.Spec) {
+			s.Process.Args = []string{"/bin/echo", "ran"}
+			s.Process.User.UID = 1000
+		})
+		r := h.try("run", "--bundle", b.dir, newID())
+		if r.stdout != "ran\n" {
+			t.Errorf("%v: status %d, %q %q", l, r.status, r.stdout, r.stderr)
+		}
 	}
 }
 
@@ -81,6 +148,7 @@ func TestALimitThatIsNotConfiguredIsTheCallers(t *testing.T) {
 	equal(t, "core", strings.Fields(seen["Max core file size"])[0], "0")
 }
 
+//proves:process.rlimits[]
 func TestAnExecHasTheLimitsOfTheConfiguration(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

@@ -53,7 +53,11 @@ func (p *program) runtime(c *cli.Context) (*libcontainer.Runtime, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &libcontainer.Runtime{Root: root, Cgroup: driver, Warn: p.log.warn, Privilege: privilege}, nil
+	rt := &libcontainer.Runtime{Root: root, Cgroup: driver, Warn: p.log.warn, Privilege: privilege}
+	if runtimeDir := os.Getenv("XDG_RUNTIME_DIR"); privilege == libcontainer.Rootless && runtimeDir != "" {
+		rt.Manager = filepath.Join(runtimeDir, "systemd", "private")
+	}
+	return rt, nil
 }
 
 // load returns the container that the first argument names.

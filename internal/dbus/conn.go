@@ -48,15 +48,15 @@ func (e *Error) Error() string {
 // maxMessage bounds what the peer can make us allocate.
 const maxMessage = 1 << 20
 
-// Dial connects to the socket. Each read and write fails when the peer is
-// silent for the timeout.
+// Dial connects to the socket. All that is said on the connection must be said
+// within the timeout: a peer that keeps sending other things does not extend it.
 func Dial(path string, timeout time.Duration) (*Conn, error) {
-	sock, err := connect(path)
+	sock, err := connect(path, timeout)
 	if err != nil {
 		return nil, fault.New("connect to", path, err)
 	}
 	c := &Conn{sock: sock, in: bufio.NewReader(sock)}
-	if err := errors.Join(sock.setTimeout(timeout), c.authenticate()); err != nil {
+	if err := c.authenticate(); err != nil {
 		c.Close()
 		return nil, fault.New("authenticate at", path, err)
 	}
@@ -65,13 +65,13 @@ func Dial(path string, timeout time.Duration) (*Conn, error) {
 
 // PeerPID returns the process that listens on the socket, in our pid
 // namespace.
-func PeerPID(path string) (int, error) {
-	sock, err := connect(path)
+func PeerPID(path string, timeout time.Duration) (int, error) {
+	sock, err := connect(path, timeout)
 	if err != nil {
 		return 0, fault.New("connect to", path, err)
 	}
-	defer unix.Close(int(sock))
-	cred, err := unix.GetsockoptUcred(int(sock), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	defer unix.Close(sock.fd)
+	cred, err := unix.GetsockoptUcred(sock.fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
 	if err != nil {
 		return 0, fault.New("ask for the listener of", path, err)
 	}
@@ -82,7 +82,7 @@ func PeerPID(path string) (int, error) {
 }
 
 // Close closes the connection.
-func (c *Conn) Close() { unix.Close(int(c.sock)) }
+func (c *Conn) Close() { unix.Close(c.sock.fd) }
 
 // authenticate relies on the credentials that the kernel gives with the
 // socket, so that it works in a user namespace, where our own idea of the user

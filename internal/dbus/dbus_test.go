@@ -8,10 +8,13 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
-// answer listens, reads one call, and sends what reply makes of it.
-func answer(t *testing.T, reply func(serial uint32) [][]byte) string {
+// answer listens, reads one call, and sends what reply makes of it, with pauses
+// between the messages.
+func answer(t *testing.T, reply func(serial uint32) [][]byte, pause ...time.Duration) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "socket")
 	l, err := net.Listen("unix", path)
@@ -36,7 +39,12 @@ func answer(t *testing.T, reply func(serial uint32) [][]byte) string {
 			return
 		}
 		for _, b := range reply(1) {
-			_, _ = peer.Write(b)
+			if _, err := peer.Write(b); err != nil {
+				return
+			}
+			for _, d := range pause {
+				time.Sleep(d)
+			}
 		}
 		_, _ = io.Copy(io.Discard, in)
 	}()
@@ -125,6 +133,26 @@ func TestASilentPeerIsATimeoutAndAHangupAnError(t *testing.T) {
 	}
 	if _, err := Dial(filepath.Join(t.TempDir(), "missing"), time.Second); err == nil {
 		t.Error("nobody listens, and it connects")
+	}
+}
+
+func TestAPeerThatKeepsTalkingDoesNotExtendTheTime(t *testing.T) {
+	chatter := answerMessage(typeSignal, func(w *Writer) {
+		w.Struct()
+		w.bytes(fieldMember)
+		w.Variant("s", func() { w.String("UnitNew") })
+	}, func(*Writer) {})
+	path := answer(t, func(uint32) [][]byte {
+		all := make([][]byte, 1000)
+		for i := range all {
+			all[i] = chatter
+		}
+		return all
+	}, 5*time.Millisecond)
+	start := time.Now()
+	_, err := dial(t, path, 100*time.Millisecond).Call(Method{"d", "/p", "i", "m"}, "", &Writer{})
+	if took := time.Since(start); !errors.Is(err, unix.ETIMEDOUT) || took > 2*time.Second {
+		t.Errorf("after %v: %v", took, err)
 	}
 }
 

@@ -9,40 +9,58 @@ import (
 
 // socket is a connected stream socket. It does without package net, whose
 // initialization every process of the runtime would pay for.
-type socket int
-
-func connect(path string) (socket, error) {
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return -1, err
-	}
-	if err := unix.Connect(fd, &unix.SockaddrUnix{Name: path}); err != nil {
-		unix.Close(fd)
-		return -1, err
-	}
-	return socket(fd), nil
+type socket struct {
+	fd       int
+	deadline time.Time
 }
 
-func (s socket) setTimeout(d time.Duration) error {
-	tv := unix.NsecToTimeval(int64(d))
-	for _, option := range [...]int{unix.SO_RCVTIMEO, unix.SO_SNDTIMEO} {
-		if err := unix.SetsockoptTimeval(int(s), unix.SOL_SOCKET, option, &tv); err != nil {
-			return err
-		}
+func connect(path string, timeout time.Duration) (socket, error) {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return socket{}, err
 	}
-	return nil
+	s := socket{fd, time.Now().Add(timeout)}
+	// A listener that does not accept makes connect(2) wait; it counts as
+	// sending (unix(7)).
+	if err = s.await(unix.SO_SNDTIMEO); err == nil {
+		err = unix.Connect(fd, &unix.SockaddrUnix{Name: path})
+	}
+	if err != nil {
+		unix.Close(fd)
+		return socket{}, inTime(err)
+	}
+	return s, nil
+}
+
+// await bounds the next system call of a kind by what is left of the time.
+func (s socket) await(option int) error {
+	left := time.Until(s.deadline)
+	if left < time.Microsecond { // 0 is for ever (socket(7))
+		return unix.ETIMEDOUT
+	}
+	tv := unix.NsecToTimeval(int64(left))
+	return unix.SetsockoptTimeval(s.fd, unix.SOL_SOCKET, option, &tv)
+}
+
+// inTime gives the errno of a call that ran out of time its name.
+func inTime(err error) error {
+	if err == unix.EAGAIN {
+		return unix.ETIMEDOUT
+	}
+	return err
 }
 
 // Read implements io.Reader.
 func (s socket) Read(b []byte) (int, error) {
 	for {
-		n, err := unix.Read(int(s), b)
+		if err := s.await(unix.SO_RCVTIMEO); err != nil {
+			return 0, err
+		}
+		n, err := unix.Read(s.fd, b)
 		switch {
 		case err == unix.EINTR:
-		case err == unix.EAGAIN:
-			return 0, unix.ETIMEDOUT
 		case err != nil:
-			return 0, err
+			return 0, inTime(err)
 		case n == 0:
 			return 0, io.EOF
 		default:
@@ -55,13 +73,12 @@ func (s socket) Read(b []byte) (int, error) {
 func (s socket) Write(b []byte) (int, error) {
 	done := 0
 	for done < len(b) {
-		n, err := unix.SendmsgN(int(s), b[done:], nil, nil, unix.MSG_NOSIGNAL)
-		switch {
-		case err == unix.EINTR:
-		case err == unix.EAGAIN:
-			return done, unix.ETIMEDOUT
-		case err != nil:
+		if err := s.await(unix.SO_SNDTIMEO); err != nil {
 			return done, err
+		}
+		n, err := unix.SendmsgN(s.fd, b[done:], nil, nil, unix.MSG_NOSIGNAL)
+		if err != nil && err != unix.EINTR {
+			return done, inTime(err)
 		}
 		done += max(n, 0)
 	}

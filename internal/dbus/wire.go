@@ -13,6 +13,12 @@ func (w *Writer) align(n int) {
 
 func (w *Writer) bytes(b ...byte) { w.buf = append(w.buf, b...) }
 
+// uint16 appends a value of type q.
+func (w *Writer) uint16(v uint16) {
+	w.align(2)
+	w.buf = binary.LittleEndian.AppendUint16(w.buf, v)
+}
+
 // Uint32 appends a value of type u.
 func (w *Writer) Uint32(v uint32) {
 	w.align(4)

@@ -62,10 +62,21 @@ func SetPersonality(persona uint) error {
 	return check(unix.RawSyscall(unix.SYS_PERSONALITY, uintptr(persona), 0, 0))
 }
 
-// SetAffinity is sched_setaffinity(2) of the process pid, 0 for the calling
+// SetAffinity is sched_setaffinity(2) of the thread pid, 0 for the calling
 // thread; mask is a bit mask of CPUs in native words.
 func SetAffinity(pid int, mask []byte) error {
 	return check(unix.RawSyscall(unix.SYS_SCHED_SETAFFINITY, uintptr(pid), uintptr(len(mask)), uintptr(unsafe.Pointer(&mask[0]))))
+}
+
+// AllowAllCPUs lets the calling thread run on all CPUs of its cgroup's cpuset:
+// the kernel takes away from a mask what is neither there nor allowed. A mask
+// that is longer than the kernel's is cut, so this one is as long as any.
+func AllowAllCPUs() error {
+	var mask [8192 / 8]byte // the largest CONFIG_NR_CPUS
+	for i := range mask {
+		mask[i] = 0xff
+	}
+	return SetAffinity(0, mask[:])
 }
 
 // SetMemoryPolicy is set_mempolicy(2) of the calling thread; nodes is a bit

@@ -73,6 +73,12 @@ type Config struct {
 	// Bus is the private socket of the service manager that Systemd asks.
 	// Empty is the system's; a user's is $XDG_RUNTIME_DIR/systemd/private.
 	Bus string
+	// Properties are set on the unit of Systemd beyond those that follow from
+	// the resources; they win.
+	Properties []Property
+	// Subgroup is a cgroup below the unit's that the container lives in, with
+	// Systemd; its limits are there as well. Empty is the unit's own.
+	Subgroup string
 	// Unwritable is the policy for hierarchies that cannot be written.
 	Unwritable Unwritable
 	// Warn receives what was tolerated. Nil drops it.
@@ -123,6 +129,9 @@ func (r *Record) Walk(w *record.Walker) {
 // may be dropped at any time; it is not safe for concurrent use.
 type Cgroup struct {
 	rec        Record
+	properties []Property
+	// subgroup is set while the cgroup is being created.
+	subgroup   string
 	unwritable Unwritable
 	warn       func(error)
 	system     system
@@ -133,7 +142,7 @@ type Cgroup struct {
 func New(cfg Config) (*Cgroup, error) { return newOn(standardSystem(), cfg) }
 
 func newOn(sys system, cfg Config) (*Cgroup, error) {
-	c := &Cgroup{rec: Record{Driver: cfg.Driver}, warn: cfg.Warn, system: sys}
+	c := &Cgroup{rec: Record{Driver: cfg.Driver}, properties: cfg.Properties, warn: cfg.Warn, system: sys}
 	if c.warn == nil {
 		c.warn = func(error) {}
 	}

@@ -171,7 +171,7 @@ func TestASubPathCannotLeaveTheCgroup(t *testing.T) {
 		t, c := sc.t, sc.c
 		create(t, c)
 		for _, sub := range []string{"..", "../..", "a/../../..", "/", "missing"} {
-			j, err := c.JoinAt([]Sub{{Path: sub}}, OwnCredentials)
+			j, err := c.JoinAt([]Sub{{Path: sub}}, 0, OwnCredentials)
 			if err == nil {
 				j.Close()
 				t.Errorf("%q is accepted", sub)

@@ -40,7 +40,8 @@ func (c *Cgroup) makeDirs() error {
 		c.rec.Hierarchies = slices.Delete(c.rec.Hierarchies, i, i+1)
 		i--
 	}
-	if u := c.unified(); u != nil && len(c.rec.Hierarchies) == 1 {
+	// systemd gives its units what it manages, and would take back more.
+	if u := c.unified(); u != nil && len(c.rec.Hierarchies) == 1 && c.rec.Driver == Cgroupfs {
 		u.enableAll()
 	}
 	return nil
@@ -158,34 +159,27 @@ func (h *Hierarchy) enableAll() {
 func (h *Hierarchy) enable(controllers []string) {
 	parents := append(ancestors(h.Path), "")
 	for _, p := range slices.Backward(parents) {
-		file := h.Mount + p + "/cgroup.subtree_control"
-		if writeFile(file, "+"+strings.Join(controllers, " +")) == nil {
-			continue
-		}
-		for _, c := range controllers {
-			_ = writeFile(file, "+"+c)
-		}
+		h.enableIn(p, controllers)
 	}
 }
 
-// Delegate makes uid the owner of the v2 cgroup, so that a container with its
-// own cgroup namespace and a writable cgroup mount can manage the subtree.
-// Ownership of v1 cgroups is not given away: their limits would be, too.
-func (c *Cgroup) Delegate(uid uint32) error {
-	u := c.unified()
-	if u == nil || len(c.rec.Hierarchies) != 1 {
-		return nil
+// enableIn turns the controllers on for the children of the cgroup p.
+func (h *Hierarchy) enableIn(p string, controllers []string) {
+	file := h.Mount + p + "/cgroup.subtree_control"
+	if len(controllers) == 0 || writeFile(file, "+"+strings.Join(controllers, " +")) == nil {
+		return
 	}
-	files, err := readFile("/sys/kernel/cgroup/delegate")
-	if err != nil {
-		return fault.New("read", "/sys/kernel/cgroup/delegate", err)
+	for _, c := range controllers {
+		_ = writeFile(file, "+"+c)
 	}
-	for _, name := range append(strings.Fields(files), "") {
-		file := path.Join(u.dir(), name)
-		// The list covers controllers that this cgroup may not have.
-		if err := unix.Chown(file, int(uid), -1); err != nil && !errors.Is(err, unix.ENOENT) {
-			return fault.New("delegate", file, err)
+}
+
+// enableWithin turns on, in so many parents of the cgroup, all controllers that
+// they have. What cannot be given is missed only if a limit needs it.
+func (h *Hierarchy) enableWithin(levels int) {
+	for _, p := range slices.Backward(ancestors(h.Path)[:levels]) {
+		if have, err := readFile(h.Mount + p + "/cgroup.controllers"); err == nil {
+			h.enableIn(p, strings.Fields(have))
 		}
 	}
-	return nil
 }

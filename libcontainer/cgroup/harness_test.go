@@ -127,7 +127,7 @@ func create(tb testing.TB, c *Cgroup) {
 // start runs a shell script in the cgroup.
 func start(tb testing.TB, c *Cgroup, script string, subs ...Sub) *exec.Cmd {
 	tb.Helper()
-	j, err := c.JoinAt(subs, OwnCredentials)
+	j, err := c.JoinAt(subs, 0, OwnCredentials)
 	if err != nil {
 		tb.Fatal(err)
 	}

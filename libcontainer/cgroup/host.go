@@ -35,7 +35,7 @@ func Host() Facts {
 	}
 	slices.Sort(f.V1)
 	slices.Sort(f.V2)
-	_, err = dbus.PeerPID(systemManager)
+	_, err = dbus.PeerPID(systemManager, unitTimeout)
 	f.Systemd = err == nil
 	return f
 }

@@ -60,22 +60,28 @@ const (
 	OtherCredentials
 )
 
-// Join opens the cgroup for a new process.
-func (c *Cgroup) Join(as Credentials) (Join, error) { return c.JoinAt(nil, as) }
-
-// JoinAt is Join for existing cgroups below the container's; for each
-// hierarchy the last of subs that concerns it counts. A path that leads out of
-// the container's cgroup is refused by the kernel (RESOLVE_BENEATH).
-func (c *Cgroup) JoinAt(subs []Sub, as Credentials) (Join, error) {
-	var j Join
-	if c.rec.Driver == Systemd && len(subs) == 0 {
-		j.Adopt = true
-		return j, nil
+// Join opens the cgroup for its first process.
+func (c *Cgroup) Join(as Credentials) (Join, error) {
+	if c.rec.Driver == Systemd {
+		return Join{Adopt: true}, nil
 	}
+	return c.JoinAt(nil, 0, as)
+}
+
+// JoinAt opens the cgroup for a further process, beside init or in cgroups
+// below the container's; for each hierarchy the last of subs that concerns it
+// counts. A path that leads out of the container's cgroup is refused by the
+// kernel (RESOLVE_BENEATH).
+func (c *Cgroup) JoinAt(subs []Sub, init int, as Credentials) (Join, error) {
+	var j Join
 	for i := range c.rec.Hierarchies {
 		h := &c.rec.Hierarchies[i]
 		file := h.joinFile(as)
-		f, err := h.open(h.sub(subs), file)
+		sub := h.sub(subs)
+		if sub == "." && init > 0 {
+			sub = h.beside(init)
+		}
+		f, err := h.open(sub, file)
 		if err != nil {
 			j.Close()
 			return Join{}, err
@@ -87,6 +93,27 @@ func (c *Cgroup) JoinAt(subs []Sub, as Credentials) (Join, error) {
 		}
 	}
 	return j, nil
+}
+
+// beside returns where below h a process can join. v2 lets none into a cgroup
+// that gives controllers to those below it (cgroups(7), "no internal processes"
+// rule), as that of a container does that manages its own: there it is where
+// init has gone.
+func (h *Hierarchy) beside(init int) string {
+	if !h.v2() {
+		return "."
+	}
+	if given, err := readFile(h.dir() + "/cgroup.subtree_control"); err != nil || strings.TrimSpace(given) == "" {
+		return "."
+	}
+	content, _ := readFile("/proc/" + strconv.Itoa(init) + "/cgroup")
+	for line := range strings.Lines(content) {
+		own, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "0::")
+		if below, found := strings.CutPrefix(own, h.Path+"/"); ok && found {
+			return below
+		}
+	}
+	return "."
 }
 
 // sub returns the path of subs for h.
@@ -163,8 +190,7 @@ func openBeneath(dir, name string, flags int) (fd int, err error) {
 }
 
 // Adopt moves the process pid, with all its threads, into the cgroup: the
-// parent's way, for a kernel or a manager that does not let the child go by
-// itself. Under systemd it starts the unit with pid as its first process.
+// parent's way, for a manager that does not let the child go by itself. Under systemd it starts the unit with pid as its first process.
 func (c *Cgroup) Adopt(pid int) error {
 	if c.rec.Driver == Systemd {
 		if err := c.startUnit(pid); err != nil {
@@ -178,6 +204,9 @@ func (c *Cgroup) Adopt(pid int) error {
 		if err := c.move(pid, &c.rec.Hierarchies[i]); err != nil {
 			return err
 		}
+	}
+	if u := c.unified(); u != nil && c.subgroup != "" {
+		u.enableWithin(strings.Count(c.subgroup, "/") + 1)
 	}
 	return nil
 }

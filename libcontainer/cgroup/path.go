@@ -3,6 +3,7 @@ package cgroup
 import (
 	"errors"
 	"path"
+	"slices"
 	"strings"
 
 	"hull/internal/fault"
@@ -95,4 +96,13 @@ func checkPath(p string) error {
 		return errNewline
 	}
 	return nil
+}
+
+// cleanBelow returns a path below a cgroup without its slashes at the ends; one
+// that could lead out is refused.
+func cleanBelow(name string) (string, error) {
+	if slices.Contains(strings.Split(name, "/"), "..") {
+		return "", fault.Newf("use cgroup", name, "a path below the container's own must not have ..")
+	}
+	return strings.TrimPrefix(path.Clean("/"+name), "/"), nil
 }

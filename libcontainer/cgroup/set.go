@@ -103,25 +103,6 @@ func (k knobs) try(s setting) error {
 	return writeFile(k.h.dir()+"/"+s.file, s.value)
 }
 
-// explain turns the cause into the error that the user sees.
-func (k knobs) explain(s setting, cause error) error {
-	object := s.file + "=" + strings.TrimSpace(s.value)
-	if s.file == "" || k.h == nil {
-		object = s.value
-	}
-	err := fault.New("set linux.resources."+s.field, object, cause)
-	switch {
-	case errors.Is(cause, unix.ENOENT) && k.v2():
-		return err.WithHint("%s does not get the %s controller from its parents, or the kernel lacks the file", k.h.dir(), k.name)
-	case errors.Is(cause, unix.ENOENT):
-		return err.WithHint("the kernel does not have it")
-	case errors.Is(cause, unix.EBUSY) && k.name == "memory":
-		usage, _ := k.read(k.pick("memory.usage_in_bytes", "memory.current"))
-		return err.WithHint("%s bytes are in use", strings.TrimSpace(usage))
-	}
-	return err
-}
-
 func (k knobs) read(file string) (string, error) {
 	if k.h == nil {
 		return "", errNoController
@@ -177,14 +158,11 @@ func (c *Cgroup) setPids(r *specs.LinuxResources) error {
 	if r.Pids == nil || r.Pids.Limit == nil {
 		return nil
 	}
+	// 0 is a limit like any other (config-linux.md, "PIDs"): init is there
+	// already, and nothing can be added to it.
 	v := "max"
-	switch n := *r.Pids.Limit; {
-	case n > 0:
+	if n := *r.Pids.Limit; n >= 0 {
 		v = strconv.FormatInt(n, 10)
-	case n == 0:
-		// "No further process". systemd cannot express 0 and takes 1,
-		// which means the same for a container, whose init is there.
-		v = "1"
 	}
 	return c.knobs("pids").write(setting{"pids.limit", "pids.max", v})
 }

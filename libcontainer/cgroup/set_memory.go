@@ -11,16 +11,17 @@ import (
 	"hull/internal/fault"
 )
 
-// setMemory applies linux.resources.memory. kernel and useHierarchy are ignored,
-// as the spec allows: every kernel since 5.12 accounts kernel memory to the
-// limit, and is hierarchical or refuses to be otherwise. kernelTCP has no
-// counterpart on v2.
+// setMemory applies linux.resources.memory. v1 kernels since 5.16 take a value
+// for kernel and forget it, and since 5.11 every cgroup accounts what is below
+// it: both are worth a warning there, and what v2 has no counterpart for is an
+// error (config-linux.md, "Unified").
 func (c *Cgroup) setMemory(r *specs.LinuxResources) error {
 	m := r.Memory
 	if m == nil {
 		return nil
 	}
 	k := c.knobs("memory")
+	c.warnIgnored(k, m)
 	if err := checkUsage(k, m); err != nil {
 		return err
 	}
@@ -28,6 +29,18 @@ func (c *Cgroup) setMemory(r *specs.LinuxResources) error {
 		return setMemoryV2(k, m)
 	}
 	return setMemoryV1(k, m)
+}
+
+func (c *Cgroup) warnIgnored(k knobs, m *specs.LinuxMemory) {
+	//nolint:staticcheck // deprecated in the spec, and found in configurations
+	if limit := deref(m.Kernel); limit > 0 && !k.v2() {
+		c.warn(fault.Newf("set linux.resources.memory.kernel", strconv.FormatInt(limit, 10),
+			"ignored: kernel memory counts for memory.limit, and Linux has no limit of its own for it"))
+	}
+	if m.UseHierarchy != nil && !*m.UseHierarchy {
+		c.warn(fault.Newf("set linux.resources.memory.useHierarchy", "false",
+			"ignored: the memory of a cgroup includes that of those below it, always (Linux 5.11)"))
+	}
 }
 
 func setMemoryV1(k knobs, m *specs.LinuxMemory) error {
@@ -68,11 +81,8 @@ func swapV1(k knobs, m *specs.LinuxMemory) int64 {
 }
 
 func setMemoryV2(k knobs, m *specs.LinuxMemory) error {
-	if m.DisableOOMKiller != nil && *m.DisableOOMKiller {
-		return k.write(setting{"memory.disableOOMKiller", "", "true"})
-	}
-	if s := m.Swappiness; s != nil && int64(*s) != -1 {
-		return k.write(setting{"memory.swappiness", "", strconv.FormatUint(*s, 10)})
+	if err := k.writeEach(onlyMemoryV1(m)); err != nil {
+		return err
 	}
 	swap, err := swapV2(m)
 	if err != nil {
@@ -90,6 +100,26 @@ func setMemoryV2(k knobs, m *specs.LinuxMemory) error {
 		l.add("memory.reservation", "memory.low", orMax(*m.Reservation))
 	}
 	return k.settle(l)
+}
+
+// onlyMemoryV1 lists what v2 has no file for, if it asks for something.
+func onlyMemoryV1(m *specs.LinuxMemory) list {
+	var l list
+	if deref(m.DisableOOMKiller) {
+		l.add("memory.disableOOMKiller", "", "true")
+	}
+	if s := m.Swappiness; s != nil && int64(*s) != -1 {
+		l.add("memory.swappiness", "", strconv.FormatUint(*s, 10))
+	}
+	//nolint:staticcheck // deprecated in the spec, and found in configurations
+	if m.Kernel != nil && *m.Kernel != -1 {
+		l.addInt("memory.kernel", "", m.Kernel)
+	}
+	//nolint:staticcheck // as above
+	if m.KernelTCP != nil && *m.KernelTCP != -1 {
+		l.addInt("memory.kernelTCP", "", m.KernelTCP)
+	}
+	return l
 }
 
 // swapV2 converts memory.swap, which is memory and swap together, into the

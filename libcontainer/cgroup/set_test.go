@@ -44,7 +44,7 @@ func TestSetWritesEachLimitToItsFile(t *testing.T) {
 		}{
 			{"pids", specs.LinuxResources{Pids: &specs.LinuxPids{Limit: ptr(int64(9))}}, "pids", "pids.max", "9"},
 			{"pids unlimited", specs.LinuxResources{Pids: &specs.LinuxPids{Limit: ptr(int64(-1))}}, "pids", "pids.max", "max"},
-			{"no more pids", specs.LinuxResources{Pids: &specs.LinuxPids{Limit: ptr(int64(0))}}, "pids", "pids.max", "1"},
+			{"no more pids", specs.LinuxResources{Pids: &specs.LinuxPids{Limit: ptr(int64(0))}}, "pids", "pids.max", "0"},
 			{"shares", specs.LinuxResources{CPU: &specs.LinuxCPU{Shares: ptr(uint64(512))}}, "cpu", "cpu.shares", "512"},
 			{"quota", specs.LinuxResources{CPU: &specs.LinuxCPU{Quota: ptr(int64(30000)), Period: ptr(uint64(60000))}}, "cpu", "cpu.cfs_quota_us", "30000"},
 			{"period", specs.LinuxResources{CPU: &specs.LinuxCPU{Period: ptr(uint64(70000))}}, "cpu", "cpu.cfs_period_us", "70000"},

@@ -33,6 +33,9 @@ func (c *Cgroup) resolveUnit(cfg Config) error {
 	if err != nil {
 		return fault.New("use linux.cgroupsPath", cfg.Path, err)
 	}
+	if c.subgroup, err = cleanBelow(cfg.Subgroup); err != nil {
+		return err
+	}
 	trees, err := c.system.trees()
 	if err != nil {
 		return err
@@ -45,7 +48,7 @@ func (c *Cgroup) resolveUnit(cfg Config) error {
 		c.rec.Hierarchies = append(c.rec.Hierarchies, Hierarchy{
 			Controllers: t.controllers,
 			Mount:       t.mount,
-			Path:        path.Join(base, below, c.rec.Unit),
+			Path:        path.Join(base, below, c.rec.Unit, c.subgroup),
 		})
 	}
 	return nil
@@ -108,7 +111,7 @@ func expandSlice(slice string) (string, error) {
 // managerCgroup returns the cgroup that the manager behind the socket has as
 // its root. The kernel says which process that is.
 func managerCgroup(bus string) (string, error) {
-	pid, err := dbus.PeerPID(bus)
+	pid, err := dbus.PeerPID(bus, unitTimeout)
 	if err != nil {
 		return "", err
 	}
@@ -125,148 +128,4 @@ func managerCgroup(bus string) (string, error) {
 		}
 	}
 	return "", fault.Newf("find the cgroup of systemd in", file, "it is not there")
-}
-
-// startUnit creates the transient unit with pid in it, and returns when
-// systemd has moved it. A failed unit of the same name is cleared away.
-func (c *Cgroup) startUnit(pid int) error {
-	conn, err := dbus.Dial(c.rec.Bus, unitTimeout)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	err = c.runJob(conn, "StartTransientUnit", "ssa(sv)a(sa(sv))", c.startArguments(pid))
-	if isError(err, "UnitExists") {
-		c.resetUnit(conn)
-		err = c.runJob(conn, "StartTransientUnit", "ssa(sv)a(sa(sv))", c.startArguments(pid))
-	}
-	if err != nil {
-		return fault.New("start systemd unit", c.rec.Unit, err)
-	}
-	return nil
-}
-
-func (c *Cgroup) startArguments(pid int) *dbus.Writer {
-	w := &dbus.Writer{}
-	w.String(c.rec.Unit)
-	w.String("replace")
-	w.Array(8, func() {
-		textProperty(w, "Description", "container "+c.rec.Unit)
-		if strings.HasSuffix(c.rec.Unit, ".slice") {
-			property(w, "Wants", "as", func() { w.Array(4, func() { w.String(c.rec.Slice) }) })
-		} else {
-			textProperty(w, "Slice", c.rec.Slice)
-			// The container may make cgroups below its own.
-			boolProperty(w, "Delegate")
-			property(w, "PIDs", "au", func() { w.Array(4, func() { w.Uint32(uint32(pid)) }) })
-		}
-		for _, name := range [...]string{"MemoryAccounting", "CPUAccounting", "IOAccounting", "TasksAccounting"} {
-			boolProperty(w, name)
-		}
-		property(w, "DefaultDependencies", "b", func() { w.Bool(false) })
-	})
-	w.Array(8, func() {}) // no auxiliary units
-	return w
-}
-
-// stopUnit makes systemd forget the unit. One that is gone is no error.
-func (c *Cgroup) stopUnit() error {
-	conn, err := dbus.Dial(c.rec.Bus, unitTimeout)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	w := &dbus.Writer{}
-	w.String(c.rec.Unit)
-	w.String("replace")
-	err = c.runJob(conn, "StopUnit", "ss", w)
-	c.resetUnit(conn)
-	if err != nil && !isError(err, "NoSuchUnit") {
-		return fault.New("stop systemd unit", c.rec.Unit, err)
-	}
-	return nil
-}
-
-// resetUnit clears a failed unit away. That it did not fail is no error.
-func (c *Cgroup) resetUnit(conn *dbus.Conn) {
-	w := &dbus.Writer{}
-	w.String(c.rec.Unit)
-	_, _ = conn.Call(managerMethod("ResetFailedUnit"), "s", w)
-}
-
-// runJob calls a method that starts a job, and waits until it is done. The
-// private socket gets the manager's signals without asking for them.
-func (c *Cgroup) runJob(conn *dbus.Conn, method, signature string, args *dbus.Writer) error {
-	reply, err := conn.Call(managerMethod(method), signature, args)
-	if err != nil {
-		return err
-	}
-	job, err := reply.String()
-	if err != nil {
-		return err
-	}
-	for {
-		signal, err := conn.NextSignal()
-		if err != nil {
-			return err
-		}
-		if signal.Member != "JobRemoved" {
-			continue
-		}
-		done, result, err := jobRemoved(signal.Body)
-		if err != nil {
-			return err
-		}
-		if done != job {
-			continue
-		}
-		if result != "done" {
-			return errors.New("the job ended with " + strconv.Quote(result))
-		}
-		return nil
-	}
-}
-
-// jobRemoved parses JobRemoved(u id, o job, s unit, s result).
-func jobRemoved(r *dbus.Reader) (job, result string, err error) {
-	_, err = r.Uint32()
-	for _, s := range [...]*string{&job, new(string), &result} {
-		if err == nil {
-			*s, err = r.String()
-		}
-	}
-	return job, result, err
-}
-
-func managerMethod(member string) dbus.Method {
-	return dbus.Method{
-		Destination: "org.freedesktop.systemd1",
-		Path:        "/org/freedesktop/systemd1",
-		Interface:   "org.freedesktop.systemd1.Manager",
-		Member:      member,
-	}
-}
-
-func isError(err error, name string) bool {
-	var e *dbus.Error
-	return errors.As(err, &e) && e.Name == "org.freedesktop.systemd1."+name
-}
-
-// property appends an element of a(sv).
-func property(w *dbus.Writer, name, signature string, value func()) {
-	w.Struct()
-	w.String(name)
-	w.Variant(signature, value)
-}
-
-func textProperty(w *dbus.Writer, name, v string) {
-	property(w, name, "s", func() { w.String(v) })
-}
-
-func boolProperty(w *dbus.Writer, name string) {
-	property(w, name, "b", func() { w.Bool(true) })
-}
-
-func numberProperty(w *dbus.Writer, name string, v uint64) {
-	property(w, name, "t", func() { w.Uint64(v) })
 }

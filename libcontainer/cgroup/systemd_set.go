@@ -29,16 +29,15 @@ func (c *Cgroup) setUnitProperties(r *specs.LinuxResources) error {
 		if r.Pids != nil && r.Pids.Limit != nil {
 			numberProperty(w, "TasksMax", tasksMax(*r.Pids.Limit))
 		}
+		unifiedProperties(w, r.Unified)
 	})
 	conn, err := dbus.Dial(c.rec.Bus, unitTimeout)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	if _, err := conn.Call(managerMethod("SetUnitProperties"), "sba(sv)", w); err != nil {
-		return fault.New("set the properties of systemd unit", c.rec.Unit, err)
-	}
-	return nil
+	_, err = c.callManager(conn, "SetUnitProperties", "sba(sv)", w)
+	return err
 }
 
 func tasksMax(limit int64) uint64 {
@@ -87,6 +86,48 @@ func (c *Cgroup) cpuProperties(w *dbus.Writer, p *specs.LinuxCPU) {
 	}
 	if quota != 0 {
 		numberProperty(w, "CPUQuotaPerSecUSec", quotaPerSecond(quota, period))
+	}
+}
+
+// unifiedProperties appends what systemd has a property for. A value that is no
+// number is left to the kernel, which says what is wrong with it.
+func unifiedProperties(w *dbus.Writer, unified map[string]string) {
+	names := map[string]string{
+		"memory.min": "MemoryMin", "memory.low": "MemoryLow", "memory.high": "MemoryHigh", "memory.max": "MemoryMax",
+		"memory.swap.max": "MemorySwapMax", "memory.zswap.max": "MemoryZSwapMax",
+		"pids.max": "TasksMax", "cpu.weight": "CPUWeight", "io.weight": "IOWeight",
+	}
+	for _, file := range sortedKeys(unified) {
+		value := strings.TrimPrefix(strings.TrimSpace(unified[file]), "default ")
+		switch name := names[file]; {
+		case file == "cpuset.cpus" || file == "cpuset.mems":
+			if m, err := mask(value); err == nil {
+				maskProperty(w, map[string]string{"cpuset.cpus": "AllowedCPUs", "cpuset.mems": "AllowedMemoryNodes"}[file], m)
+			}
+		case file == "cpu.max":
+			bandwidthProperties(w, value)
+		case name == "":
+		case value == "max":
+			numberProperty(w, name, Unlimited)
+		default:
+			if v, err := strconv.ParseUint(value, 10, 64); err == nil {
+				numberProperty(w, name, v)
+			}
+		}
+	}
+}
+
+// bandwidthProperties appends what cpu.max says: a quota or max, and a period.
+func bandwidthProperties(w *dbus.Writer, value string) {
+	quota, period, _ := strings.Cut(value, " ")
+	p, _ := strconv.ParseUint(period, 10, 64)
+	if p != 0 {
+		numberProperty(w, "CPUQuotaPeriodUSec", p)
+	}
+	if quota == "max" {
+		numberProperty(w, "CPUQuotaPerSecUSec", Unlimited)
+	} else if q, err := strconv.ParseInt(quota, 10, 64); err == nil && q > 0 {
+		numberProperty(w, "CPUQuotaPerSecUSec", quotaPerSecond(q, p))
 	}
 }
 

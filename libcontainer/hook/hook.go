@@ -6,6 +6,7 @@
 package hook
 
 import (
+	"cmp"
 	"errors"
 	"strings"
 	"syscall"
@@ -38,12 +39,28 @@ func Failed(err error) bool {
 // in bytes.
 const outputLimit = 1024
 
-// Run executes h with its state on stdin and the working directory dir, and
-// waits for it. Whatever the hook prints is shown only if it fails. A hook that
-// outlives its timeout is killed with its process group, and that is an error;
-// so is one that still runs when the descriptor end becomes readable or is hung
-// up, unless it is -1. A hook does not outlive the thread that calls Run.
-func Run(h *plan.Hook, dir string, end int) error {
+// Place is where a hook runs.
+type Place struct {
+	// Dir is the working directory; empty for the caller's.
+	Dir string
+	// End is a descriptor that ends the hook when it becomes readable or is
+	// hung up, or -1.
+	End int
+	// Output is where its output goes.
+	Output Output
+}
+
+// Output are descriptors that take what hooks print; 0 is none, and then it is
+// shown if the hook fails and else dropped.
+type Output struct {
+	Stdout, Stderr int
+}
+
+// Run executes h with its state on stdin, and waits for it. A hook that outlives
+// its timeout is killed with its process group, and that is an error; so is one
+// that still runs when place.End says so. A hook does not outlive the thread
+// that calls Run.
+func Run(h *plan.Hook, place Place) error {
 	stdin, err := memfd(h.State)
 	if err != nil {
 		return fault.New(opRun, describe(h), err)
@@ -57,16 +74,16 @@ func Run(h *plan.Hook, dir string, end int) error {
 
 	pidfd := -1
 	pid, err := syscall.ForkExec(h.Path, arguments(h), &syscall.ProcAttr{
-		Dir:   dir,
+		Dir:   place.Dir,
 		Env:   h.Env,
-		Files: []uintptr{uintptr(stdin), uintptr(output), uintptr(output)},
+		Files: []uintptr{uintptr(stdin), cmp.Or(uintptr(place.Output.Stdout), uintptr(output)), cmp.Or(uintptr(place.Output.Stderr), uintptr(output))},
 		Sys:   &syscall.SysProcAttr{Setpgid: true, PidFD: &pidfd, Pdeathsig: unix.SIGKILL},
 	})
 	if err != nil {
 		return NotRun(h, err)
 	}
 	defer unix.Close(pidfd)
-	return wait(h, pid, pidfd, output, end)
+	return wait(h, pid, pidfd, output, place.End)
 }
 
 // NotRun is the error of a hook that cannot be started.

@@ -19,7 +19,7 @@ func shell(script string) *plan.Hook {
 
 func TestAHookGetsStateEnvironmentAndDirectory(t *testing.T) {
 	dir := t.TempDir()
-	if err := hook.Run(shell(`cat > state; /usr/bin/env > env; echo "$0"; pwd > cwd`), dir, -1); err != nil {
+	if err := hook.Run(shell(`cat > state; /usr/bin/env > env; echo "$0"; pwd > cwd`), hook.Place{Dir: dir, End: -1}); err != nil {
 		t.Fatal(err)
 	}
 	for file, want := range map[string]string{"state": `{"id":"x"}`, "env": "GREETING=hi", "cwd": dir} {
@@ -40,7 +40,7 @@ func TestAFailingHookIsNamedWithItsOutput(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			err := hook.Run(shell(tt.script), "/", -1)
+			err := hook.Run(shell(tt.script), hook.Place{Dir: "/", End: -1})
 			if err == nil || err.Error() != tt.want {
 				t.Errorf("got %v, want %s", err, tt.want)
 			}
@@ -49,7 +49,7 @@ func TestAFailingHookIsNamedWithItsOutput(t *testing.T) {
 }
 
 func TestAMissingHookIsNamed(t *testing.T) {
-	err := hook.Run(&plan.Hook{Name: "hooks.poststop[1]", Path: "/no/such"}, "/", -1)
+	err := hook.Run(&plan.Hook{Name: "hooks.poststop[1]", Path: "/no/such"}, hook.Place{Dir: "/", End: -1})
 	if err == nil || err.Error() != "run hook hooks.poststop[1] (/no/such): no such file or directory" {
 		t.Errorf("got %v", err)
 	}
@@ -60,7 +60,7 @@ func TestAHookThatOutlivesItsTimeoutIsKilledWithItsChildren(t *testing.T) {
 	h := shell(`sleep 30 & echo $! > child; sleep 30`)
 	h.TimeoutSeconds = 1
 	start := time.Now()
-	err := hook.Run(h, dir, -1)
+	err := hook.Run(h, hook.Place{Dir: dir, End: -1})
 	if err == nil || !strings.Contains(err.Error(), "timeout of 1 s") {
 		t.Errorf("got %v", err)
 	}
@@ -91,7 +91,7 @@ func TestAHookIsKilledWhenThereIsNoUseInIt(t *testing.T) {
 	defer unix.Close(pipe[0])
 	unix.Close(pipe[1])
 	start := time.Now()
-	if err := hook.Run(shell(`sleep 30`), "/", pipe[0]); !hook.Failed(err) {
+	if err := hook.Run(shell(`sleep 30`), hook.Place{Dir: "/", End: pipe[0]}); !hook.Failed(err) {
 		t.Errorf("got %v", err)
 	}
 	if took := time.Since(start); took > 5*time.Second {
@@ -101,7 +101,7 @@ func TestAHookIsKilledWhenThereIsNoUseInIt(t *testing.T) {
 
 func TestAHookThatLeavesAChildDoesNotBlock(t *testing.T) {
 	start := time.Now()
-	if err := hook.Run(shell(`sleep 3 & true`), "/", -1); err != nil {
+	if err := hook.Run(shell(`sleep 3 & true`), hook.Place{Dir: "/", End: -1}); err != nil {
 		t.Fatal(err)
 	}
 	if took := time.Since(start); took > 2*time.Second {

@@ -5,6 +5,8 @@ import (
 
 	"hull/internal/fault"
 	"hull/internal/linux"
+	"hull/libcontainer/plan"
+	"hull/libcontainer/schedule"
 	"hull/nsenter"
 )
 
@@ -12,31 +14,32 @@ import (
 // scheduler, the block layer and the memory manager.
 func (s *stage) setScheduling() error {
 	p := &s.plan.Process
-	if len(p.Scheduler) > 0 {
-		if err := linux.SetScheduler(p.Scheduler); err != nil {
-			return fault.New("set", "process.scheduler", err).
-				WithHint("real-time policies take CAP_SYS_NICE, and on cgroup v1 a cpu.rt_runtime_us")
-		}
+	// Before the policy: SCHED_DEADLINE takes all CPUs.
+	if err := s.setAffinity(); err != nil {
+		return err
 	}
-	if p.IOPriority >= 0 {
-		if err := linux.SetIOPriority(int(p.IOPriority)); err != nil {
-			return fault.New("set", "process.ioPriority", err)
-		}
+	if failed := schedule.Apply(p); len(failed) > 0 {
+		return failed[0]
 	}
-	if p.Personality >= 0 {
-		if err := linux.SetPersonality(uint(p.Personality)); err != nil {
-			return fault.New("set", "linux.personality", err)
+	return nil
+}
+
+// setAffinity undoes what hull's caller was held to, a unit with CPUAffinity=
+// for one. Entering a cpuset did that until Linux 6.2, which remembers what was
+// asked for (commit da019032819a, "sched: Enforce user requested affinity").
+func (s *stage) setAffinity() error {
+	switch a := &s.plan.Process.Affinity; a.Policy {
+	case plan.ChosenCPUs:
+		if err := linux.SetAffinity(0, a.CPUs); err != nil {
+			return fault.New("set", "process.execCPUAffinity.final", err).
+				WithHint("one of the CPUs must be online and in the container's cpuset")
 		}
-	}
-	if len(p.Affinity) > 0 {
-		if err := linux.SetAffinity(0, p.Affinity); err != nil {
-			return fault.New("set", "process.execCPUAffinity", err).WithHint("the CPUs must be online and in the container's cpuset")
+	case plan.WholeCpuset:
+		// A sandbox around hull may forbid it, and a container works without.
+		if err := linux.AllowAllCPUs(); err != nil {
+			s.note(fault.New("leave", "the CPU affinity of the caller", err))
 		}
-	}
-	if p.MemoryPolicy.Mode >= 0 {
-		if err := linux.SetMemoryPolicy(int(p.MemoryPolicy.Mode), p.MemoryPolicy.Nodes); err != nil {
-			return fault.New("set", "linux.memoryPolicy", err)
-		}
+	case plan.InheritedCPUs:
 	}
 	return nil
 }

@@ -22,11 +22,12 @@ func (s *stage) takeIDs() (err error) {
 	s.caps = s.grantable(p.Capabilities)
 	if p.Umask >= 0 {
 		unix.Umask(int(p.Umask))
-	} else {
-		unix.Umask(0o022)
 	}
 	ownStdio(p)
 	if err := dropBounding(s.caps.Bounding); err != nil {
+		return err
+	}
+	if err := s.setGroups(); err != nil {
 		return err
 	}
 	if err := setIDs(p); err != nil {
@@ -67,13 +68,36 @@ func ownStdio(p *plan.Process) {
 	}
 }
 
-// setIDs takes the groups, the group and the user of the program.
-func setIDs(p *plan.Process) error {
-	if p.Groups == plan.SetGroups {
-		if err := linux.SetGroups(p.AdditionalGIDs); err != nil {
-			return fault.New("set", "process.user.additionalGids", err)
-		}
+// setGroups takes the supplementary groups of the program. Where an unprivileged
+// user mapped a single group, the kernel denies it for good (user_namespaces(7)):
+// those of the caller stay.
+func (s *stage) setGroups() error {
+	p := &s.plan.Process
+	if p.Groups == plan.KeepGroups {
+		return nil
 	}
+	err := linux.SetGroups(p.AdditionalGIDs)
+	if err == nil {
+		return nil
+	}
+	denied := errors.Is(err, unix.EPERM) && s.own&(1<<unix.CAP_SETGID) != 0
+	if denied && len(p.AdditionalGIDs) == 0 {
+		return nil
+	}
+	failed := fault.New("set", "process.user.additionalGids", err)
+	switch {
+	case denied:
+		failed.Hint = "setgroups(2) is denied in this user namespace: map more groups with newgidmap(1), or leave them out"
+	case errors.Is(err, unix.EINVAL):
+		failed.Hint = hintUnmapped
+	}
+	return failed
+}
+
+const hintUnmapped = "the id is not mapped in the container's user namespace"
+
+// setIDs takes the group and the user of the program.
+func setIDs(p *plan.Process) error {
 	if err := unix.Prctl(unix.PR_SET_KEEPCAPS, 1, 0, 0, 0); err != nil {
 		return fault.New("keep capabilities", "", err)
 	}
@@ -92,7 +116,7 @@ func setIDs(p *plan.Process) error {
 func unmapped(object string, cause error) error {
 	err := fault.New("set", object, cause)
 	if errors.Is(cause, unix.EINVAL) {
-		err.Hint = "the id is not mapped in the container's user namespace"
+		err.Hint = hintUnmapped
 	}
 	return err
 }

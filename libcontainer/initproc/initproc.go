@@ -15,6 +15,7 @@ package initproc
 
 import (
 	"math"
+	"math/bits"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -24,6 +25,7 @@ import (
 
 	"hull/internal/fault"
 	"hull/internal/inroot"
+	"hull/libcontainer/hook"
 	"hull/libcontainer/link"
 	"hull/libcontainer/plan"
 	"hull/libcontainer/rootfs"
@@ -60,6 +62,8 @@ type stage struct {
 	plan *plan.Plan
 	// gate and result are the fifos of `start`, for plan.Create.
 	gate, result int
+	// hookOutput is where hooks print to.
+	hookOutput hook.Output
 	// chroot holds the root directory of a container that shares the mount
 	// namespace, for plan.Exec; else it is empty.
 	chroot  []int
@@ -119,15 +123,17 @@ func execSteps() []step {
 	})
 }
 
-// programSteps take on what the program shall be. Rights are lost on the way:
-// the order is the same for every program.
+// programSteps take on what the program shall be. Rights are lost on the way,
+// and from awaitFinish on limits are in force, under which init may not be able
+// to open a file: the order is the same for every program.
 func programSteps() []step {
 	return []step{
 		(*stage).setScheduling,
 		(*stage).restoreFileLimit,
+		(*stage).changeDirectory,
+		(*stage).completeEnvironment,
 		(*stage).awaitFinish,
 		(*stage).writeLabels,
-		(*stage).changeDirectory,
 		(*stage).takeIDs,
 		(*stage).resolveProgram,
 		(*stage).closeInherited,
@@ -164,13 +170,8 @@ func (s *stage) receivePlan() (sources []int, err error) {
 	if s.plan, err = plan.Decode(m.Payload); err != nil {
 		return nil, fault.New("receive", "plan", err)
 	}
-	switch files := m.Files; {
-	case s.plan.Kind == plan.Create && len(files) == 2:
-		s.gate, s.result = files[0], files[1]
-	case s.plan.Kind == plan.Exec && len(files) <= 1:
-		s.chroot = files
-	default:
-		return nil, fault.Newf("receive", "plan", "%d descriptors", len(files))
+	if err := s.takeFiles(m.Files); err != nil {
+		return nil, err
 	}
 	script := link.Script(s.plan)
 	s.conn.Follow(script)
@@ -191,6 +192,28 @@ func (s *stage) receivePlan() (sources []int, err error) {
 		sources = append(sources, m.Files...)
 	}
 	return sources, nil
+}
+
+// takeFiles takes the descriptors that come with the plan.
+func (s *stage) takeFiles(files []int) error {
+	streams := s.plan.HookStreams
+	switch {
+	case s.plan.Kind == plan.Create && len(files) == 2+bits.OnesCount8(uint8(streams)):
+		s.gate, s.result = files[0], files[1]
+		files = files[2:]
+	case s.plan.Kind == plan.Exec && len(files) <= 1:
+		s.chroot = files
+		return nil
+	default:
+		return fault.Newf("receive", "plan", "%d descriptors", len(files))
+	}
+	if streams&plan.HookStdout != 0 {
+		s.hookOutput.Stdout, files = files[0], files[1:]
+	}
+	if streams&plan.HookStderr != 0 {
+		s.hookOutput.Stderr = files[0]
+	}
+	return nil
 }
 
 // report tells whoever listens why init ends.

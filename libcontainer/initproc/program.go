@@ -60,14 +60,22 @@ func enter(cwd string) error {
 	return nil
 }
 
-// resolveProgram finds process.args[0] as execvp(3) would, and completes the
-// environment. A container without a process has nothing to resolve.
+// completeEnvironment sets HOME, for which it reads a file.
+func (s *stage) completeEnvironment() error {
+	p := &s.plan.Process
+	if len(p.Args) > 0 {
+		p.Env = withHome(p.Env, p.UID)
+	}
+	return nil
+}
+
+// resolveProgram finds process.args[0] as execvp(3) would. A container without a
+// process has nothing to resolve.
 func (s *stage) resolveProgram() error {
 	p := &s.plan.Process
 	if len(p.Args) == 0 {
 		return nil
 	}
-	p.Env = withHome(p.Env, p.UID)
 	program, err := lookPath(p.Args[0], lookupEnv(p.Env, "PATH"))
 	if err != nil {
 		return err

@@ -31,7 +31,7 @@ func (s *stage) joinKeyring() error {
 	}
 	if label := s.plan.Process.KeyringLabel; label != "" {
 		if err := s.door.WriteThread("attr/keycreate", label); err != nil {
-			return fault.New("label the session keyring", label, err)
+			return fault.New("label the session keyring with process.selinuxLabel", label, err)
 		}
 		defer func() { _ = s.door.WriteThread("attr/keycreate", "") }()
 	}
@@ -94,16 +94,16 @@ func (s *stage) awaitRuntimeHooks() error {
 
 // The parent has nothing to say while they run: if the link moves, it is gone.
 func (s *stage) runCreateContainerHooks() error {
-	return runHooks(s.plan.CreateContainer, s.conn.FD())
+	return s.runHooks(s.plan.CreateContainer, s.conn.FD())
 }
 
-func (s *stage) runStartContainerHooks() error { return runHooks(s.plan.StartContainer, -1) }
+func (s *stage) runStartContainerHooks() error { return s.runHooks(s.plan.StartContainer, -1) }
 
 // runHooks runs hooks in the working directory of init: the bundle before the
 // pivot, the container's process.cwd after it.
-func runHooks(hooks []plan.Hook, end int) error {
+func (s *stage) runHooks(hooks []plan.Hook, end int) error {
 	for i := range hooks {
-		if err := hook.Run(&hooks[i], "", end); err != nil {
+		if err := hook.Run(&hooks[i], hook.Place{End: end, Output: s.hookOutput}); err != nil {
 			return err
 		}
 	}

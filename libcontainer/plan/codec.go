@@ -191,6 +191,7 @@ func (w *walker) plan(p *Plan) {
 	list(w, &p.Sysctls, (*walker).sysctl)
 	list(w, &p.CreateContainer, (*walker).hook)
 	list(w, &p.StartContainer, (*walker).hook)
+	enum(w, &p.HookStreams, (HookStdout|HookStderr)+1)
 	w.process(&p.Process)
 }
 
@@ -273,10 +274,12 @@ func (w *walker) process(p *Process) {
 	w.str(&p.KeyringLabel)
 	w.str(&p.SELinuxLabel)
 	w.str(&p.AppArmorProfile)
-	w.bytes(&p.Scheduler)
+	w.bytes(&p.Scheduler.Attr)
+	w.i32(&p.Scheduler.Nice)
 	w.i32(&p.IOPriority)
 	w.i64(&p.Personality)
-	w.bytes(&p.Affinity)
+	enum(w, &p.Affinity.Policy, ChosenCPUs+1)
+	w.bytes(&p.Affinity.CPUs)
 	w.i32(&p.MemoryPolicy.Mode)
 	w.bytes(&p.MemoryPolicy.Nodes)
 	w.flag(&p.Terminal.Wanted)

@@ -41,7 +41,9 @@ type Plan struct {
 	// namespaces, the first before the pivot, the second after start.
 	CreateContainer []Hook
 	StartContainer  []Hook
-	Process         Process
+	// HookStreams are sent along with the plan.
+	HookStreams HookStreams
+	Process     Process
 }
 
 // PivotMode is how init makes the container's root its own.
@@ -226,6 +228,16 @@ type Hook struct {
 	State          []byte
 }
 
+// HookStreams says which streams of hooks go to a file that the parent opened.
+type HookStreams uint8
+
+const (
+	// HookStdout is the standard output.
+	HookStdout HookStreams = 1 << iota
+	// HookStderr is the standard error.
+	HookStderr
+)
+
 // SeccompPoint is when init loads the filter.
 type SeccompPoint uint8
 
@@ -255,7 +267,7 @@ type Groups uint8
 const (
 	// SetGroups applies exactly Process.AdditionalGIDs.
 	SetGroups Groups = iota
-	// KeepGroups leaves them, where the user namespace denies setgroups(2).
+	// KeepGroups leaves the caller's.
 	KeepGroups
 )
 
@@ -268,7 +280,7 @@ type Process struct {
 	UID, GID       uint32
 	Groups         Groups
 	AdditionalGIDs []uint32
-	// Umask is -1 to leave the default of 0022.
+	// Umask is -1 to leave the caller's.
 	Umask int32
 
 	Capabilities Capabilities
@@ -286,14 +298,12 @@ type Process struct {
 	SELinuxLabel    string
 	AppArmorProfile string
 
-	// Scheduler is a struct sched_attr for sched_setattr(2), or empty.
-	Scheduler []byte
+	Scheduler Scheduler
 	// IOPriority is the argument of ioprio_set(2), or -1.
 	IOPriority int32
 	// Personality is the argument of personality(2), or -1.
 	Personality int64
-	// Affinity is a CPU mask for sched_setaffinity(2), little endian words, or empty.
-	Affinity []byte
+	Affinity    Affinity
 	// MemoryPolicy is linux.memoryPolicy.
 	MemoryPolicy MemoryPolicy
 
@@ -301,6 +311,38 @@ type Process struct {
 	// PreserveFDs is how many descriptors from 3 on stay open for the process.
 	PreserveFDs uint32
 }
+
+// Scheduler is process.scheduler.
+type Scheduler struct {
+	// Attr is a struct sched_attr for sched_setattr(2), or empty for none.
+	Attr []byte
+	// Nice is for setpriority(2), or KeepNice: sched_setattr(2) takes the nice
+	// value with SCHED_OTHER and SCHED_BATCH only.
+	Nice int32
+}
+
+// KeepNice is above all nice values.
+const KeepNice = 20
+
+// Affinity is on which CPUs the program may run.
+type Affinity struct {
+	Policy AffinityPolicy
+	// CPUs is a mask for sched_setaffinity(2) with ChosenCPUs.
+	CPUs []byte
+}
+
+// AffinityPolicy says where an affinity comes from.
+type AffinityPolicy uint8
+
+const (
+	// WholeCpuset allows all CPUs of the cgroup, whatever hull's caller was
+	// held to.
+	WholeCpuset AffinityPolicy = iota
+	// InheritedCPUs leaves it to the kernel.
+	InheritedCPUs
+	// ChosenCPUs allows Affinity.CPUs.
+	ChosenCPUs
+)
 
 // Capabilities are the five sets of capabilities(7) as bit masks.
 type Capabilities struct {

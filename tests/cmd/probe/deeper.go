@@ -38,6 +38,8 @@ func lookDeeper(verb, argument string) (any, error) {
 		return "done", nil
 	case "tty":
 		return terminal()
+	case "links":
+		return links()
 	}
 	return exert(verb, argument)
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,7 +27,7 @@ func act(verb, argument string) (any, error) {
 	case "chown": // path, to user and group 0
 		return "changed", os.Lchown(argument, 0, 0)
 	}
-	return nil, errors.New("unknown verb " + verb)
+	return feel(verb, argument)
 }
 
 // allows tells what can be done in a directory that holds the files of the

@@ -1,0 +1,101 @@
+package cgroup
+
+import (
+	"errors"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"hull/internal/fault"
+)
+
+// explain turns the cause of a refused setting into the error that the user
+// sees.
+func (k knobs) explain(s setting, cause error) error {
+	object := s.file + "=" + strings.TrimSpace(s.value)
+	if s.file == "" || k.h == nil {
+		object = s.value
+	}
+	err := fault.New("set linux.resources."+s.field, object, cause)
+	if hint := k.hint(s, cause); hint != "" {
+		return err.WithHint("%s", hint)
+	}
+	return err
+}
+
+// hint says what is allowed, or what is in the way.
+func (k knobs) hint(s setting, cause error) string {
+	switch {
+	case errors.Is(cause, unix.ENOENT):
+		return k.hintMissing(s)
+	case errors.Is(cause, unix.EBUSY) && k.name == "memory":
+		usage, _ := k.read(k.pick("memory.usage_in_bytes", "memory.current"))
+		return strings.TrimSpace(usage) + " bytes are in use"
+	case errors.Is(cause, unix.ENODEV) && strings.HasPrefix(s.field, "blockIO."):
+		return "there is no block device of this number, or it is a partition"
+	case errors.Is(cause, unix.ENODEV) && k.name == "net_prio":
+		return "it is not a network interface of the host's namespace"
+	case errors.Is(cause, unix.ENODEV), errors.Is(cause, unix.EINVAL) && k.name == "rdma":
+		return "the entry is the name of an RDMA device of this host"
+	case errors.Is(cause, unix.EINVAL), errors.Is(cause, unix.ERANGE), errors.Is(cause, unix.EACCES):
+		return k.hintRange(s)
+	}
+	return ""
+}
+
+func (k knobs) hintMissing(s setting) string {
+	if k.name == "hugetlb" {
+		return "the page sizes here are " + strings.Join(k.pageSizes(), ", ")
+	}
+	if k.v2() {
+		return k.h.dir() + " does not get the " + k.name + " controller from its parents, or the kernel lacks the file"
+	}
+	return "the kernel does not have it"
+}
+
+// pageSizes lists the sizes that the hugetlb controller has.
+func (k knobs) pageSizes() []string {
+	files, _ := filepath.Glob(k.h.dir() + "/hugetlb.*" + k.pick(".max_usage_in_bytes", ".current"))
+	var sizes []string
+	for _, f := range files {
+		size, rest, _ := strings.Cut(strings.TrimPrefix(path.Base(f), "hugetlb."), ".")
+		if !strings.HasPrefix(rest, "rsvd") {
+			sizes = append(sizes, size)
+		}
+	}
+	return sizes
+}
+
+// hintRange says what the kernel would take.
+func (k knobs) hintRange(s setting) string {
+	switch s.field {
+	case "cpu.cpus", "cpu.mems":
+		file := "/" + s.file + k.pick("", ".effective")
+		if has, err := readFile(k.h.Mount + path.Dir(k.h.Path) + file); err == nil {
+			return "its parent has " + strings.TrimSpace(has)
+		}
+	case "cpu.quota", "cpu.period":
+		return "both are at least 1000 µs, a period at most 1000000 µs, and no share is above the parent's"
+	case "cpu.burst":
+		return "it is at most the quota"
+	case "cpu.realtimeRuntime", "cpu.realtimePeriod":
+		has, err := readFile(k.h.Mount + path.Dir(k.h.Path) + "/cpu.rt_runtime_us")
+		if err == nil {
+			return "its parent has " + strings.TrimSpace(has) + " µs for all its children, and the runtime is at most the period"
+		}
+	case "cpu.idle":
+		return "it is 0 or 1"
+	case "memory.limit", "memory.swap":
+		return "memory.swap is the limit of memory and swap together, and at least memory.limit"
+	case "memory.swappiness":
+		return "it is 0 to 100"
+	case "memory.disableOOMKiller":
+		return "the cgroup must not be the root"
+	}
+	if strings.HasPrefix(s.field, "blockIO.") && strings.Contains(strings.ToLower(s.field), "weight") {
+		return "a weight is 10 to 1000 (1 to 1000 with BFQ)"
+	}
+	return ""
+}

@@ -1,0 +1,143 @@
+package cgroup
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"hull/internal/dbus"
+	"hull/internal/fault"
+)
+
+// startUnit creates the transient unit with pid in it, and returns when
+// systemd has moved it. A failed unit of the same name is cleared away.
+func (c *Cgroup) startUnit(pid int) error {
+	conn, err := dbus.Dial(c.rec.Bus, unitTimeout)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	err = c.runJob(conn, "StartTransientUnit", "ssa(sv)a(sa(sv))", c.startArguments(pid))
+	if isError(err, "UnitExists") {
+		c.resetUnit(conn)
+		err = c.runJob(conn, "StartTransientUnit", "ssa(sv)a(sa(sv))", c.startArguments(pid))
+	}
+	return err
+}
+
+func (c *Cgroup) startArguments(pid int) *dbus.Writer {
+	w := &dbus.Writer{}
+	w.String(c.rec.Unit)
+	w.String("replace")
+	w.Array(8, func() {
+		textProperty(w, "Description", "container "+c.rec.Unit)
+		if strings.HasSuffix(c.rec.Unit, ".slice") {
+			property(w, "Wants", "as", func() { w.Array(4, func() { w.String(c.rec.Slice) }) })
+		} else {
+			textProperty(w, "Slice", c.rec.Slice)
+			// The container may make cgroups below its own.
+			boolProperty(w, "Delegate")
+			property(w, "PIDs", "au", func() { w.Array(4, func() { w.Uint32(uint32(pid)) }) })
+		}
+		for _, name := range [...]string{"MemoryAccounting", "CPUAccounting", "IOAccounting", "TasksAccounting"} {
+			boolProperty(w, name)
+		}
+		property(w, "DefaultDependencies", "b", func() { w.Bool(false) })
+		for _, p := range c.properties {
+			property(w, p.name, p.value.Signature, func() { w.Value(p.value) })
+		}
+	})
+	w.Array(8, func() {}) // no auxiliary units
+	return w
+}
+
+// stopUnit makes systemd forget the unit. One that is gone is no error.
+func (c *Cgroup) stopUnit() error {
+	conn, err := dbus.Dial(c.rec.Bus, unitTimeout)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	w := &dbus.Writer{}
+	w.String(c.rec.Unit)
+	w.String("replace")
+	err = c.runJob(conn, "StopUnit", "ss", w)
+	c.resetUnit(conn)
+	if isError(err, "NoSuchUnit") {
+		return nil
+	}
+	return err
+}
+
+// resetUnit clears a failed unit away. That it did not fail is no error.
+func (c *Cgroup) resetUnit(conn *dbus.Conn) {
+	w := &dbus.Writer{}
+	w.String(c.rec.Unit)
+	_, _ = c.callManager(conn, "ResetFailedUnit", "s", w)
+}
+
+// callManager calls a method of systemd about the unit. The error says which,
+// and what systemd said.
+func (c *Cgroup) callManager(conn *dbus.Conn, method, signature string, args *dbus.Writer) (*dbus.Reader, error) {
+	reply, err := conn.Call(dbus.Method{
+		Destination: "org.freedesktop.systemd1",
+		Path:        "/org/freedesktop/systemd1",
+		Interface:   "org.freedesktop.systemd1.Manager",
+		Member:      method,
+	}, signature, args)
+	if err != nil {
+		return nil, c.explainCall(method, err)
+	}
+	return reply, nil
+}
+
+func (c *Cgroup) explainCall(method string, err error) error {
+	f := fault.New("call systemd's "+method+" for", c.rec.Unit, err)
+	if errors.Is(err, unix.ETIMEDOUT) {
+		return f.WithHint("no answer within %v", unitTimeout)
+	}
+	return f
+}
+
+// runJob calls a method that starts a job, and waits until it is done. The
+// private socket gets the manager's signals without asking for them.
+func (c *Cgroup) runJob(conn *dbus.Conn, method, signature string, args *dbus.Writer) error {
+	reply, err := c.callManager(conn, method, signature, args)
+	if err != nil {
+		return err
+	}
+	job, err := reply.String()
+	for err == nil {
+		var signal dbus.Signal
+		if signal, err = conn.NextSignal(); err != nil || signal.Member != "JobRemoved" {
+			continue
+		}
+		var done, result string
+		if done, result, err = jobRemoved(signal.Body); err != nil || done != job {
+			continue
+		}
+		if result == "done" {
+			return nil
+		}
+		err = errors.New("the job ended with " + strconv.Quote(result))
+	}
+	return c.explainCall(method, err)
+}
+
+// jobRemoved parses JobRemoved(u id, o job, s unit, s result).
+func jobRemoved(r *dbus.Reader) (job, result string, err error) {
+	_, err = r.Uint32()
+	for _, s := range [...]*string{&job, new(string), &result} {
+		if err == nil {
+			*s, err = r.String()
+		}
+	}
+	return job, result, err
+}
+
+func isError(err error, name string) bool {
+	var e *dbus.Error
+	return errors.As(err, &e) && e.Name == "org.freedesktop.systemd1."+name
+}

@@ -1,0 +1,165 @@
+package tests
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+func profile(name string) edit {
+	return func(s *specs.Spec) { s.Process.ApparmorProfile = name }
+}
+
+func hasAppArmor(t *testing.T) bool {
+	t.Helper()
+	text, err := os.ReadFile("/sys/module/apparmor/parameters/enabled")
+	return err == nil && strings.HasPrefix(string(text), "Y")
+}
+
+// loadProfile loads a profile of AppArmor with the rules and returns its name.
+func loadProfile(t *testing.T, kind, rules string) string {
+	t.Helper()
+	if !hasAppArmor(t) {
+		lacks(t, "AppArmor in its kernel")
+	}
+	parser := needTool(t, "apparmor_parser")
+	name := strings.TrimSuffix(newID(), "-") + "-" + kind
+	text := fmt.Sprintf("abi <abi/4.0>,\nprofile %s flags=(attach_disconnected,mediate_deleted) {\n%s\n}\n", name, rules)
+	feed := func(flag string) error {
+		cmd := exec.Command(parser, "--quiet", flag)
+		cmd.Stdin = strings.NewReader(text)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			err = fmt.Errorf("%w\n%s", err, bytes.TrimSpace(out))
+		}
+		return err
+	}
+	if err := feed("--replace"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := feed("--remove"); err != nil {
+			t.Error(err)
+		}
+	})
+	return name
+}
+
+// secretive are rules that allow all but to read one file.
+const secretive = "allow all,\ndeny /etc/secret r,\n"
+
+func (h *host) withSecret(edits ...edit) *bundle {
+	h.t.Helper()
+	b := h.newBundle([]string{label, secret, "sleep"}, edits...)
+	writeFile(h.t, b.path("rootfs/etc/secret"), "secret")
+	return b
+}
+
+const (
+	label  = "read=/proc/self/attr/current"
+	secret = "read=/etc/secret"
+)
+
+// confined checks what a probe saw under a profile.
+func confined(t *testing.T, s sight, wanted string) {
+	t.Helper()
+	equal(t, "label", strings.TrimSpace(get[string](t, s, label)), wanted)
+	if !strings.Contains(s.failure(secret), "permission denied") {
+		t.Errorf("the secret: %s", s[secret])
+	}
+}
+
+//proves:process.apparmorProfile
+func TestTheAppArmorProfileConfinesTheProcess(t *testing.T) {
+	name := loadProfile(t, "inner", secretive)
+	h := newHost(t)
+	for _, nnp := range []bool{true, false} {
+		c := h.create(h.withSecret(profile(name), noNewPrivileges(nnp)))
+		h.must("start", c.id)
+		confined(t, c.see(), name+" (enforce)")
+		confined(t, c.exec(label, secret), name+" (enforce)")
+	}
+	// An exec may have one of its own.
+	c := h.create(h.withSecret())
+	h.must("start", c.id)
+	equal(t, "what the container reads", get[string](t, c.see(), secret), "secret")
+	confined(t, parseSight(t, h.must("exec", "--apparmor", name, c.id, "/probe", label, secret)), name+" (enforce)")
+}
+
+// A change of profile is refused under no_new_privs; one more profile is not.
+func TestTheAppArmorProfileIsStackedOnTheOneThatConfinesHull(t *testing.T) {
+	outer := loadProfile(t, "outer", "allow all,\n")
+	inner := loadProfile(t, "inner", secretive)
+	h := newHost(t)
+	confinedHull := func(args ...string) (r result) {
+		caller(t, func() (func() error, error) {
+			set := func(text string) error {
+				return os.WriteFile("/proc/thread-self/attr/apparmor/exec", []byte(text), 0)
+			}
+			return func() error { return set("") }, set("exec " + outer)
+		}, func() { r = h.try(args...) })
+		return r
+	}
+	//proves:process.apparmorProfile process.noNewPrivileges
+	for nnp, want := range map[bool]string{true: inner + "//&" + outer + " (enforce)", false: inner + " (enforce)"} {
+		b := h.withSecret(profile(inner), noNewPrivileges(nnp))
+		b.config.Process.Args = []string{"/probe", label, secret}
+		b.save(t)
+		r := confinedHull("run", "--bundle", b.dir, newID())
+		if r.status != 0 {
+			t.Fatal(r.stderr)
+		}
+		confined(t, parseSight(t, r.stdout), want)
+	}
+	c := h.create(h.withSecret(noNewPrivileges(true)))
+	h.must("start", c.id)
+	r := confinedHull("exec", "--apparmor", inner, c.id, "/probe", label, secret)
+	if r.status != 0 {
+		t.Fatal(r.stderr)
+	}
+	confined(t, parseSight(t, r.stdout), inner+"//&"+outer+" (enforce)")
+}
+
+func TestAnAppArmorProfileThatIsNotLoadedIsAnError(t *testing.T) {
+	h := newHost(t)
+	if !hasAppArmor(t) {
+		h.fails([]string{"process.apparmorProfile", "AppArmor is not enabled"}, profile("nowhere"))
+		c := h.start(nil)
+		h.refuses([]string{"process.apparmorProfile", "AppArmor is not enabled"}, "exec", "--apparmor", "nowhere", c.id, "/probe")
+		return
+	}
+	h.fails([]string{"process.apparmorProfile", "nowhere", "no such file or directory", "apparmor_parser"}, profile("nowhere"))
+	c := h.start(nil)
+	h.refuses([]string{"process.apparmorProfile", "nowhere", "apparmor_parser"}, "exec", "--apparmor", "nowhere", c.id, "/probe")
+}
+
+// The host is one without SELinux; what a label does there is shown nowhere yet.
+func TestAnSELinuxLabelIsRefusedWithoutSELinux(t *testing.T) {
+	h := newHost(t)
+	if fileExists("/sys/fs/selinux/enforce") {
+		lacks(t, "the lack of SELinux")
+	}
+	words := []string{"process.selinuxLabel", "SELinux is not enabled"}
+	h.fails(words, func(s *specs.Spec) { s.Process.SelinuxLabel = "system_u:system_r:container_t:s0" })
+	c := h.start(nil)
+	h.refuses(words, "exec", "--process-label", "system_u:system_r:container_t:s0", c.id, "/probe")
+}
+
+// Whoever calls hull may have given up new privileges for good.
+func TestNoNewPrivilegesOfTheCallerStay(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	b := h.newBundle([]string{"prctl=no_new_privs"}, noNewPrivileges(false))
+	cmd := h.command("run", "--bundle", b.dir, newID())
+	cmd.Path, cmd.Args = needTool(t, "setpriv"), append([]string{"setpriv", "--no-new-privs"}, cmd.Args...)
+	r := h.finish(cmd)
+	if r.status != 0 {
+		t.Fatal(r.stderr)
+	}
+	equal(t, "no_new_privs", get[int](t, parseSight(t, r.stdout), "prctl=no_new_privs"), 1)
+}

@@ -3,7 +3,7 @@ package cgroup
 import (
 	"errors"
 	"path"
-	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -47,7 +47,9 @@ func (k knobs) hint(s setting, cause error) string {
 
 func (k knobs) hintMissing(s setting) string {
 	if k.name == "hugetlb" {
-		return "the page sizes here are " + strings.Join(k.pageSizes(), ", ")
+		sizes, _ := pageSizes()
+		slices.Sort(sizes)
+		return "the page sizes here are " + strings.Join(sizes, ", ")
 	}
 	if k.v2() {
 		return k.h.dir() + " does not get the " + k.name + " controller from its parents, or the kernel lacks the file"
@@ -55,35 +57,21 @@ func (k knobs) hintMissing(s setting) string {
 	return "the kernel does not have it"
 }
 
-// pageSizes lists the sizes that the hugetlb controller has.
-func (k knobs) pageSizes() []string {
-	files, _ := filepath.Glob(k.h.dir() + "/hugetlb.*" + k.pick(".max_usage_in_bytes", ".current"))
-	var sizes []string
-	for _, f := range files {
-		size, rest, _ := strings.Cut(strings.TrimPrefix(path.Base(f), "hugetlb."), ".")
-		if !strings.HasPrefix(rest, "rsvd") {
-			sizes = append(sizes, size)
-		}
-	}
-	return sizes
-}
-
 // hintRange says what the kernel would take.
 func (k knobs) hintRange(s setting) string {
 	switch s.field {
 	case "cpu.cpus", "cpu.mems":
 		file := "/" + s.file + k.pick("", ".effective")
-		if has, err := readFile(k.h.Mount + path.Dir(k.h.Path) + file); err == nil {
-			return "its parent has " + strings.TrimSpace(has)
+		if has, ok := k.h.above(file); ok {
+			return "its parent has " + has
 		}
 	case "cpu.quota", "cpu.period":
 		return "both are at least 1000 µs, a period at most 1000000 µs, and no share is above the parent's"
 	case "cpu.burst":
 		return "it is at most the quota"
 	case "cpu.realtimeRuntime", "cpu.realtimePeriod":
-		has, err := readFile(k.h.Mount + path.Dir(k.h.Path) + "/cpu.rt_runtime_us")
-		if err == nil {
-			return "its parent has " + strings.TrimSpace(has) + " µs for all its children, and the runtime is at most the period"
+		if has, ok := k.h.above("/cpu.rt_runtime_us"); ok {
+			return "its parent has " + has + " µs for all its children, and the runtime is at most the period"
 		}
 	case "cpu.idle":
 		return "it is 0 or 1"
@@ -98,4 +86,18 @@ func (k knobs) hintRange(s setting) string {
 		return "a weight is 10 to 1000 (1 to 1000 with BFQ)"
 	}
 	return ""
+}
+
+// above returns what the parent has in a file. One that is yet to be made is
+// going to have the same as its own.
+func (h *Hierarchy) above(file string) (string, bool) {
+	for p := path.Dir(h.Path); ; p = path.Dir(p) {
+		has, err := readFile(h.Mount + p + file)
+		if err == nil {
+			return strings.TrimSpace(has), true
+		}
+		if p == "/" {
+			return "", false
+		}
+	}
 }

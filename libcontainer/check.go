@@ -150,27 +150,24 @@ func (c *checker) add(s Severity, path string, err error) {
 	}
 }
 
-// pathIn returns the place in config.json that the operation or the object of
-// an error names, as in "set linux.resources.pids.limit", or "".
+// pathIn returns the place in config.json that an error is about: its object, or
+// what its operation, object or hint names, as in "set linux.resources.pids.limit".
+// It is "" if there is none.
 func pathIn(err error) string {
 	var f *fault.Error
 	if !errors.As(err, &f) {
 		return ""
 	}
-	for word := range strings.FieldsSeq(f.Op + " " + f.Object) {
+	for word := range strings.FieldsSeq(f.Op + " " + f.Object + " " + f.Hint) {
 		word = strings.Trim(word, "()")
 		end := strings.IndexAny(word, ".[")
 		if end < 0 {
-			end = len(word)
+			continue // a word like any other
 		}
 		switch word[:end] {
 		case "annotations", "hooks", "linux", "mounts", "process", "root":
 			return word
-		case "domainname", "hostname", "ociVersion":
-			if end == len(word) {
-				return word
-			}
 		}
 	}
-	return ""
+	return spec.PathOf(err)
 }

@@ -123,12 +123,12 @@ func resolveDir(joined, written string) (string, error) {
 	}
 	fd, err := unix.Open(path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return "", fault.New("open", path, err).WithHint("root.path must be a directory")
+		return "", fault.Newf("", "root.path", "open %s: %w", fault.Shorten(path), err).WithHint("it must be a directory")
 	}
 	_ = unix.Close(fd) // O_PATH: there is nothing to lose
 	resolved, err := filepath.EvalSymlinks(path)
 	if err != nil {
-		return "", fault.New("resolve", path, cause(err)).WithHint("root.path")
+		return "", fault.Newf("", "root.path", "resolve %s: %w", fault.Shorten(path), cause(err))
 	}
 	return resolved, nil
 }

@@ -138,7 +138,7 @@ func TestTheRootIsResolved(t *testing.T) {
 	}
 	s.Root.Path = "missing"
 	_, _, err := spec.Compile(s, in)
-	if want := "open " + bundle + "/missing: no such file or directory (root.path must be a directory)"; err == nil || err.Error() != want {
+	if want := "root.path: open " + bundle + "/missing: no such file or directory (it must be a directory)"; err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }

@@ -96,7 +96,8 @@ func addDevices(to *plan.Plan, configured []plan.Device, policy devPolicy, sourc
 // contradict each other are refused.
 func devices(p *problems, s *specs.Spec) []plan.Device {
 	var list []plan.Device
-	first := make([]int, 0, len(linux(s).Devices)) // index in linux.devices by index in list
+	type entry struct{ configured, listed int }
+	first := make(map[string]entry, len(linux(s).Devices)) // by path: where it is in linux.devices and in list
 	for i := range linux(s).Devices {
 		d, ok := device(p, at("linux", "devices", i), &linux(s).Devices[i])
 		// The multiplexer of the container's own devpts is a link: the host's
@@ -104,13 +105,14 @@ func devices(p *problems, s *specs.Spec) []plan.Device {
 		if !ok || d.Path == "/dev/ptmx" {
 			continue
 		}
-		same := slices.IndexFunc(list, func(o plan.Device) bool { return o.Path == d.Path })
-		if same < 0 {
-			list, first = append(list, d), append(first, i)
+		same, found := first[d.Path]
+		if !found {
+			first[d.Path] = entry{i, len(list)}
+			list = append(list, d)
 			continue
 		}
-		if list[same] != d {
-			p.add(at("linux", "devices", i, "path"), "%s is already another device in linux.devices[%d]", d.Path, first[same])
+		if list[same.listed] != d {
+			p.add(at("linux", "devices", i, "path"), "%s is already another device in linux.devices[%d]", d.Path, same.configured)
 		}
 	}
 	return list
@@ -122,6 +124,7 @@ func device(p *problems, path string, in *specs.LinuxDevice) (d plan.Device, ok 
 	if !filepath.IsAbs(in.Path) || d.Path == "/" {
 		p.add(at(path, "path"), "%q is not an absolute path of a file", in.Path)
 	}
+	possible(p, at(path, "path"), in.Path)
 	if in.FileMode != nil {
 		d.Mode = uint32(*in.FileMode) & 0o7777
 	}

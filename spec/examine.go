@@ -33,7 +33,7 @@ func Join(errs ...error) error {
 	var all InvalidError
 	for _, err := range errs {
 		for _, found := range flatten(err) {
-			if !all.covers(found) {
+			if !all.Full() && !covered(found, all) {
 				all = append(all, found)
 			}
 		}
@@ -68,11 +68,11 @@ func lacksFoundations(found error) bool {
 	return false
 }
 
-// covers reports whether err only follows from a fault that is known.
-func (e InvalidError) covers(err error) bool {
+// covered reports whether err only follows from a fault that is known.
+func covered(err error, known InvalidError) bool {
 	path := PathOf(err)
-	for _, known := range e {
-		if within(path, PathOf(known)) || known.Error() == err.Error() {
+	for _, k := range known {
+		if within(path, PathOf(k)) || path == "" && k.Error() == err.Error() {
 			return true
 		}
 	}

@@ -1,67 +1,145 @@
 package spec
 
 import (
-	"encoding/json"
-	"maps"
 	"reflect"
-	"slices"
 	"strconv"
 	"strings"
+
+	"hull/internal/jsonpull"
 )
 
-// fill stores a parsed JSON value in a Go value, by the rules of encoding/json
-// that specs-go needs: unknown properties are ignored, null leaves the zero
-// value. Names must match exactly. A value of another type is reported.
-func fill(p *problems, to reflect.Value, from any, here *step) {
-	if from == nil {
-		return
+// maxHeld is how much memory the elements of a document may take, beside what is
+// written in them: a quarter of a million strings, or forty thousand mounts. It
+// keeps a document of empty elements from filling the memory.
+const maxHeld = 4 << 20
+
+// nameSize is what a name in a map takes.
+const nameSize = 32
+
+// filler stores a JSON text in a Go value while it reads it, by the rules of
+// encoding/json that specs-go needs: unknown properties are ignored, a property
+// that is null leaves the zero value. Names must match exactly, and occur once
+// (glossary.md, "JSON"). What is wrong with the values is collected; what is
+// wrong with the text ends it.
+type filler struct {
+	in       *jsonpull.Reader
+	problems *problems
+	// where is the JSON path of the error of in.
+	where string
+	// room is what is left of maxHeld.
+	room int
+}
+
+// value stores the next value of the text, and says of which kind it is.
+func (f *filler) value(to reflect.Value, here *step) jsonpull.Kind {
+	kind := f.in.Next()
+	if f.ok(here) && kind != jsonpull.Null {
+		f.store(to, kind, here)
 	}
-	var ok bool
-	switch to.Kind() {
-	case reflect.Pointer:
-		to.Set(reflect.New(to.Type().Elem()))
-		fill(p, to.Elem(), from, here)
-		return
-	case reflect.Struct:
-		ok = fillStruct(p, to, from, here)
-	case reflect.Map:
-		ok = fillMap(p, to, from, here)
-	case reflect.Slice:
-		ok = fillSlice(p, to, from, here)
-	case reflect.Interface: // windows.credentialSpec
-		to.Set(reflect.ValueOf(from))
-		ok = true
-	default:
-		ok = fillScalar(to, from)
+	return kind
+}
+
+// ok reports whether the text can be read on.
+func (f *filler) ok(here *step) bool {
+	if f.in.Err() == nil {
+		return true
 	}
-	if !ok {
-		p.add(here.String(), "must be %s, not %s", kindName(to.Kind()), treeName(from))
+	if f.where == "" {
+		f.where = here.String()
+	}
+	return false
+}
+
+// hold takes the memory of a value.
+func (f *filler) hold(size int, here *step) {
+	if f.room -= size; f.room < 0 {
+		f.in.Fail("more elements than hull holds in %d bytes", maxHeld)
+		f.ok(here)
 	}
 }
 
-func fillStruct(p *problems, to reflect.Value, from any, here *step) bool {
-	object, ok := from.(map[string]any)
-	if !ok {
-		return false
+func (f *filler) store(to reflect.Value, kind jsonpull.Kind, here *step) {
+	switch to.Kind() {
+	case reflect.Pointer:
+		to.Set(reflect.New(to.Type().Elem()))
+		f.store(to.Elem(), kind, here)
+		return
+	case reflect.Struct:
+		if kind == jsonpull.Object {
+			f.object(to, here)
+			return
+		}
+	case reflect.Map:
+		if kind == jsonpull.Object {
+			f.mapping(to, here)
+			return
+		}
+	case reflect.Slice:
+		if kind == jsonpull.Array {
+			f.array(to, here)
+			return
+		}
+	case reflect.Interface: // windows.credentialSpec, which nothing here reads
+		if kind == jsonpull.String {
+			to.Set(reflect.ValueOf(f.in.Text()))
+		}
+		f.in.Skip(kind)
+		return
+	default:
+		if f.scalar(to, kind) {
+			return
+		}
 	}
-	t := to.Type()
+	f.problems.add(here.String(), "must be %s, not %s", kindName(to.Kind()), f.valueName(kind))
+	f.in.Skip(kind)
+}
+
+// object fills a struct.
+func (f *filler) object(to reflect.Value, here *step) {
+	seen := make(map[string]bool) // whether the property is there and not null
+	there := &step{before: here}
+	for f.in.More() {
+		name := f.in.Name()
+		there.name = key(name)
+		if _, twice := seen[name]; twice {
+			f.problems.add(there.String(), "the object has it twice")
+			f.in.Skip(f.in.Next())
+			continue
+		}
+		field := fieldByName(to, name)
+		if !field.IsValid() {
+			seen[name] = true
+			f.hold(nameSize, here)
+			f.in.Skip(f.in.Next())
+			continue
+		}
+		seen[name] = f.value(field, there) != jsonpull.Null
+	}
+	if !f.ok(here) {
+		return
+	}
+	for _, name := range required(to.Type()) {
+		if !seen[name] {
+			there.name = name
+			f.problems.add(there.String(), "must be set")
+		}
+	}
+}
+
+// fieldByName returns the field of a property, also of an embedded struct.
+func fieldByName(v reflect.Value, name string) reflect.Value {
+	t := v.Type()
 	for i := range t.NumField() {
 		field := t.Field(i)
 		if field.Anonymous {
-			fill(p, to.Field(i), from, here)
-			continue
-		}
-		name := jsonName(field)
-		if value, ok := object[name]; ok {
-			fill(p, to.Field(i), value, &step{before: here, name: name})
-		}
-	}
-	for _, name := range required(t) {
-		if object[name] == nil {
-			p.add((&step{before: here, name: name}).String(), "must be set")
+			if inner := fieldByName(v.Field(i), name); inner.IsValid() {
+				return inner
+			}
+		} else if jsonName(field) == name {
+			return v.Field(i)
 		}
 	}
-	return true
+	return reflect.Value{}
 }
 
 // jsonName is the name of a property. The fields of specs-go all have a tag.
@@ -70,50 +148,66 @@ func jsonName(field reflect.StructField) string {
 	return name
 }
 
-func fillMap(p *problems, to reflect.Value, from any, here *step) bool {
-	object, ok := from.(map[string]any)
-	if !ok {
-		return false
-	}
+func (f *filler) mapping(to reflect.Value, here *step) {
 	t := to.Type()
-	to.Set(reflect.MakeMapWithSize(t, len(object)))
-	for _, key := range slices.Sorted(maps.Keys(object)) { // faults have an order
-		value := object[key]
-		element := reflect.New(t.Elem()).Elem()
-		fill(p, element, value, &step{before: here, name: key})
-		to.SetMapIndex(reflect.ValueOf(key), element)
+	to.Set(reflect.MakeMap(t))
+	there := &step{before: here}
+	for f.in.More() {
+		name := f.in.Name()
+		there.name = key(name)
+		index, element := reflect.ValueOf(name), reflect.New(t.Elem()).Elem()
+		if to.MapIndex(index).IsValid() {
+			f.problems.add(there.String(), "the object has it twice")
+			f.in.Skip(f.in.Next())
+			continue
+		}
+		f.hold(nameSize+int(t.Elem().Size()), here)
+		f.element(element, there)
+		to.SetMapIndex(index, element)
 	}
-	return true
+	f.ok(here)
 }
 
-func fillSlice(p *problems, to reflect.Value, from any, here *step) bool {
-	array, ok := from.([]any)
-	if !ok {
+func (f *filler) array(to reflect.Value, here *step) {
+	size := int(to.Type().Elem().Size())
+	to.Set(reflect.MakeSlice(to.Type(), 0, 0))
+	there := &step{before: here}
+	for f.in.More() {
+		f.hold(size, here)
+		there.index = to.Len()
+		to.Grow(1)
+		to.SetLen(there.index + 1)
+		f.element(to.Index(there.index), there)
+	}
+	f.ok(here)
+}
+
+// element stores a value of an array or a map, where nothing says what null
+// would mean.
+func (f *filler) element(to reflect.Value, here *step) {
+	if f.value(to, here) != jsonpull.Null {
+		return
+	}
+	for to.Kind() == reflect.Pointer {
+		to = reflect.New(to.Type().Elem()).Elem()
+	}
+	f.problems.add(here.String(), "must be %s, not null", kindName(to.Kind()))
+}
+
+func (f *filler) scalar(to reflect.Value, kind jsonpull.Kind) bool {
+	switch {
+	case kind == jsonpull.String && to.Kind() == reflect.String:
+		to.SetString(f.in.Text())
+	case kind == jsonpull.True && to.Kind() == reflect.Bool:
+		to.SetBool(true)
+	case kind == jsonpull.False && to.Kind() == reflect.Bool:
+		to.SetBool(false)
+	case kind == jsonpull.Number:
+		return fillNumber(to, f.in.Text())
+	default:
 		return false
 	}
-	to.Set(reflect.MakeSlice(to.Type(), len(array), len(array)))
-	for i, value := range array {
-		fill(p, to.Index(i), value, &step{before: here, index: i})
-	}
 	return true
-}
-
-func fillScalar(to reflect.Value, from any) bool {
-	switch from := from.(type) {
-	case string:
-		if to.Kind() == reflect.String {
-			to.SetString(from)
-			return true
-		}
-	case bool:
-		if to.Kind() == reflect.Bool {
-			to.SetBool(from)
-			return true
-		}
-	case json.Number:
-		return fillNumber(to, from.String())
-	}
-	return false
 }
 
 func fillNumber(to reflect.Value, text string) bool {
@@ -154,18 +248,20 @@ func kindName(k reflect.Kind) string {
 	}
 }
 
-// treeName says what a parsed value is.
-func treeName(v any) string {
-	switch v := v.(type) {
-	case nil:
+// valueName says what the value is whose kind was read.
+func (f *filler) valueName(kind jsonpull.Kind) string {
+	switch kind {
+	case jsonpull.Null:
 		return "null"
-	case bool:
-		return strconv.FormatBool(v)
-	case string:
+	case jsonpull.True:
+		return "true"
+	case jsonpull.False:
+		return "false"
+	case jsonpull.String:
 		return "a string"
-	case json.Number:
-		return "the number " + v.String()
-	case []any:
+	case jsonpull.Number:
+		return "the number " + f.in.Text()
+	case jsonpull.Array:
 		return "an array"
 	default:
 		return "an object"

@@ -98,10 +98,10 @@ func TestAnUnreadableConfigurationIsExplained(t *testing.T) {
 	for _, c := range []struct {
 		name, text, want string
 	}{
-		{"nothing", ``, `line 1, column 1: the file ends in the middle of the JSON object`},
-		{"half an object", "{\n\"ociVersion\": \"1.0.0\",", `line 2, column 22: the file ends in the middle of the JSON object`},
-		{"a stray comma", "{\n  \"a\": 1,,\n}", `line 2, column 10: invalid character ',' looking for beginning of object key string`},
-		{"two objects", `{"ociVersion":"1.0.0"} {}`, `line 1, column 24: something follows the JSON object`},
+		{"nothing", ``, `line 1, column 1: the text ends where a value is expected`},
+		{"half an object", "{\n\"ociVersion\": \"1.0.0\",", `line 2, column 23: the text ends where a name in quotes is expected`},
+		{"a stray comma", "{\n  \"a\": 1,,\n}", `line 2, column 10: ',' where a name in quotes is expected`},
+		{"two objects", `{"ociVersion":"1.0.0"} {}`, `line 1, column 24: '{' where nothing more is expected`},
 		{"null", `null`, `must be an object, not null`},
 		{"an array", `[]`, `must be an object, not an array`},
 		{"a string for an array", `{"ociVersion":"1.0.0","process":{"cwd":"/","args":"sh"}}`, `process.args: must be an array, not a string`},
@@ -110,7 +110,13 @@ func TestAnUnreadableConfigurationIsExplained(t *testing.T) {
 		{"a fraction", `{"ociVersion":"1.0.0","process":{"cwd":"/","oomScoreAdj":1.5}}`, `process.oomScoreAdj: must be an integer, not the number 1.5`},
 		{"a string for a boolean", `{"ociVersion":"1.0.0","root":{"path":"r","readonly":"yes"}}`, `root.readonly: must be true or false, not a string`},
 		{"a wrong value in a map", `{"ociVersion":"1.0.0","annotations":{"k":{}}}`, `annotations.k: must be a string, not an object`},
-		{"nothing that is required", `{"ociVersion":"1.0.0","linux":{"uidMappings":[{"size":1}]},"hooks":{"poststop":[{}]}}`, `hooks.poststop[0].path: must be set; linux.uidMappings[0].containerID: must be set; linux.uidMappings[0].hostID: must be set`},
+		{"half a string", `{"ociVersion":"1.0.0","process":{"args":["a","b`, `process.args[1]: line 1, column 48: the text ends where the end of a string is expected`},
+		{"a property twice", `{"ociVersion":"1.0.0","process":{"cwd":"/","cwd":"/x"},"annotations":{"":"","":""},"x":1,"x":2}`, `process.cwd: the object has it twice; annotations."": the object has it twice; x: the object has it twice`},
+		{"null in an array", `{"ociVersion":"1.0.0","mounts":[null],"annotations":{"a":null}}`, `mounts[0]: must be an object, not null; annotations.a: must be a string, not null`},
+		{"a name of two lines", `{"ociVersion":"1.0.0","annotations":{"a\nb":1}}`, `annotations."a\nb": must be a string, not the number 1`},
+		{"a long name", `{"ociVersion":"1.0.0","annotations":{"` + strings.Repeat("x", 1000) + `":1}}`, `annotations.` + strings.Repeat("x", 116) + `... 756 bytes ...` + strings.Repeat("x", 128) + `: must be a string, not the number 1`},
+		{"a long number", `{"ociVersion":` + strings.Repeat("1", 1000) + `}`, `ociVersion: must be a string, not the number ` + strings.Repeat("1", 117) + `... 755 bytes ...` + strings.Repeat("1", 128)},
+		{"nothing that is required", `{"ociVersion":"1.0.0","linux":{"uidMappings":[{"size":1}]},"hooks":{"poststop":[{}]}}`, `linux.uidMappings[0].containerID: must be set; linux.uidMappings[0].hostID: must be set; hooks.poststop[0].path: must be set`},
 		{"two wrong types", `{"ociVersion":"1.0.0","hostname":1,"mounts":{}}`, `hostname: must be a string, not the number 1; mounts: must be an array, not an object`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -164,7 +170,7 @@ func TestTheFileIsNamedWithWhatIsWrongInIt(t *testing.T) {
 }
 
 func TestAnEndlessConfigurationIsRefused(t *testing.T) {
-	if _, err := spec.Load("/dev/zero"); err == nil || !strings.Contains(err.Error(), "longer than 33554432 bytes") {
+	if _, err := spec.Load("/dev/zero"); err == nil || !strings.Contains(err.Error(), "longer than 8388608 bytes") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -79,6 +79,7 @@ func translateMount(p *problems, s *specs.Spec, i int, warn func(error)) mount {
 	case m.Target == "/" && m.Kind != plan.Reconfigure && Namespace(s, specs.MountNamespace) == nil:
 		p.add(at(name, "destination"), "the root of the container can be covered only in a mount namespace")
 	}
+	possible(p, at(name, "destination"), in.Destination)
 	if o.bind {
 		bindOptions(p, &m, o)
 	} else {
@@ -99,6 +100,7 @@ func bindOptions(p *problems, m *mount, o *mountOptions) {
 	if m.Kind == plan.Bind && m.Source == "" {
 		p.add(at(m.Name, "source"), "must not be empty for a bind mount")
 	}
+	possible(p, at(m.Name, "source"), m.Source)
 	// The kernel would ignore them, and who wrote them relies on them.
 	for _, d := range o.data {
 		p.add(at(m.Name, "options"), "%q is an option of a filesystem and not possible for a bind mount", optionText(d))

@@ -35,9 +35,18 @@ func (s *step) String() string {
 		return s.before.String() + "[" + strconv.Itoa(s.index) + "]"
 	}
 	if before := s.before.String(); before != "" {
-		return before + "." + s.name
+		return before + "." + legible(s.name)
 	}
-	return s.name
+	return legible(s.name)
+}
+
+// key is the name of a step to the value of a map. A step without a name is one
+// into an array.
+func key(name string) string {
+	if name == "" {
+		return `""`
+	}
+	return name
 }
 
 func (f nulFinder) walk(v reflect.Value, here *step) {
@@ -56,9 +65,9 @@ func (f nulFinder) walk(v reflect.Value, here *step) {
 		}
 	case reflect.Map:
 		for it := v.MapRange(); it.Next(); {
-			key := &step{before: here, name: it.Key().String()}
-			f.walk(it.Key(), key)
-			f.walk(it.Value(), key)
+			there := &step{before: here, name: key(it.Key().String())}
+			f.walk(it.Key(), there)
+			f.walk(it.Value(), there)
 		}
 	case reflect.Struct:
 		f.fields(v, here)

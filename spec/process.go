@@ -59,6 +59,7 @@ func validateProcess(found *problems, s *specs.Spec, p *specs.Process) {
 		return
 	}
 	rlimits(found, p)
+	processLimits(found, p)
 	if p.ExecCPUAffinity != nil {
 		affinity(found, "initial", p.ExecCPUAffinity.Initial)
 		affinity(found, "final", p.ExecCPUAffinity.Final)
@@ -107,6 +108,9 @@ func environment(found *problems, env []string) []string {
 	out := make([]string, 0, len(env))
 	for i, entry := range slices.Backward(env) {
 		name, value, ok := strings.Cut(entry, "=")
+		if found.full() {
+			break
+		}
 		if !ok || name == "" {
 			found.add(at("process", "env", i), "%q is not of the form NAME=VALUE", entry)
 			continue

@@ -28,10 +28,10 @@ func rlimits(p *problems, process *specs.Process) []Rlimit {
 		first  [16]int // by resource: 1 + the index of its first entry
 	)
 	for i, r := range process.Rlimits {
-		resource, ok := rlimitResource(r.Type)
+		before := len(p.found)
+		resource := lookUp(p, at("process", "rlimits", i, "type"), "resource limit", r.Type, rlimitResources())
 		switch {
-		case !ok:
-			p.add(at("process", "rlimits", i, "type"), "unknown resource limit %q", r.Type)
+		case len(p.found) > before:
 			continue
 		case first[resource] != 0:
 			p.add(at("process", "rlimits", i, "type"), "%s is already rlimits[%d]", r.Type, first[resource]-1)
@@ -50,12 +50,9 @@ func rlimits(p *problems, process *specs.Process) []Rlimit {
 	return limits
 }
 
-// rlimitResource translates a name of getrlimit(2).
-func rlimitResource(name string) (int, bool) {
-	for _, r := range [...]struct {
-		name   string
-		number int
-	}{
+// rlimitResources are the resources of getrlimit(2).
+func rlimitResources() []named[string, int] {
+	return []named[string, int]{
 		{"RLIMIT_CPU", unix.RLIMIT_CPU},
 		{"RLIMIT_FSIZE", unix.RLIMIT_FSIZE},
 		{"RLIMIT_DATA", unix.RLIMIT_DATA},
@@ -72,10 +69,5 @@ func rlimitResource(name string) (int, bool) {
 		{"RLIMIT_NICE", unix.RLIMIT_NICE},
 		{"RLIMIT_RTPRIO", unix.RLIMIT_RTPRIO},
 		{"RLIMIT_RTTIME", unix.RLIMIT_RTTIME},
-	} {
-		if r.name == name {
-			return r.number, true
-		}
 	}
-	return 0, false
 }

@@ -18,18 +18,11 @@ func scheduler(p *problems, s *specs.Scheduler) plan.Scheduler {
 	if s == nil {
 		return plan.Scheduler{}
 	}
-	policy, ok := schedPolicy(s.Policy)
-	if !ok {
-		p.add("process.scheduler.policy", "unknown policy %q", s.Policy)
-	}
+	policy := lookUp(p, "process.scheduler.policy", "policy", s.Policy, schedPolicies())
 	schedValues(p, s)
 	var flags uint64
 	for i, name := range s.Flags {
-		flag, ok := schedFlag(name)
-		if !ok {
-			p.add(at("process", "scheduler", "flags", i), "unknown flag %q", name)
-		}
-		flags |= flag
+		flags |= lookUp(p, at("process", "scheduler", "flags", i), "flag", name, schedFlags())
 	}
 	b := make([]byte, 0, schedAttrSize)
 	b = binary.NativeEndian.AppendUint32(b, schedAttrSize)
@@ -81,46 +74,30 @@ func schedDeadline(p *problems, s *specs.Scheduler) {
 	}
 }
 
-// schedPolicy translates a policy to its number in <linux/sched.h>.
-func schedPolicy(policy specs.LinuxSchedulerPolicy) (uint32, bool) {
-	switch policy {
-	case specs.SchedOther:
-		return unix.SCHED_NORMAL, true
-	case specs.SchedFIFO:
-		return unix.SCHED_FIFO, true
-	case specs.SchedRR:
-		return unix.SCHED_RR, true
-	case specs.SchedBatch:
-		return unix.SCHED_BATCH, true
-	case specs.SchedISO:
-		return 4, true // reserved in <linux/sched.h>, and in no kernel
-	case specs.SchedIdle:
-		return unix.SCHED_IDLE, true
-	case specs.SchedDeadline:
-		return unix.SCHED_DEADLINE, true
+// schedPolicies are the policies of <linux/sched.h>.
+func schedPolicies() []named[specs.LinuxSchedulerPolicy, uint32] {
+	return []named[specs.LinuxSchedulerPolicy, uint32]{
+		{specs.SchedOther, unix.SCHED_NORMAL},
+		{specs.SchedFIFO, unix.SCHED_FIFO},
+		{specs.SchedRR, unix.SCHED_RR},
+		{specs.SchedBatch, unix.SCHED_BATCH},
+		{specs.SchedISO, 4}, // reserved in <linux/sched.h>, and in no kernel
+		{specs.SchedIdle, unix.SCHED_IDLE},
+		{specs.SchedDeadline, unix.SCHED_DEADLINE},
 	}
-	return 0, false
 }
 
-// schedFlag translates a flag to its bit in <linux/sched.h>.
-func schedFlag(flag specs.LinuxSchedulerFlag) (uint64, bool) {
-	switch flag {
-	case specs.SchedFlagResetOnFork:
-		return unix.SCHED_FLAG_RESET_ON_FORK, true
-	case specs.SchedFlagReclaim:
-		return unix.SCHED_FLAG_RECLAIM, true
-	case specs.SchedFlagDLOverrun:
-		return unix.SCHED_FLAG_DL_OVERRUN, true
-	case specs.SchedFlagKeepPolicy:
-		return unix.SCHED_FLAG_KEEP_POLICY, true
-	case specs.SchedFlagKeepParams:
-		return unix.SCHED_FLAG_KEEP_PARAMS, true
-	case specs.SchedFlagUtilClampMin:
-		return unix.SCHED_FLAG_UTIL_CLAMP_MIN, true
-	case specs.SchedFlagUtilClampMax:
-		return unix.SCHED_FLAG_UTIL_CLAMP_MAX, true
+// schedFlags are the flags of <linux/sched.h>.
+func schedFlags() []named[specs.LinuxSchedulerFlag, uint64] {
+	return []named[specs.LinuxSchedulerFlag, uint64]{
+		{specs.SchedFlagResetOnFork, unix.SCHED_FLAG_RESET_ON_FORK},
+		{specs.SchedFlagReclaim, unix.SCHED_FLAG_RECLAIM},
+		{specs.SchedFlagDLOverrun, unix.SCHED_FLAG_DL_OVERRUN},
+		{specs.SchedFlagKeepPolicy, unix.SCHED_FLAG_KEEP_POLICY},
+		{specs.SchedFlagKeepParams, unix.SCHED_FLAG_KEEP_PARAMS},
+		{specs.SchedFlagUtilClampMin, unix.SCHED_FLAG_UTIL_CLAMP_MIN},
+		{specs.SchedFlagUtilClampMax, unix.SCHED_FLAG_UTIL_CLAMP_MAX},
 	}
-	return 0, false
 }
 
 // ioPriority translates process.ioPriority to the argument of ioprio_set(2), or
@@ -130,21 +107,20 @@ func ioPriority(p *problems, io *specs.LinuxIOPriority) int32 {
 	if io == nil {
 		return -1
 	}
-	var class int32
-	switch io.Class {
-	case specs.IOPRIO_CLASS_RT:
-		class = 1
-	case specs.IOPRIO_CLASS_BE:
-		class = 2
-	case specs.IOPRIO_CLASS_IDLE:
-		class = 3
-	default:
-		p.add("process.ioPriority.class", "unknown class %q", io.Class)
-	}
+	class := lookUp(p, "process.ioPriority.class", "class", io.Class, ioClasses())
 	if io.Priority < 0 || io.Priority > 7 {
 		p.add("process.ioPriority.priority", "%d is not from 0 to 7", io.Priority)
 	}
 	return class<<classShift | int32(io.Priority)&7
+}
+
+// ioClasses are the classes of <linux/ioprio.h>.
+func ioClasses() []named[specs.IOPriorityClass, int32] {
+	return []named[specs.IOPriorityClass, int32]{
+		{specs.IOPRIO_CLASS_RT, 1},
+		{specs.IOPRIO_CLASS_BE, 2},
+		{specs.IOPRIO_CLASS_IDLE, 3},
+	}
 }
 
 // personality translates linux.personality to the argument of personality(2),
@@ -172,10 +148,7 @@ func memoryPolicy(p *problems, m *specs.LinuxMemoryPolicy) plan.MemoryPolicy {
 	if m == nil {
 		return plan.MemoryPolicy{Mode: -1}
 	}
-	mode, ok := memoryMode(m.Mode)
-	if !ok {
-		p.add("linux.memoryPolicy.mode", "unknown mode %q", m.Mode)
-	}
+	mode := lookUp(p, "linux.memoryPolicy.mode", "mode", m.Mode, memoryModes())
 	nodes, err := bitList(m.Nodes, maxNodes)
 	switch {
 	case err != nil:
@@ -185,47 +158,49 @@ func memoryPolicy(p *problems, m *specs.LinuxMemoryPolicy) plan.MemoryPolicy {
 	case mode != unix.MPOL_DEFAULT && mode != unix.MPOL_LOCAL && mode != unix.MPOL_PREFERRED && len(nodes) == 0:
 		p.add("linux.memoryPolicy.nodes", "must not be empty for the mode %s", m.Mode)
 	}
-	for i, name := range m.Flags {
-		flag, ok := memoryFlag(name)
-		if !ok {
-			p.add(at("linux", "memoryPolicy", "flags", i), "unknown flag %q", name)
-		}
-		mode |= flag
-	}
+	flags := memoryFlagBits(p, m)
+	mode |= flags
 	if mode&unix.MPOL_F_STATIC_NODES != 0 && mode&unix.MPOL_F_RELATIVE_NODES != 0 {
 		p.add("linux.memoryPolicy.flags", "%s and %s exclude each other", specs.MpolFStaticNodes, specs.MpolFRelativeNodes)
 	}
 	return plan.MemoryPolicy{Mode: mode, Nodes: nodes}
 }
 
-func memoryMode(mode specs.MemoryPolicyModeType) (int32, bool) {
-	switch mode {
-	case specs.MpolDefault:
-		return unix.MPOL_DEFAULT, true
-	case specs.MpolPreferred:
-		return unix.MPOL_PREFERRED, true
-	case specs.MpolBind:
-		return unix.MPOL_BIND, true
-	case specs.MpolInterleave:
-		return unix.MPOL_INTERLEAVE, true
-	case specs.MpolLocal:
-		return unix.MPOL_LOCAL, true
-	case specs.MpolPreferredMany:
-		return unix.MPOL_PREFERRED_MANY, true
-	case specs.MpolWeightedInterleave:
-		return unix.MPOL_WEIGHTED_INTERLEAVE, true
+// memoryFlagBits translates the flags, and checks which the mode takes
+// (set_mempolicy(2)).
+func memoryFlagBits(p *problems, m *specs.LinuxMemoryPolicy) (bits int32) {
+	for i, name := range m.Flags {
+		path := at("linux", "memoryPolicy", "flags", i)
+		bits |= lookUp(p, path, "flag", name, memoryFlags())
+		switch {
+		case name == specs.MpolFNumaBalancing && m.Mode != specs.MpolBind && m.Mode != specs.MpolPreferredMany:
+			p.add(path, "%s needs the mode %s or %s", name, specs.MpolBind, specs.MpolPreferredMany)
+		case name != specs.MpolFNumaBalancing && m.Mode == specs.MpolLocal,
+			name != specs.MpolFNumaBalancing && m.Mode == specs.MpolPreferred && m.Nodes == "":
+			p.add(path, "%s needs a mode with nodes", name)
+		}
 	}
-	return 0, false
+	return bits
 }
 
-func memoryFlag(flag specs.MemoryPolicyFlagType) (int32, bool) {
-	switch flag {
-	case specs.MpolFStaticNodes:
-		return unix.MPOL_F_STATIC_NODES, true
-	case specs.MpolFRelativeNodes:
-		return unix.MPOL_F_RELATIVE_NODES, true
-	case specs.MpolFNumaBalancing:
-		return unix.MPOL_F_NUMA_BALANCING, true
+// memoryModes are the modes of set_mempolicy(2).
+func memoryModes() []named[specs.MemoryPolicyModeType, int32] {
+	return []named[specs.MemoryPolicyModeType, int32]{
+		{specs.MpolDefault, unix.MPOL_DEFAULT},
+		{specs.MpolPreferred, unix.MPOL_PREFERRED},
+		{specs.MpolBind, unix.MPOL_BIND},
+		{specs.MpolInterleave, unix.MPOL_INTERLEAVE},
+		{specs.MpolLocal, unix.MPOL_LOCAL},
+		{specs.MpolPreferredMany, unix.MPOL_PREFERRED_MANY},
+		{specs.MpolWeightedInterleave, unix.MPOL_WEIGHTED_INTERLEAVE},
 	}
-	return 0, false
+}
+
+// memoryFlags are the flags of set_mempolicy(2).
+func memoryFlags() []named[specs.MemoryPolicyFlagType, int32] {
+	return []named[specs.MemoryPolicyFlagType, int32]{
+		{specs.MpolFStaticNodes, unix.MPOL_F_STATIC_NODES},
+		{specs.MpolFRelativeNodes, unix.MPOL_F_RELATIVE_NODES},
+		{specs.MpolFNumaBalancing, unix.MPOL_F_NUMA_BALANCING},
+	}
 }

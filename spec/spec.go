@@ -8,7 +8,7 @@
 // The package refuses to start, mount or write anything, to log (warnings go to
 // a function of the caller), and to know control groups, seccomp filters or the
 // life cycle: their parts of the document are validated and carried out by the
-// packages of those names. It has no JSON parser of its own.
+// packages of those names.
 package spec
 
 import (

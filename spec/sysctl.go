@@ -65,11 +65,11 @@ func swapSeparators(name string) string {
 // directory of their first component, which decides about the namespace.
 func wellFormed(key string) bool {
 	for component := range strings.SplitSeq(swapSeparators(key), "/") {
-		if component == "" || component == "." || component == ".." {
+		if component == "" || component == "." || component == ".." || len(component) > maxName {
 			return false
 		}
 	}
-	return strings.ContainsRune(key, '.')
+	return strings.ContainsRune(key, '.') && len(key) <= maxPath-len("/proc/sys/")
 }
 
 // sysctlNamespace returns the type of the namespace that key is part of.

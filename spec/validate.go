@@ -2,7 +2,6 @@ package spec
 
 import (
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -15,7 +14,7 @@ const maxUTSName = 64
 // Validate checks a configuration and reports everything that is wrong with it
 // at once, as an InvalidError. It looks at the document only: whether files exist and
 // what the kernel can do shows later. The parts that belong to other packages
-// (linux.seccomp, linux.resources but its devices, linux.cgroupsPath) are theirs
+// (linux.seccomp, linux.resources, linux.cgroupsPath) are theirs
 // to check.
 func Validate(s *specs.Spec) error { return validate(s).err() }
 
@@ -27,6 +26,8 @@ func validate(s *specs.Spec) *problems {
 		p.add("root", "must be set")
 	} else if s.Root.Path == "" {
 		p.add("root.path", "must not be empty")
+	} else {
+		possible(p, "root.path", s.Root.Path)
 	}
 	utsNames(p, s)
 	validateProcess(p, s, s.Process)
@@ -83,13 +84,6 @@ func hooks(p *problems, h *specs.Hooks) {
 	}
 }
 
-// absolute reports a path that is not absolute.
-func absolute(p *problems, path, value string) {
-	if !filepath.IsAbs(value) {
-		p.add(path, "%q is not an absolute path", value)
-	}
-}
-
 func validateLinux(p *problems, s *specs.Spec) {
 	l := s.Linux
 	namespaces(p, l.Namespaces)
@@ -97,7 +91,6 @@ func validateLinux(p *problems, s *specs.Spec) {
 	timeNamespace(p, s)
 	sysctls(p, s)
 	devices(p, s)
-	deviceRules(p, l.Resources)
 	netDevices(p, s)
 	intelRdt(p, l.IntelRdt)
 	rootPropagation(p, s)
@@ -128,19 +121,17 @@ func namespaceTypes() []string {
 }
 
 func namespaces(p *problems, list []specs.LinuxNamespace) {
+	first := make(map[specs.LinuxNamespaceType]int, len(namespaceTypes()))
 	for i, ns := range list {
 		path := at("linux", "namespaces", i)
-		switch ns.Type {
-		case specs.CgroupNamespace, specs.IPCNamespace, specs.MountNamespace, specs.NetworkNamespace,
-			specs.PIDNamespace, specs.TimeNamespace, specs.UserNamespace, specs.UTSNamespace:
-		default:
+		if !slices.Contains(namespaceTypes(), string(ns.Type)) {
 			p.add(at(path, "type"), "unknown namespace %q (one of %s)", ns.Type, strings.Join(namespaceTypes(), ", "))
 			continue
 		}
-		for j, other := range list[:i] {
-			if other.Type == ns.Type {
-				p.add(at(path, "type"), "%s is already linux.namespaces[%d]", ns.Type, j)
-			}
+		if other, twice := first[ns.Type]; twice {
+			p.add(at(path, "type"), "%s is already linux.namespaces[%d]", ns.Type, other)
+		} else {
+			first[ns.Type] = i
 		}
 		if ns.Path != "" {
 			absolute(p, at(path, "path"), ns.Path)
@@ -169,6 +160,9 @@ func userNamespace(p *problems, s *specs.Spec) {
 	}
 }
 
+// maxOffset is KTIME_SEC_MAX / 2, which no clock of a time namespace may pass.
+const maxOffset = int64(1<<63-1) / 1e9 / 2
+
 func timeNamespace(p *problems, s *specs.Spec) {
 	if len(s.Linux.TimeOffsets) == 0 {
 		return
@@ -185,27 +179,11 @@ func timeNamespace(p *problems, s *specs.Spec) {
 		if clock != "monotonic" && clock != "boottime" {
 			p.add(path, "unknown clock (one of monotonic, boottime)")
 		}
+		if offset.Secs < -maxOffset || offset.Secs > maxOffset {
+			p.add(at(path, "secs"), "%d is not from %d to %d", offset.Secs, -maxOffset, maxOffset)
+		}
 		if offset.Nanosecs >= 1e9 {
 			p.add(at(path, "nanosecs"), "%d is not below one second", offset.Nanosecs)
-		}
-	}
-}
-
-// deviceRules checks what the device controllers of both versions of cgroups
-// need to understand.
-func deviceRules(p *problems, r *specs.LinuxResources) {
-	if r == nil {
-		return
-	}
-	for i, rule := range r.Devices {
-		path := at("linux", "resources", "devices", i)
-		switch rule.Type {
-		case "", "a", "b", "c":
-		default:
-			p.add(at(path, "type"), "unknown type %q (one of a, b, c)", rule.Type)
-		}
-		if rule.Access == "" || strings.Trim(rule.Access, "rwm") != "" {
-			p.add(at(path, "access"), "%q is not made of r, w and m", rule.Access)
 		}
 	}
 }

@@ -120,12 +120,6 @@ func linuxViolations() []violation {
 			specs.LinuxDevice{Path: "/dev/a", Type: "c", Major: 1}, specs.LinuxDevice{Path: "/dev/./a", Type: "c", Major: 1},
 			specs.LinuxDevice{Path: "/dev/a", Type: "c", Major: 2},
 		), []string{"linux.devices[2].path: /dev/a is already another device in linux.devices[0]"}},
-		{"device rules", func(s *specs.Spec) {
-			s.Linux.Resources.Devices = []specs.LinuxDeviceCgroup{{Access: "rwm"}, {Type: "p", Access: "r"}, {}, {Access: "rx"}}
-		}, []string{
-			`linux.resources.devices[1].type: unknown type "p" (one of a, b, c)`, `linux.resources.devices[2].access: "" is not made of r, w and m`,
-			`linux.resources.devices[3].access: "rx" is not made of r, w and m`,
-		}},
 		{"network devices", func(s *specs.Spec) {
 			s.Linux.NetDevices = map[string]specs.LinuxNetDevice{"eth0": {Name: "eth%d"}, "a/b": {}, "x": {Name: "sixteen-letters-"}}
 		}, []string{

@@ -122,7 +122,7 @@ func processViolations() []violation {
 		{"rlimits", func(s *specs.Spec) {
 			s.Process.Rlimits = []specs.POSIXRlimit{{Type: "RLIMIT_CPU"}, {Type: "RLIMIT_X"}, {Type: "RLIMIT_CPU"}, {Type: "RLIMIT_AS", Soft: 2, Hard: 1}}
 		}, []string{
-			`process.rlimits[1].type: unknown resource limit "RLIMIT_X"`, "process.rlimits[2].type: RLIMIT_CPU is already rlimits[0]",
+			`process.rlimits[1].type: unknown resource limit "RLIMIT_X" (one of RLIMIT_CPU, RLIMIT_FSIZE, RLIMIT_DATA, RLIMIT_STACK, RLIMIT_CORE, RLIMIT_RSS, RLIMIT_NPROC, RLIMIT_NOFILE, RLIMIT_MEMLOCK, RLIMIT_AS, RLIMIT_LOCKS, RLIMIT_SIGPENDING, RLIMIT_MSGQUEUE, RLIMIT_NICE, RLIMIT_RTPRIO, RLIMIT_RTTIME)`, "process.rlimits[2].type: RLIMIT_CPU is already rlimits[0]",
 			"process.rlimits[3].soft: 2 is above the hard limit 1",
 		}},
 		{"oom_score_adj", func(s *specs.Spec) { s.Process.OOMScoreAdj = ptr(1001) }, []string{"process.oomScoreAdj: 1001 is not from -1000 to 1000"}},
@@ -148,9 +148,9 @@ func schedulingViolations() []violation {
 		return func(s *specs.Spec) { s.Linux.MemoryPolicy = &m }
 	}
 	return []violation{
-		{"no policy", sched(specs.Scheduler{}), []string{`process.scheduler.policy: unknown policy ""`}},
+		{"no policy", sched(specs.Scheduler{}), []string{`process.scheduler.policy: unknown policy "" (one of SCHED_OTHER, SCHED_FIFO, SCHED_RR, SCHED_BATCH, SCHED_ISO, SCHED_IDLE, SCHED_DEADLINE)`}},
 		{"a flag nobody knows", sched(specs.Scheduler{Policy: specs.SchedOther, Flags: []specs.LinuxSchedulerFlag{specs.SchedFlagReclaim, "F"}}), []string{
-			`process.scheduler.flags[1]: unknown flag "F"`,
+			`process.scheduler.flags[1]: unknown flag "F" (one of SCHED_FLAG_RESET_ON_FORK, SCHED_FLAG_RECLAIM, SCHED_FLAG_DL_OVERRUN, SCHED_FLAG_KEEP_POLICY, SCHED_FLAG_KEEP_PARAMS, SCHED_FLAG_UTIL_CLAMP_MIN, SCHED_FLAG_UTIL_CLAMP_MAX)`,
 		}},
 		{"too nice", sched(specs.Scheduler{Policy: specs.SchedBatch, Nice: 20}), []string{"process.scheduler.nice: 20 is not from -20 to 19"}},
 		{"priority without real time", sched(specs.Scheduler{Policy: specs.SchedOther, Priority: 1}), []string{
@@ -164,13 +164,13 @@ func schedulingViolations() []violation {
 			"process.scheduler.runtime: must be above 0, at most deadline, and that at most period",
 		}},
 		{"I/O priority", func(s *specs.Spec) { s.Process.IOPriority = &specs.LinuxIOPriority{Class: "X", Priority: 8} }, []string{
-			`process.ioPriority.class: unknown class "X"`, "process.ioPriority.priority: 8 is not from 0 to 7",
+			`process.ioPriority.class: unknown class "X" (one of IOPRIO_CLASS_RT, IOPRIO_CLASS_BE, IOPRIO_CLASS_IDLE)`, "process.ioPriority.priority: 8 is not from 0 to 7",
 		}},
 		{"personality", func(s *specs.Spec) {
 			s.Linux.Personality = &specs.LinuxPersonality{Domain: "BSD", Flags: []specs.LinuxPersonalityFlag{"F"}}
 		}, []string{"linux.personality.flags: no flag is supported", `linux.personality.domain: unknown domain "BSD" (one of LINUX, LINUX32)`}},
 		{"a memory policy nobody knows", memory(specs.LinuxMemoryPolicy{Mode: "M", Flags: []specs.MemoryPolicyFlagType{"F"}}), []string{
-			`linux.memoryPolicy.mode: unknown mode "M"`, `linux.memoryPolicy.flags[0]: unknown flag "F"`,
+			`linux.memoryPolicy.mode: unknown mode "M" (one of MPOL_DEFAULT, MPOL_PREFERRED, MPOL_BIND, MPOL_INTERLEAVE, MPOL_LOCAL, MPOL_PREFERRED_MANY, MPOL_WEIGHTED_INTERLEAVE)`, `linux.memoryPolicy.flags[0]: unknown flag "F" (one of MPOL_F_STATIC_NODES, MPOL_F_RELATIVE_NODES, MPOL_F_NUMA_BALANCING)`,
 		}},
 		{"nodes where none may be", memory(specs.LinuxMemoryPolicy{Mode: specs.MpolLocal, Nodes: "0"}), []string{
 			"linux.memoryPolicy.nodes: must be empty for the mode MPOL_LOCAL",

@@ -35,9 +35,10 @@ func New(op, object string, cause error) *Error {
 	return &Error{Op: op, Object: object, Cause: cause}
 }
 
-// Newf is New with a cause made of a format, for what no errno describes.
+// Newf is New with a cause made of a format, for what no errno describes. Long
+// strings among args are cut in the middle.
 func Newf(op, object, format string, args ...any) *Error {
-	return New(op, object, fmt.Errorf(format, args...))
+	return New(op, object, fmt.Errorf(format, shortened(args)...))
 }
 
 // WithHint sets the hint and returns e.
@@ -54,7 +55,7 @@ func (e *Error) Error() string {
 		if b.Len() > 0 {
 			b.WriteByte(' ')
 		}
-		b.WriteString(e.Object)
+		b.WriteString(Shorten(e.Object))
 	}
 	if e.Cause != nil {
 		if b.Len() > 0 {

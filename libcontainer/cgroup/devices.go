@@ -101,7 +101,8 @@ func compileDevices(rules []specs.LinuxDeviceCgroup) (deviceList, error) {
 	l := deviceList{exceptions: make([]deviceRule, 0, len(rules)+11)}
 	for i := range rules {
 		if err := l.addSpec(&rules[i]); err != nil {
-			return l, fault.New("set", "linux.resources.devices["+strconv.Itoa(i)+"]", err)
+			err.Object = "linux.resources.devices[" + strconv.Itoa(i) + "]" + err.Object
+			return l, err
 		}
 	}
 	for _, r := range defaultDevices() {
@@ -112,10 +113,11 @@ func compileDevices(rules []specs.LinuxDeviceCgroup) (deviceList, error) {
 	return l, nil
 }
 
-func (l *deviceList) addSpec(r *specs.LinuxDeviceCgroup) error {
-	a, err := parseAccess(r.Access)
-	if err != nil {
-		return err
+// addSpec takes in one rule. The object of the error is the JSON path below it.
+func (l *deviceList) addSpec(r *specs.LinuxDeviceCgroup) *fault.Error {
+	a, ok := parseAccess(r.Access)
+	if !ok {
+		return fault.Newf("", ".access", "%q is not made of r, w and m", r.Access)
 	}
 	act := deny
 	if r.Allow {
@@ -126,31 +128,28 @@ func (l *deviceList) addSpec(r *specs.LinuxDeviceCgroup) error {
 		// Everything: what was said before is void.
 		*l = deviceList{otherwise: act, exceptions: l.exceptions[:0]}
 		return nil
-	case "b", "c", "u":
+	case "b", "c":
 	default:
-		return fault.Newf("type", r.Type, `it must be "a", "b", "c" or "u"`)
+		return fault.Newf("", ".type", "unknown type %q (one of a, b, c)", r.Type)
 	}
 	d := device{kind: r.Type[0], major: anyNumber, minor: anyNumber}
-	if d.kind == 'u' { // mknod(1)'s unbuffered character device
-		d.kind = 'c'
-	}
 	for _, n := range [...]struct {
 		to   *int64
 		from *int64
-	}{{&d.major, r.Major}, {&d.minor, r.Minor}} {
+		name string
+	}{{&d.major, r.Major, ".major"}, {&d.minor, r.Minor, ".minor"}} {
 		if n.from == nil {
 			continue
 		}
 		if *n.from < anyNumber || *n.from > math.MaxUint32 {
-			return fault.Newf("device number", strconv.FormatInt(*n.from, 10), "it is out of range")
+			return fault.Newf("", n.name, "%d is not from 0 to %d (-1 is all)", *n.from, uint32(math.MaxUint32))
 		}
 		*n.to = *n.from
 	}
 	return l.add(deviceRule{d, a}, act)
 }
 
-func parseAccess(s string) (access, error) {
-	var a access
+func parseAccess(s string) (a access, ok bool) {
 	for _, c := range s {
 		switch c {
 		case 'r':
@@ -160,19 +159,16 @@ func parseAccess(s string) (access, error) {
 		case 'm':
 			a |= mknod
 		default:
-			return 0, fault.Newf("access", s, `it must consist of "r", "w" and "m"`)
+			return 0, false
 		}
 	}
-	if a == 0 {
-		return 0, fault.Newf("access", "", "it must not be empty")
-	}
-	return a, nil
+	return a, a != 0
 }
 
 // add takes in one rule. A rule that agrees with the default takes back an
 // exception, and only the exception for exactly its devices: the kernel would
 // accept a rule that takes back a part of a wider one, and not enforce it.
-func (l *deviceList) add(r deviceRule, act action) error {
+func (l *deviceList) add(r deviceRule, act action) *fault.Error {
 	i := slices.IndexFunc(l.exceptions, func(e deviceRule) bool { return e.device == r.device })
 	if act != l.otherwise {
 		if i < 0 {
@@ -185,7 +181,7 @@ func (l *deviceList) add(r deviceRule, act action) error {
 	if act == deny { // an allow-list must not have holes that are none
 		for _, e := range l.exceptions {
 			if e.device != r.device && e.overlaps(r) {
-				return fault.Newf("deny", r.String(), "an earlier rule allows %s, and a part of it cannot be taken back", e)
+				return fault.Newf("", "", "cannot deny %s: an earlier rule allows %s, and a part of it cannot be taken back", r, e)
 			}
 		}
 	}

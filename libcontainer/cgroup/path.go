@@ -9,10 +9,19 @@ import (
 	"hull/internal/fault"
 )
 
+// maxName is the longest file name that the kernel takes.
+const maxName = 255
+
+// maxPath is PATH_MAX less what the kernel takes for the mount and for the names
+// of files.
+const maxPath = 4095 - 512
+
 var (
 	errRootPath   = errors.New("the root of the hierarchy cannot be the cgroup of a container")
 	errUncleanDir = errors.New("the path must be absolute and clean")
-	errNewline    = errors.New("the path must not have a line feed")
+	errLongName   = fault.Newf("", "", "it has a name of more than %d bytes", maxName)
+	errLongPath   = fault.Newf("", "", "it is longer than %d bytes", maxPath)
+	errNewline    = errors.New("it must be one line, for /proc/PID/cgroup to be readable")
 )
 
 // resolvePaths fills in the hierarchies of a cgroupfs cgroup.
@@ -35,7 +44,7 @@ func (c *Cgroup) resolvePaths(cfg Config) error {
 	for _, t := range trees {
 		h := Hierarchy{Controllers: t.controllers, Mount: t.mount, Path: locate(t)}
 		if err := checkPath(h.Path); err != nil {
-			return fault.New("use linux.cgroupsPath", cfg.Path, err)
+			return fault.Newf("", "linux.cgroupsPath", "%q: %w", cfg.Path, err)
 		}
 		c.rec.Hierarchies = append(c.rec.Hierarchies, h)
 	}
@@ -55,7 +64,7 @@ func (c *Cgroup) locator(cfg Config) (func(tree) string, error) {
 	}
 	name = path.Clean("/" + name)
 	if name == "/" {
-		return nil, fault.New("use linux.cgroupsPath", cfg.Path, errRootPath)
+		return nil, fault.Newf("", "linux.cgroupsPath", "%q: %w", cfg.Path, errRootPath)
 	}
 	table, err := readMountTable(c.system.mountinfo)
 	if err != nil {
@@ -92,8 +101,15 @@ func checkPath(p string) error {
 		return errRootPath
 	case !strings.HasPrefix(p, "/"), path.Clean(p) != p:
 		return errUncleanDir
-	case strings.Contains(p, "\n"): // cgroup_mkdir() of the kernel
+	case strings.ContainsRune(p, '\n'):
 		return errNewline
+	case len(p) > maxPath:
+		return errLongPath
+	}
+	for name := range strings.SplitSeq(p, "/") {
+		if len(name) > maxName {
+			return errLongName
+		}
 	}
 	return nil
 }

@@ -311,12 +311,12 @@ func TestDeviceRulesThatCannotBeEnforcedAreRefused(t *testing.T) {
 				{Allow: true, Type: "c", Major: ptr(int64(1)), Access: "rwm"},
 				{Type: "c", Major: ptr(int64(1)), Minor: ptr(int64(3)), Access: "w"},
 			},
-			"set linux.resources.devices[1]: deny c 1:3 w: an earlier rule allows c 1:* rwm, and a part of it cannot be taken back",
+			"linux.resources.devices[1]: cannot deny c 1:3 w: an earlier rule allows c 1:* rwm, and a part of it cannot be taken back",
 		},
-		{"no access", []specs.LinuxDeviceCgroup{{Type: "c"}}, "set linux.resources.devices[0]: access: it must not be empty"},
-		{"an unknown access", []specs.LinuxDeviceCgroup{{Type: "c", Access: "rx"}}, `set linux.resources.devices[0]: access rx: it must consist of "r", "w" and "m"`},
-		{"an unknown type", []specs.LinuxDeviceCgroup{{Type: "p", Access: "r"}}, `set linux.resources.devices[0]: type p: it must be "a", "b", "c" or "u"`},
-		{"a number too large", []specs.LinuxDeviceCgroup{{Type: "c", Access: "r", Major: ptr(int64(1 << 40))}}, "set linux.resources.devices[0]: device number 1099511627776: it is out of range"},
+		{"no access", []specs.LinuxDeviceCgroup{{Type: "c"}}, `linux.resources.devices[0].access: "" is not made of r, w and m`},
+		{"an unknown access", []specs.LinuxDeviceCgroup{{Type: "c", Access: "rx"}}, `linux.resources.devices[0].access: "rx" is not made of r, w and m`},
+		{"an unknown type", []specs.LinuxDeviceCgroup{{Type: "p", Access: "r"}}, `linux.resources.devices[0].type: unknown type "p" (one of a, b, c)`},
+		{"a number too large", []specs.LinuxDeviceCgroup{{Type: "c", Access: "r", Major: ptr(int64(1 << 40))}}, "linux.resources.devices[0].major: 1099511627776 is not from 0 to 4294967295 (-1 is all)"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if _, err := compileDevices(tt.rules); err == nil || err.Error() != tt.want {

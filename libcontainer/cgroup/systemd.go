@@ -31,7 +31,7 @@ func (c *Cgroup) resolveUnit(cfg Config) error {
 	}
 	below, err := expandSlice(c.rec.Slice)
 	if err != nil {
-		return fault.New("use linux.cgroupsPath", cfg.Path, err)
+		return fault.Newf("", "linux.cgroupsPath", "%q: %w", cfg.Path, err)
 	}
 	if c.subgroup, err = cleanBelow(cfg.Subgroup); err != nil {
 		return err
@@ -61,7 +61,7 @@ func (c *Cgroup) nameUnit(cfg Config, slice string) error {
 	if cfg.Path != "" {
 		f := strings.Split(cfg.Path, ":")
 		if len(f) != 3 || f[2] == "" {
-			return fault.Newf("use linux.cgroupsPath", cfg.Path, "it does not have the form slice:prefix:name").
+			return fault.Newf("", "linux.cgroupsPath", "%q: it does not have the form slice:prefix:name", cfg.Path).
 				WithHint("the systemd cgroup driver is in use")
 		}
 		prefix, name = f[1], f[2]
@@ -77,7 +77,7 @@ func (c *Cgroup) nameUnit(cfg Config, slice string) error {
 		unit += ".scope"
 	}
 	if strings.Contains(unit, "/") {
-		return fault.Newf("use linux.cgroupsPath", cfg.Path, "the name of a unit must not have a slash")
+		return fault.Newf("", "linux.cgroupsPath", "%q: the name of a unit must not have a slash", cfg.Path)
 	}
 	c.rec.Unit, c.rec.Slice = unit, slice
 	return nil

@@ -1,7 +1,6 @@
 package cgroup
 
 import (
-	"errors"
 	"math"
 	"strconv"
 	"strings"
@@ -20,14 +19,15 @@ const (
 	minPeriod     = 1000           // the same
 	maxPeriod     = 1_000_000      // 1 s, max_cfs_quota_period
 	maxQuota      = 1<<44 - 1      // max_cfs_runtime in microseconds
+	maxInterface  = 15             // IFNAMSIZ without the NUL
 	minWeight     = 10             // of blkio and BFQ
 	maxWeight     = 1000           // the same
 	legacyMinus1  = math.MaxUint64 // swappiness -1, as engines write "leave it"
 )
 
 // Validate returns every value of linux.resources that no hierarchy of any
-// version takes, joined as errors.Join does; each is a *fault.Error whose object
-// is the JSON path. It looks at the document only: see Foresee.
+// version takes, as a fault.InvalidError. It looks at the document only: see
+// Foresee.
 func Validate(r *specs.LinuxResources) error {
 	if r == nil {
 		return nil
@@ -42,22 +42,22 @@ func Validate(r *specs.LinuxResources) error {
 	v.rdma(r.Rdma)
 	v.unified(r.Unified)
 	v.devices(r.Devices)
-	return errors.Join(v.problems...)
+	return v.problems.Err()
 }
 
 // validator collects problems.
-type validator struct{ problems []error }
+type validator struct{ problems fault.InvalidError }
 
 // refuse reports the value of a property below linux.resources.
 func (v *validator) refuse(field, format string, args ...any) {
-	v.problems = append(v.problems, fault.Newf("", "linux.resources."+field, format, args...))
+	v.problems.Add("linux.resources."+field, format, args...)
 }
 
 func index(field string, i int) string { return field + "[" + strconv.Itoa(i) + "]" }
 
 func (v *validator) pids(p *specs.LinuxPids) {
-	if p != nil && p.Limit != nil && *p.Limit > maxPids {
-		v.refuse("pids.limit", "%d is above %d, the most that the kernel has (-1 is no limit)", *p.Limit, maxPids)
+	if p != nil && (deref(p.Limit) < -1 || deref(p.Limit) > maxPids) {
+		v.refuse("pids.limit", "%d is not from 0 to %d, the most that the kernel has (-1 is no limit)", *p.Limit, maxPids)
 	}
 }
 
@@ -74,6 +74,9 @@ func (v *validator) memory(m *specs.LinuxMemory) {
 		if deref(l.value) < -1 {
 			v.refuse("memory."+l.field, "%d is not a number of bytes, or -1 for no limit", *l.value)
 		}
+	}
+	if deref(m.Swap) > 0 && deref(m.Limit) == 0 {
+		v.refuse("memory.swap", "needs memory.limit; it is the limit of memory and swap together")
 	}
 	if swap, limit := deref(m.Swap), deref(m.Limit); swap > 0 && limit > 0 && swap < limit {
 		v.refuse("memory.swap", "%d is below memory.limit, %d; it is the limit of memory and swap together", swap, limit)
@@ -99,12 +102,15 @@ func (v *validator) cpu(c *specs.LinuxCPU) {
 	if p := deref(c.RealtimePeriod); p != 0 && deref(c.RealtimeRuntime) > 0 && uint64(*c.RealtimeRuntime) > p {
 		v.refuse("cpu.realtimeRuntime", "%d is above cpu.realtimePeriod, %d", *c.RealtimeRuntime, p)
 	}
+	if r := deref(c.RealtimeRuntime); r < -1 {
+		v.refuse("cpu.realtimeRuntime", "%d is not a number of microseconds, or -1 for no limit", r)
+	}
 	if i := deref(c.Idle); i != 0 && i != 1 {
 		v.refuse("cpu.idle", "%d is neither 0 nor 1", i)
 	}
 	for _, l := range [...]struct{ field, value string }{{"cpu.cpus", c.Cpus}, {"cpu.mems", c.Mems}} {
 		if _, err := mask(l.value); err != nil {
-			v.refuse(l.field, "%q is not a list of numbers and ranges", l.value)
+			v.refuse(l.field, "%q is not a list of numbers and ranges such as 0-3,7", l.value)
 		}
 	}
 }
@@ -119,6 +125,9 @@ func (v *validator) blockIO(b *specs.LinuxBlockIO) {
 		field := index("blockIO.weightDevice", i)
 		v.weight(field+".weight", d.Weight)
 		v.weight(field+".leafWeight", d.LeafWeight)
+		if d.Weight == nil && d.LeafWeight == nil {
+			v.refuse(field, "must have weight or leafWeight")
+		}
 		v.device(field, d.LinuxBlockIODevice)
 	}
 	for _, t := range throttles(b) {
@@ -159,7 +168,7 @@ func (v *validator) network(n *specs.LinuxNetwork) {
 		return
 	}
 	for i, p := range n.Priorities {
-		if p.Name == "" || strings.ContainsAny(p.Name, " \t\n/") {
+		if !isWord(p.Name) || len(p.Name) > maxInterface {
 			v.refuse(index("network.priorities", i)+".name", "%q is not the name of a network device", p.Name)
 		}
 	}
@@ -167,10 +176,9 @@ func (v *validator) network(n *specs.LinuxNetwork) {
 
 func (v *validator) rdma(limits map[string]specs.LinuxRdma) {
 	for _, device := range sortedKeys(limits) {
-		if device == "" || strings.ContainsAny(device, " \t\n") {
-			v.refuse("rdma."+device, "not the name of a device")
-		}
-		if limits[device].HcaHandles == nil && limits[device].HcaObjects == nil {
+		if !isWord(device) {
+			v.refuse("rdma", "%q is not the name of a device", device)
+		} else if limits[device].HcaHandles == nil && limits[device].HcaObjects == nil {
 			v.refuse("rdma."+device, "must have hcaHandles or hcaObjects")
 		}
 	}
@@ -178,20 +186,21 @@ func (v *validator) rdma(limits map[string]specs.LinuxRdma) {
 
 func (v *validator) unified(files map[string]string) {
 	for _, file := range sortedKeys(files) {
-		controller, _, ok := strings.Cut(file, ".")
-		if !ok || controller == "" || strings.Contains(file, "/") {
-			v.refuse("unified."+file, "not a file of the form controller.parameter")
+		controller, parameter, _ := strings.Cut(file, ".")
+		if controller == "" || parameter == "" || !isWord(file) {
+			v.refuse("unified", "%q is not a file name of the form controller.parameter", file)
 		}
 	}
+}
+
+// isWord reports whether s can be a word of a line, and the name of a file.
+func isWord(s string) bool {
+	return s != "" && len(s) <= maxName && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == '/' || r == 0x7f })
 }
 
 // devices refuses rules that the device controllers cannot enforce.
 func (v *validator) devices(rules []specs.LinuxDeviceCgroup) {
 	if _, err := compileDevices(rules); err != nil {
-		var f *fault.Error
-		if errors.As(err, &f) && strings.HasPrefix(f.Object, "linux.resources.") {
-			err = fault.New("", f.Object, f.Cause)
-		}
 		v.problems = append(v.problems, err)
 	}
 }

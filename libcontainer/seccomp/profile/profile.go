@@ -11,9 +11,10 @@
 package profile
 
 import (
-	"errors"
+	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
@@ -45,8 +46,8 @@ func Notifies(p *specs.LinuxSeccomp) bool {
 	})
 }
 
-// Validate returns every problem of p, joined as errors.Join does; each is a
-// *fault.Error whose object is the JSON path. It is nil for a disabled profile.
+// Validate returns the problems of p as a fault.InvalidError. It is nil for a
+// disabled profile.
 func Validate(p *specs.LinuxSeccomp) error {
 	if Disabled(p) {
 		return nil
@@ -55,23 +56,23 @@ func Validate(p *specs.LinuxSeccomp) error {
 	v.defaults(p)
 	for i, arch := range p.Architectures {
 		if !slices.Contains(Architectures(), string(arch)) {
-			v.refuse(indexed("architectures", i), "unknown architecture %q", arch)
+			v.refuse(indexed("architectures", i), "unknown architecture %q (one of %s)", arch, oneOf(Architectures()))
 		}
 	}
 	for i, flag := range p.Flags {
 		if _, ok := FlagValue(flag); !ok {
-			v.refuse(indexed("flags", i), "unknown flag %q", flag)
+			v.refuse(indexed("flags", i), "unknown flag %q (one of %s)", flag, oneOf(Flags()))
 		}
 	}
 	v.listener(p)
 	for i := range p.Syscalls {
 		v.rule(indexed("syscalls", i), &p.Syscalls[i])
 	}
-	return errors.Join(v.problems...)
+	return v.problems.Err()
 }
 
 // validator collects problems.
-type validator struct{ problems []error }
+type validator struct{ problems fault.InvalidError }
 
 // path is a JSON path below linux.seccomp. It becomes text only when there is
 // something to say about it.
@@ -99,7 +100,9 @@ func (p *path) String() string {
 }
 
 func (v *validator) refuse(at *path, format string, args ...any) {
-	v.problems = append(v.problems, fault.Newf("", at.String(), format, args...))
+	if !v.problems.Full() {
+		v.problems.Add(at.String(), format, args...)
+	}
 }
 
 func (v *validator) defaults(p *specs.LinuxSeccomp) {
@@ -153,7 +156,7 @@ func (v *validator) syscallName(at *path, name string, action specs.LinuxSeccomp
 
 func (v *validator) action(at *path, a specs.LinuxSeccompAction) {
 	if _, ok := ActionValue(a); !ok {
-		v.refuse(at, "unknown action %q", a)
+		v.refuse(at, "unknown action %q (one of %s)", a, oneOf(Actions()))
 	}
 }
 
@@ -183,6 +186,13 @@ func (v *validator) arg(at *path, a *specs.LinuxSeccompArg) {
 		v.refuse(at.field("index"), "%d is not an argument of a system call (0 to %d)", a.Index, maxArgs-1)
 	}
 	if !slices.Contains(Operators(), string(a.Op)) {
-		v.refuse(at.field("op"), "unknown operator %q", a.Op)
+		v.refuse(at.field("op"), "unknown operator %q (one of %s)", a.Op, oneOf(Operators()))
 	}
 }
+
+// oneOf is a list of names as an error shows it, however long it is.
+func oneOf(names []string) fmt.Stringer { return list(names) }
+
+type list []string
+
+func (l list) String() string { return strings.Join(l, ", ") }

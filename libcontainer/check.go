@@ -127,10 +127,10 @@ func (c *checker) cgroups() {
 // fail adds the faults in err, which may be nil or several, as failures. Those
 // that do not name their place in config.json are about path.
 func (c *checker) fail(path string, err error) {
-	var several spec.InvalidError
+	several, ok := err.(spec.InvalidError) //nolint:errorlint // a wrapped list is one error
 	switch {
 	case err == nil:
-	case errors.As(err, &several):
+	case ok:
 		for _, err := range several {
 			c.add(Failure, path, err)
 		}

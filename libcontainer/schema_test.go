@@ -99,7 +99,9 @@ func mutateObject(object map[string]any, path string, emit func(string, any)) {
 func mutateValue(before any, path string, emit func(string, any), put func(any)) {
 	values := []any{
 		nil, true, "bogus", "", json.Number("-1"), json.Number("1.5"),
-		json.Number("4294967296"), json.Number("18446744073709551616"), []any{}, map[string]any{},
+		json.Number("4294967296"), json.Number("18446744073709551616"),
+		[]any{},
+		map[string]any{},
 	}
 	for _, i := range rand.Perm(len(values))[:len(values)/3] {
 		put(values[i])

@@ -33,20 +33,20 @@ func Foresee(ns *Namespaces, held uint64) []error {
 }
 
 // inRange reports whether the kernel takes the offsets: a clock must be neither
-// negative nor beyond half of what a ktime_t holds (proc_timens_set_offset()).
+// negative nor beyond half of what a ktime_t holds (proc_timens_set_offset()). An
+// offset beyond that by itself is the caller's to refuse.
 func inRange(offsets []ClockOffset) bool {
-	const most = 9223372036 // KTIME_SEC_MAX
+	const most = 9223372036 / 2 // KTIME_SEC_MAX / 2
 	for _, o := range offsets {
 		clock := int32(unix.CLOCK_MONOTONIC)
 		if o.Clock == "boottime" {
 			clock = unix.CLOCK_BOOTTIME
 		}
 		var now unix.Timespec
-		if unix.ClockGettime(clock, &now) != nil {
+		if o.Seconds > most || o.Seconds < -most || unix.ClockGettime(clock, &now) != nil {
 			continue
 		}
-		sum := now.Sec + o.Seconds
-		if o.Seconds > most || o.Seconds < -most || sum < 0 || sum > most/2 {
+		if sum := now.Sec + o.Seconds; sum < 0 || sum > most {
 			return false
 		}
 	}

@@ -88,21 +88,21 @@ type MemoryPolicy struct {
 // MemoryPolicies lists a valid use of each mode of linux.memoryPolicy, and of
 // each flag, for a machine whose first node has memory.
 func MemoryPolicies() []MemoryPolicy {
-	known := memoryPolicyFeatures()
 	first := []byte{1, 0, 0, 0, 0, 0, 0, 0}
-	list := make([]MemoryPolicy, 0, len(known.Modes)+len(known.Flags))
-	for _, name := range known.Modes {
-		mode, _ := memoryMode(specs.MemoryPolicyModeType(name))
-		p := MemoryPolicy{Name: name, Mode: mode, Nodes: first}
-		if mode == unix.MPOL_DEFAULT || mode == unix.MPOL_LOCAL {
+	modes, flags := memoryModes(), memoryFlags()
+	list := make([]MemoryPolicy, 0, len(modes)+len(flags))
+	for _, mode := range modes {
+		p := MemoryPolicy{Name: string(mode.name), Mode: mode.value, Nodes: first}
+		if mode.value == unix.MPOL_DEFAULT || mode.value == unix.MPOL_LOCAL {
 			p.Nodes = nil
 		}
 		list = append(list, p)
 	}
-	for _, name := range known.Flags {
-		flag, _ := memoryFlag(specs.MemoryPolicyFlagType(name))
+	for _, flag := range flags {
 		// NUMA_BALANCING goes with MPOL_BIND alone (set_mempolicy(2)).
-		list = append(list, MemoryPolicy{Name: string(specs.MpolBind), Flag: name, Mode: unix.MPOL_BIND | flag, Nodes: first})
+		list = append(list, MemoryPolicy{
+			Name: string(specs.MpolBind), Flag: string(flag.name), Mode: unix.MPOL_BIND | flag.value, Nodes: first,
+		})
 	}
 	return list
 }

@@ -100,7 +100,7 @@ func unrunnable() map[string]struct {
 		"a namespace":   {joining("/no/such"), "linux.namespaces[1].path", "no such file"},
 		"a wrong one":   {joining("/proc/self/ns/uts"), "linux.namespaces[1].path", "of type uts, not network"},
 		"no namespace":  {joining("/etc/passwd"), "linux.namespaces[1].path", "not a namespace"},
-		"a clock":       {withClock(-1 << 40), "linux.timeOffsets", "out of range"},
+		"a clock":       {withClock(-1 << 32), "linux.timeOffsets", "out of range"},
 		"a source":      {addMounts(bind("/no/such")), "mounts[7].source", "no such file"},
 		"an open one":   {addMounts(bind("/no/such", "shared")), "mounts[7]", "no such file"},
 		"a filesystem":  {addMounts(specs.Mount{Destination: "/x", Type: "cakefs"}), "mounts[7]", "no filesystem of that type"},

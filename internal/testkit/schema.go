@@ -45,6 +45,7 @@ func CheckSchema(tb testing.TB, schema *jsonschema.Schema, document string) {
 // nowhere, "#definitions/uint32".
 type schemaLoader struct{}
 
+// Load implements jsonschema.URLLoader.
 func (schemaLoader) Load(url string) (any, error) {
 	text, err := os.ReadFile(strings.TrimPrefix(url, "file://"))
 	if err != nil {

@@ -12,15 +12,14 @@ import (
 //
 // Of the schema's, two are not here because engines leave them out and mean "no
 // limit" and "no filter": linux.resources.pids.limit and
-// linux.seccomp.defaultAction. Neither are those that only other platforms have.
+// linux.seccomp.defaultAction. Neither are those that only other platforms have,
+// nor process.cwd, which Validate wants to be absolute.
 func required(t reflect.Type) []string {
 	switch t {
 	case reflect.TypeFor[specs.Spec]():
 		return []string{"ociVersion"}
 	case reflect.TypeFor[specs.Root](), reflect.TypeFor[specs.Hook]():
 		return []string{"path"}
-	case reflect.TypeFor[specs.Process]():
-		return []string{"cwd"}
 	case reflect.TypeFor[specs.Box]():
 		return []string{"height", "width"}
 	case reflect.TypeFor[specs.POSIXRlimit]():

@@ -46,7 +46,7 @@ func Join(errs ...error) error {
 
 // flatten takes apart what errors.Join or an InvalidError holds together.
 func flatten(err error) []error {
-	if several, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // a wrapped list is one error
+	if several, ok := err.(interface{ Unwrap() []error }); ok {
 		return several.Unwrap()
 	}
 	if err == nil {

@@ -73,10 +73,9 @@ func object(pairs ...any) map[string]any {
 	return m
 }
 
-//proves:ociVersion config.md#specification-version:1 config.md#valid-values:1 config.md#root:3 config.md#root:4
-//proves:runtime.md#errors:1 runtime.md#lifecycle:2 runtime.md#create:6
 // The bundles that are broken are in testdata/bad. This one looks closely at what
 // a few of them leave.
+//
 func TestABrokenConfigurationLeavesNothing(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

@@ -37,6 +37,7 @@ func TestAStageEntersTheNewNamespacesAndNoOthers(t *testing.T) {
 					want = append(want, k.file)
 				}
 			}
+			slices.Sort(want)
 			if got := differing(v.Namespaces, namespacesOf("self")); !slices.Equal(got, want) {
 				t.Errorf("the process is in other namespaces of %v, want %v", got, want)
 			}

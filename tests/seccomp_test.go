@@ -69,22 +69,6 @@ func TestAFilterActsOnTheSystemCall(t *testing.T) {
 	})
 }
 
-func TestFlagsOfAFilterAreGivenToTheKernel(t *testing.T) {
-	t.Parallel()
-	h := newHost(t)
-	f := filter(specs.ActErrno, nil)
-	s := h.probe([]string{"status=Speculation_Store_Bypass", "status=Seccomp"}, withFilter(f))
-	without := get[string](t, s, "status=Speculation_Store_Bypass")
-	for _, flag := range []specs.LinuxSeccompFlag{specs.LinuxSeccompFlagLog, specs.LinuxSeccompFlagSpecAllow, "SECCOMP_FILTER_FLAG_TSYNC"} {
-		f.Flags = []specs.LinuxSeccompFlag{flag}
-		s := h.probe([]string{"status=Speculation_Store_Bypass", "status=Seccomp"}, withFilter(f))
-		equal(t, string(flag), get[string](t, s, "status=Seccomp"), "2")
-		if flag == specs.LinuxSeccompFlagSpecAllow {
-			equal(t, "speculation", get[string](t, s, "status=Speculation_Store_Bypass"), without)
-		}
-	}
-}
-
 func TestASystemCallNewerThanTheProfileDoesNotExist(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

@@ -3,7 +3,7 @@ package cgroup
 import (
 	"errors"
 	"path"
-	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -47,25 +47,14 @@ func (k knobs) hint(s setting, cause error) string {
 
 func (k knobs) hintMissing(s setting) string {
 	if k.name == "hugetlb" {
-		return "the page sizes here are " + strings.Join(k.pageSizes(), ", ")
+		sizes, _ := pageSizes()
+		slices.Sort(sizes)
+		return "the page sizes here are " + strings.Join(sizes, ", ")
 	}
 	if k.v2() {
 		return k.h.dir() + " does not get the " + k.name + " controller from its parents, or the kernel lacks the file"
 	}
 	return "the kernel does not have it"
-}
-
-// pageSizes lists the sizes that the hugetlb controller has.
-func (k knobs) pageSizes() []string {
-	files, _ := filepath.Glob(k.h.dir() + "/hugetlb.*" + k.pick(".max_usage_in_bytes", ".current"))
-	var sizes []string
-	for _, f := range files {
-		size, rest, _ := strings.Cut(strings.TrimPrefix(path.Base(f), "hugetlb."), ".")
-		if !strings.HasPrefix(rest, "rsvd") {
-			sizes = append(sizes, size)
-		}
-	}
-	return sizes
 }
 
 // hintRange says what the kernel would take.

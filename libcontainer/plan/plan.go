@@ -238,19 +238,6 @@ const (
 	HookStderr
 )
 
-// SeccompPoint is when init loads the filter.
-type SeccompPoint uint8
-
-const (
-	// SeccompNone is for a process without a filter.
-	SeccompNone SeccompPoint = iota
-	// SeccompEarly loads it while init still has CAP_SYS_ADMIN, which
-	// seccomp(2) demands without no_new_privs.
-	SeccompEarly
-	// SeccompLate loads it as the last thing before execve(2).
-	SeccompLate
-)
-
 // Keyring says what becomes of the session keyring.
 type Keyring uint8
 
@@ -286,9 +273,8 @@ type Process struct {
 	Capabilities Capabilities
 	NoNewPrivs   bool
 
-	Seccomp SeccompPoint
-	// Notifies says that loading the filter gives a listener, which init
-	// sends to the parent.
+	// Notifies says that loading the seccomp filter gives a listener, which
+	// the parent takes.
 	Notifies bool
 
 	Keyring      Keyring

@@ -31,8 +31,8 @@ type Plan struct {
 	// MaskedPaths and ReadonlyPaths are absolute paths in the container.
 	MaskedPaths   []string
 	ReadonlyPaths []string
-	// MountLabel is the option that gives masks their SELinux label; without a
-	// key there is none.
+	// MountLabel is the option that gives masks their SELinux label, and has that
+	// of mqueue; without a key there is none.
 	MountLabel FSOption
 	Hostname   string
 	Domainname string

@@ -212,6 +212,9 @@ func nothingBadRemains(t *testing.T) {
 
 // TestEveryBrokenBundleIsRefusedInOneLineThatSaysWhereAndWhatIsAllowed goes
 // through the corpus.
+//
+//proves:ociVersion config.md#specification-version:1 config.md#valid-values:1 config.md#root:3 config.md#root:4
+//proves:runtime.md#errors:1 runtime.md#lifecycle:2 runtime.md#create:6
 func TestEveryBrokenBundleIsRefusedInOneLineThatSaysWhereAndWhatIsAllowed(t *testing.T) {
 	files, err := filepath.Glob("testdata/bad/*.txt")
 	if err != nil || len(files) == 0 {

@@ -76,7 +76,6 @@ func object(pairs ...any) map[string]any {
 // The bundles that are broken are in testdata/bad. This one looks closely at what
 // a few of them leave.
 //
-//proves:ociVersion config.md#specification-version:1 config.md#valid-values:1 config.md#root:3 config.md#root:4
 //proves:runtime.md#errors:1 runtime.md#lifecycle:2 runtime.md#create:6
 func TestABrokenConfigurationLeavesNothing(t *testing.T) {
 	t.Parallel()

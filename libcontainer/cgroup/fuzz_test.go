@@ -1,6 +1,7 @@
 package cgroup
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"path"
@@ -215,7 +216,7 @@ func FuzzListsOfBits(f *testing.F) {
 			}
 		}
 		again, err := mask(strings.Join(list, ","))
-		if err != nil || string(again) != string(m) || len(m) > maxMask/8 {
+		if err != nil || !bytes.Equal(again, m) || len(m) > maxMask/8 {
 			t.Errorf("%q: %x is not %x: %v", text, m, again, err)
 		}
 	})

@@ -184,7 +184,11 @@ func TestLimitsThatTheKernelRefusesAreNamed(t *testing.T) {
 		"a list that is none":       {specs.LinuxResources{CPU: &specs.LinuxCPU{Cpus: "x"}}, []string{"linux.resources.cpu.cpus", "x"}},
 		"a quota that is too small": {
 			specs.LinuxResources{CPU: &specs.LinuxCPU{Quota: pointer(int64(5))}},
-			[]string{"linux.resources.cpu.quota", "5", "invalid argument", "at least 1000"},
+			[]string{"linux.resources.cpu.quota", "5", "from 1000 to"},
+		},
+		"a burst above the quota": {
+			specs.LinuxResources{CPU: &specs.LinuxCPU{Quota: pointer(int64(5000)), Burst: pointer(uint64(6000))}},
+			[]string{"linux.resources.cpu.burst", "6000"},
 		},
 		//proves:linux.resources.memory.swap
 		"swap below memory": {

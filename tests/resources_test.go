@@ -151,7 +151,7 @@ func TestLimitsThatLinuxHasNoMoreAreAWarning(t *testing.T) {
 
 //proves:linux.resources.memory.kernel linux.resources.memory.kernelTCP linux.resources.memory.swappiness
 //proves:linux.resources.memory.disableOOMKiller linux.resources.cpu.realtimeRuntime linux.resources.cpu.realtimePeriod
-//proves:linux.resources.blockIO.leafWeight linux.resources.network.classID linux.resources.network.priorities
+//proves:linux.resources.blockIO.leafWeight linux.resources.network.classID linux.resources.network.priorities[].name linux.resources.network.priorities[].priority
 func TestLimitsThatOnlyVersion1HasAreRefusedOnVersion2(t *testing.T) {
 	if !onlyV2() {
 		lacks(t, "cgroup v2 alone")
@@ -195,12 +195,13 @@ func TestLimitsThatTheKernelRefusesAreNamed(t *testing.T) {
 			specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: pointer(int64(64 << 20)), Swap: pointer(int64(32 << 20))}},
 			[]string{"linux.resources.memory.swap", "33554432", "memory and swap together"},
 		},
-		//proves:linux.resources.memory.checkBeforeUpdate
+		//proves:linux.resources.memory.checkBeforeUpdate config-linux.md#memory:3
 		"less memory than init has": {
 			specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: pointer(int64(4096)), CheckBeforeUpdate: pointer(true)}},
 			[]string{"linux.resources.memory.limit", "4096", "bytes are in use"},
 		},
-		//proves:linux.resources.unified linux.resources.unified.*
+		//proves:linux.resources.unified.*
+		//proves:config-linux.md#unified:3
 		"a unified file of none": {specs.LinuxResources{Unified: map[string]string{"cake.max": "1"}}, []string{"linux.resources.unified.cake.max", "cake controller"}},
 		"a unified value of none": {
 			specs.LinuxResources{Unified: map[string]string{"cgroup.max.depth": "deep"}},
@@ -219,7 +220,7 @@ func TestLimitsThatTheKernelRefusesAreNamed(t *testing.T) {
 			specs.LinuxResources{HugepageLimits: []specs.LinuxHugepageLimit{{Pagesize: "3MB", Limit: 1}}},
 			[]string{"linux.resources.hugepageLimits[0]", "hugetlb.3MB", "2MB"},
 		},
-		//proves:linux.resources.rdma
+		//proves:linux.resources.rdma.*.hcaHandles linux.resources.rdma.*.hcaObjects
 		"an rdma device of none": {
 			specs.LinuxResources{Rdma: map[string]specs.LinuxRdma{"mlx9_9": {HcaHandles: pointer(uint32(3)), HcaObjects: pointer(uint32(4))}}},
 			[]string{"linux.resources.rdma.mlx9_9", "hca_handle=3 hca_object=4"},

@@ -128,7 +128,7 @@ func TestSystemdKnowsTheLimits(t *testing.T) {
 	}
 }
 
-//proves:annotations.org.systemd.property.
+//proves:annotations.org.systemd.property.*
 func TestAnnotationsArePropertiesOfTheScope(t *testing.T) {
 	h := newSystemdHost(t)
 	var edits []edit
@@ -147,7 +147,7 @@ func TestAnnotationsArePropertiesOfTheScope(t *testing.T) {
 	equal(t, "cpu.weight", readFile(t, c.cgroup("")+"/cpu.weight"), "88\n")
 }
 
-//proves:annotations.org.systemd.property.
+//proves:annotations.org.systemd.property.*
 func TestAPropertyThatSystemdCannotHaveIsRefused(t *testing.T) {
 	h := newSystemdHost(t)
 	for title, tt := range map[string]struct {
@@ -168,7 +168,7 @@ func TestAPropertyThatSystemdCannotHaveIsRefused(t *testing.T) {
 	}
 }
 
-//proves:annotations.org.systemd.property.
+//proves:annotations.org.systemd.property.*
 func TestDeleteForgetsAScopeThatFailed(t *testing.T) {
 	h := newSystemdHost(t)
 	c := h.start(nil, annotate("org.systemd.property.RuntimeMaxSec", "1"), annotate("org.systemd.property.TimeoutStopSec", "1"))

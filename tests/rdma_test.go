@@ -44,9 +44,7 @@ func TestRDMADevicesAreLimited(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h := &host{t: t, root: h.root}
 			c := h.start(nil, resources(specs.LinuxResources{Rdma: map[string]specs.LinuxRdma{device: tt.limit}}))
-			if text := readFile(t, c.cgroup("rdma")+"/rdma.max"); !strings.Contains(text, device+" "+tt.want+"\n") {
-				t.Errorf("rdma.max:\n%s", text)
-			}
+			equal(t, "rdma.max", strings.TrimSpace(readFile(t, c.cgroup("rdma")+"/rdma.max")), device+" "+tt.want)
 		})
 	}
 }

@@ -73,7 +73,7 @@ func (c *Cgroup) SetDevices(rules []specs.LinuxDeviceCgroup) error {
 		// runs, it takes out of the v1 cgroup that the rules are in.
 		err = list.write(h.dir())
 	}
-	if err != nil && c.unwritable == Tolerate {
+	if err != nil && c.devices == Tolerate {
 		c.warn(err)
 		return nil
 	}

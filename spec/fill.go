@@ -127,7 +127,7 @@ func (f *filler) object(to reflect.Value, here *step) {
 	if !f.ok(here) {
 		return
 	}
-	for _, name := range required(to.Type()) {
+	for _, name := range required(to) {
 		if !seen[name] {
 			there.name = name
 			f.problems.add(there.String(), "must be set")

@@ -179,7 +179,7 @@ func (n *creation) build(ctx context.Context) (*Container, error) {
 	}
 	defer gate.Close()
 	defer closeJoins(namespaces)
-	pid, fd, err := n.launch.enter(places{n.cgroup, n.join, n.container.resctrl()}, namespaces)
+	pid, fd, err := n.launch.enter(places{n.join, n.container.resctrl()}, namespaces)
 	if err != nil {
 		return nil, err
 	}

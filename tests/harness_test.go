@@ -99,6 +99,8 @@ func makeProbe(path string) error {
 type host struct {
 	t    *testing.T
 	root string
+	// flags are more global flags of the runtime.
+	flags []string
 	// through is the command that runs the runtime, if it is not run as it is.
 	through []string
 }
@@ -130,7 +132,7 @@ func (h *host) sweep() {
 
 // command is the runtime with its global flags.
 func (h *host) command(args ...string) *exec.Cmd {
-	line := slices.Concat(h.through, []string{suite.runtime, "--root", h.root}, args)
+	line := slices.Concat(h.through, []string{suite.runtime, "--root", h.root}, h.flags, args)
 	return exec.Command(line[0], line[1:]...)
 }
 

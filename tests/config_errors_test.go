@@ -75,7 +75,6 @@ func object(pairs ...any) map[string]any {
 
 // The bundles that are broken are in testdata/bad. This one looks closely at what
 // a few of them leave.
-//
 func TestABrokenConfigurationLeavesNothing(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

@@ -29,7 +29,7 @@ func (k knobs) explain(s setting, cause error) error {
 func (k knobs) hint(s setting, cause error) string {
 	switch {
 	case errors.Is(cause, unix.ENOENT):
-		return k.hintMissing(s)
+		return k.hintMissing()
 	case errors.Is(cause, unix.EBUSY) && k.name == "memory":
 		usage, _ := k.read(k.pick("memory.usage_in_bytes", "memory.current"))
 		return strings.TrimSpace(usage) + " bytes are in use"
@@ -45,7 +45,7 @@ func (k knobs) hint(s setting, cause error) string {
 	return ""
 }
 
-func (k knobs) hintMissing(s setting) string {
+func (k knobs) hintMissing() string {
 	if k.name == "hugetlb" {
 		sizes, _ := pageSizes()
 		slices.Sort(sizes)

@@ -76,7 +76,7 @@ func (c *checker) run() {
 	c.fail("", c.compile())
 	for _, look := range [...]func(){
 		c.namespaces, c.mountSources, c.filesystems, c.devices, c.sysctls,
-		c.limits, c.scheduling, c.labels, c.program, c.filter, c.hooks,
+		c.limits, c.scheduling, c.labels, c.program, c.seccomp, c.hooks,
 	} {
 		look()
 	}
@@ -94,7 +94,7 @@ func (c *checker) document() bool {
 		c.fail("", err)
 		return false
 	}
-	if c.spec, err = examine(c.config); c.spec == nil {
+	if err = c.examine(); c.spec == nil {
 		c.fail("", fault.New("load", c.configPath(), err))
 		return false
 	}

@@ -48,17 +48,16 @@ func load(t *testing.T, name string) *specs.Spec {
 
 func TestRealConfigurationsCompile(t *testing.T) {
 	for _, c := range []struct {
-		name    string
-		mounts  []string
-		caps    int
-		seccomp plan.SeccompPoint
+		name   string
+		mounts []string
+		caps   int
 	}{
-		{"default", []string{"/proc", "/dev", "/dev/pts", "/dev/shm", "/dev/mqueue", "/sys", "/sys/fs/cgroup"}, 3, plan.SeccompNone},
-		{"containerd", []string{"/proc", "/dev", "/dev/pts", "/dev/shm", "/dev/mqueue", "/sys", "/run"}, 14, plan.SeccompNone},
+		{"default", []string{"/proc", "/dev", "/dev/pts", "/dev/shm", "/dev/mqueue", "/sys", "/sys/fs/cgroup"}, 3},
+		{"containerd", []string{"/proc", "/dev", "/dev/pts", "/dev/shm", "/dev/mqueue", "/sys", "/run"}, 14},
 		{"docker", []string{
 			"/proc", "/dev", "/dev/pts", "/sys", "/sys/fs/cgroup", "/dev/mqueue", "/dev/shm",
 			"/etc/resolv.conf", "/etc/hostname", "/etc/hosts",
-		}, 14, plan.SeccompEarly},
+		}, 14},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s, in := load(t, c.name), inputs(t)
@@ -77,9 +76,6 @@ func TestRealConfigurationsCompile(t *testing.T) {
 			}
 			if n := bitsSet(p.Process.Capabilities.Bounding); n != c.caps || p.Process.Capabilities.Inheritable != 0 {
 				t.Errorf("%d capabilities, want %d: %+v", n, c.caps, p.Process.Capabilities)
-			}
-			if p.Process.Seccomp != c.seccomp {
-				t.Errorf("seccomp %d, want %d", p.Process.Seccomp, c.seccomp)
 			}
 			if again, err := plan.Decode(plan.Encode(p)); err != nil || again.ID != "c1" {
 				t.Errorf("the plan does not travel: %v", err)
@@ -258,7 +254,6 @@ func TestTheProcessIsTranslated(t *testing.T) {
 		IOPriority:      &specs.LinuxIOPriority{Class: specs.IOPRIO_CLASS_BE, Priority: 4},
 		ExecCPUAffinity: &specs.CPUAffinity{Initial: "0", Final: "1,8"},
 	}
-	s.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: specs.ActAllow}
 	s.Linux.Personality = &specs.LinuxPersonality{Domain: specs.PerLinux32}
 	s.Linux.MemoryPolicy = &specs.LinuxMemoryPolicy{Mode: specs.MpolInterleave, Nodes: "0-1", Flags: []specs.MemoryPolicyFlagType{specs.MpolFStaticNodes}}
 	in.Process.PreserveFDs, in.Process.Keyring, in.Process.Groups = 2, plan.KeepKeyring, plan.KeepGroups
@@ -273,7 +268,7 @@ func TestTheProcessIsTranslated(t *testing.T) {
 		Args: []string{"a", "b"}, Cwd: "/c", Env: []string{"B=x=y", "A=2"},
 		UID: 1, GID: 2, AdditionalGIDs: []uint32{3}, Umask: 0o27, Groups: plan.KeepGroups,
 		Capabilities: plan.Capabilities{Bounding: spec.AllCapabilities, Effective: spec.AllCapabilities, Permitted: spec.AllCapabilities},
-		NoNewPrivs:   true, Seccomp: plan.SeccompLate, Keyring: plan.KeepKeyring, KeyringLabel: "l",
+		NoNewPrivs:   true, Keyring: plan.KeepKeyring, KeyringLabel: "l",
 		SELinuxLabel: "l", AppArmorProfile: "p", IOPriority: 2<<13 | 4, Personality: 8,
 		MemoryPolicy: plan.MemoryPolicy{Mode: unix.MPOL_INTERLEAVE | unix.MPOL_F_STATIC_NODES, Nodes: []byte{3, 0, 0, 0, 0, 0, 0, 0}},
 		Terminal:     plan.Terminal{Wanted: true, Rows: 24, Columns: 80}, PreserveFDs: 2,
@@ -292,11 +287,11 @@ func TestTheProcessIsTranslated(t *testing.T) {
 func TestWhatIsNotAskedForIsLeftAlone(t *testing.T) {
 	s := bundleSpec(t)
 	p := compile(t, s, inputs(t)).Process
-	if p.Umask != -1 || p.IOPriority != -1 || p.Personality != -1 || p.MemoryPolicy.Mode != -1 || p.Scheduler.Attr != nil || p.Affinity.Policy != plan.WholeCpuset {
+	if p.Umask != 0o022 || p.IOPriority != -1 || p.Personality != -1 || p.MemoryPolicy.Mode != -1 || p.Scheduler.Attr != nil || p.Affinity.Policy != plan.WholeCpuset {
 		t.Errorf("got %+v", p)
 	}
 	s.Process = nil
-	if p := compile(t, s, inputs(t)).Process; len(p.Args) > 0 || p.Umask != -1 || p.IOPriority != -1 {
+	if p := compile(t, s, inputs(t)).Process; len(p.Args) > 0 || p.Umask != 0o022 || p.IOPriority != -1 {
 		t.Errorf("without a process: %+v", p)
 	}
 }

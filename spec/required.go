@@ -7,7 +7,8 @@ import (
 )
 
 // required lists the properties that an object of type t must have, as the JSON
-// schema of the specification says it ("required"). Absent and null are one.
+// schema of the specification says it ("required"), and for a throttle's rate and
+// the priority of I/O the text ("REQUIRED"). Absent and null are one.
 //
 // Of the schema's, two are not here because engines leave them out and mean "no
 // limit" and "no filter": linux.resources.pids.limit and
@@ -26,7 +27,7 @@ func required(t reflect.Type) []string {
 	case reflect.TypeFor[specs.Scheduler]():
 		return []string{"policy"}
 	case reflect.TypeFor[specs.LinuxIOPriority]():
-		return []string{"class"}
+		return []string{"class", "priority"}
 	case reflect.TypeFor[specs.Mount]():
 		return []string{"destination"}
 	case reflect.TypeFor[specs.LinuxIDMapping]():
@@ -46,7 +47,9 @@ func requiredByResources(t reflect.Type) []string {
 		return []string{"allow"}
 	case reflect.TypeFor[specs.LinuxHugepageLimit]():
 		return []string{"pageSize", "limit"}
-	case reflect.TypeFor[specs.LinuxThrottleDevice](), reflect.TypeFor[specs.LinuxWeightDevice]():
+	case reflect.TypeFor[specs.LinuxThrottleDevice]():
+		return []string{"major", "minor", "rate"}
+	case reflect.TypeFor[specs.LinuxWeightDevice]():
 		return []string{"major", "minor"}
 	case reflect.TypeFor[specs.LinuxInterfacePriority]():
 		return []string{"name", "priority"}

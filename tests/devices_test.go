@@ -8,6 +8,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
+//proves:config-linux.md#default-devices:1 runtime-linux.md#dev-symbolic-links:1
 func TestTheDefaultDevicesAreThere(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -45,6 +46,7 @@ func TestTheDefaultDevicesAreThere(t *testing.T) {
 	}
 }
 
+//proves:linux.devices[].path linux.devices[].type linux.devices[].type=c linux.devices[].type=b linux.devices[].type=u linux.devices[].type=p linux.devices[].major linux.devices[].minor linux.devices[].fileMode linux.devices[].uid linux.devices[].gid
 func TestConfiguredDevicesAreMade(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -85,6 +87,7 @@ func TestTheUmaskOfTheCallerDoesNotChangeDevices(t *testing.T) {
 	equal(t, "umask", get[string](t, s, "umask"), "0022")
 }
 
+//proves:linux.devices[].type linux.devices[].path linux.devices[].major
 func TestDevicesThatCannotBeMadeAreNamed(t *testing.T) {
 	h := newHost(t)
 	for name, tt := range map[string]struct {

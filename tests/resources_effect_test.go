@@ -284,7 +284,7 @@ func TestHugePagesAreLimitedWhenTheyAreReserved(t *testing.T) {
 	equal(t, "two pages", s.failure("hugepages=2"), "cannot allocate memory")
 }
 
-//proves:linux.resources.unified.* config-linux.md#unified:1 config-linux.md#unified:2
+//proves:linux.resources.unified linux.resources.unified.* config-linux.md#unified:1 config-linux.md#unified:2
 func TestUnifiedFilesAreWrittenOnV2(t *testing.T) {
 	h := newHost(t)
 	unified := map[string]string{"cgroup.max.descendants": "7"}

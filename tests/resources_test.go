@@ -58,6 +58,7 @@ func TestLimitsAreInTheFilesOfTheKernel(t *testing.T) {
 	}
 }
 
+//proves:config-linux.md#pids:1
 func TestSpecialValuesOfLimitsMeanWhatTheSpecSays(t *testing.T) {
 	h := newHost(t)
 	unlimited := "9223372036854771712" // of a page counter, in v1
@@ -150,8 +151,9 @@ func TestLimitsThatLinuxHasNoMoreAreAWarning(t *testing.T) {
 }
 
 //proves:linux.resources.memory.kernel linux.resources.memory.kernelTCP linux.resources.memory.swappiness
-//proves:linux.resources.memory.disableOOMKiller linux.resources.cpu.realtimeRuntime linux.resources.cpu.realtimePeriod
-//proves:linux.resources.blockIO.leafWeight linux.resources.network.classID linux.resources.network.priorities[].name linux.resources.network.priorities[].priority
+//proves:linux.resources.memory.disableOOMKiller linux.resources.cpu.realtimeRuntime
+//proves:linux.resources.cpu.realtimePeriod linux.resources.blockIO.leafWeight linux.resources.network.classID
+//proves:linux.resources.network.priorities config-linux.md#example:1
 func TestLimitsThatOnlyVersion1HasAreRefusedOnVersion2(t *testing.T) {
 	if !onlyV2() {
 		lacks(t, "cgroup v2 alone")
@@ -174,6 +176,8 @@ func TestLimitsThatOnlyVersion1HasAreRefusedOnVersion2(t *testing.T) {
 	}
 }
 
+//proves:linux.resources.rdma.*.hcaHandles linux.resources.rdma.*.hcaObjects config-linux.md#memory:3
+//proves:config-linux.md#unified:3
 func TestLimitsThatTheKernelRefusesAreNamed(t *testing.T) {
 	h := newHost(t)
 	for name, tt := range map[string]struct {

@@ -7,9 +7,9 @@ import (
 )
 
 // required lists the properties that an object must have, as the JSON schema of
-// the specification says it ("required"), and for the numbers of a device that is
-// no fifo, the rate of a throttle and the priority of I/O its text ("REQUIRED").
-// Absent and null are one.
+// the specification says it ("required"), and for a throttle's rate and the
+// priority of I/O the text ("REQUIRED"). Absent and null are one. Beyond the
+// schema, a device that is no fifo has numbers (config-linux.md, "Devices").
 //
 // Of the schema's, two are not here because engines leave them out and mean "no
 // limit" and "no filter": linux.resources.pids.limit and

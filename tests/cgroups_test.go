@@ -25,8 +25,8 @@ func allCgroups() []string {
 	return []string{"pids", "devices", "freezer", "name=systemd", ""}
 }
 
-//proves:linux.cgroupsPath config-linux.md#cgroups-path:1 config-linux.md#cgroups-path:2
-//proves:config-linux.md#cgroups-path:3
+//proves:linux.cgroupsPath
+//proves:config-linux.md#cgroups-path:1 config-linux.md#cgroups-path:2 config-linux.md#cgroups-path:3
 func TestTheCgroupIsWhereTheConfigurationPutsIt(t *testing.T) {
 	h := newHost(t)
 	top, own := cgroupRoot, ownCgroup(t, "memory")

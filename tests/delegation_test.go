@@ -67,6 +67,7 @@ func ownedBy(t *testing.T, dir string, uid uint32) (names []string) {
 //proves:linux.cgroupsPath config-linux.md#cgroup-ownership:2 config-linux.md#cgroup-ownership:3
 //proves:config-linux.md#cgroup-ownership:4 config-linux.md#cgroup-ownership:5 config-linux.md#cgroup-ownership:6
 //proves:config-linux.md#cgroup-ownership:8
+//proves:linux.namespaces[].type=cgroup
 func TestACgroupBelongsToTheContainerIfItCanManageIt(t *testing.T) {
 	needTool(t, "unshare")
 	h := newHost(t)
@@ -108,6 +109,23 @@ func TestACgroupBelongsToTheContainerIfItCanManageIt(t *testing.T) {
 			}
 		})
 	}
+}
+
+//proves:config-linux.md#cgroup-ownership:7
+func TestAKernelWithoutTheListOfFilesToGiveAwayHasThree(t *testing.T) {
+	needTool(t, "unshare")
+	h := newHost(t)
+	b := h.newBundle([]string{"sleep"}, addNamespace(specs.CgroupNamespace, ""), writableCgroup, func(s *specs.Spec) { s.Process.User.UID = 1234 })
+	id, pidFile := newID(), b.path("pid")
+	t.Cleanup(func() { h.onlyUnified("delete", "--force", id) })
+	const script = `mount -t tmpfs none /sys/kernel/cgroup && exec "$0" "$@"`
+	r := h.finish(onlyUnified("rw", "sh", "-c", script, suite.runtime, "--root", h.root, "run", "--detach", "--pid-file", pidFile, "--bundle", b.dir, id))
+	if r.status != 0 {
+		t.Fatal(r.stderr)
+	}
+	got := ownedBy(t, cgroupOf(t, int(number(t, strings.TrimSpace(readFile(t, pidFile)))), ""), 1234)
+	slices.Sort(got)
+	equal(t, "its files", got, []string{".", "cgroup.procs", "cgroup.subtree_control", "cgroup.threads"})
 }
 
 //proves:annotations.run.oci.delegate-cgroup

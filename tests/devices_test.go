@@ -113,10 +113,11 @@ func TestDevicesThatCannotBeMadeAreNamed(t *testing.T) {
 	}
 }
 
-//proves:linux.resources.devices linux.resources.devices[].allow linux.resources.devices[].type
+//proves:linux.resources.devices[].allow linux.resources.devices[].type
 //proves:linux.resources.devices[].major linux.resources.devices[].minor linux.resources.devices[].access
 //proves:linux.resources.devices[].type=a linux.resources.devices[].type=b linux.resources.devices[].type=c
 //proves:config-linux.md#allowed-device-list:1
+//proves:config-linux.md#allowed-device-list:2
 func TestDeviceRulesAreInForce(t *testing.T) {
 	h := newHost(t)
 	rule := func(allow bool, kind string, major, minor int64, access string) specs.LinuxDeviceCgroup {

@@ -13,8 +13,9 @@ import (
 // The controllers of the network are only in cgroup v1, and few machines mount
 // them: here it is done in a mount namespace, on one hierarchy for both.
 
-//proves:linux.resources.network linux.resources.network.classID linux.resources.network.priorities
+//proves:linux.resources.network.classID
 //proves:linux.resources.network.priorities[].name linux.resources.network.priorities[].priority
+//proves:config-linux.md#network:1 config-linux.md#network:2
 func TestPacketsHaveTheClassAndPriorityOfTheContainer(t *testing.T) {
 	needTool(t, "unshare")
 	names, err := controllers.Free("net_cls", "net_prio")
@@ -62,7 +63,7 @@ func TestPacketsHaveTheClassAndPriorityOfTheContainer(t *testing.T) {
 	}
 }
 
-//proves:linux.resources.network
+//proves:linux.resources.network.classID config-linux.md#unified:3
 func TestNetworkLimitsWithoutTheirControllersAreRefused(t *testing.T) {
 	if hasController("net_cls") {
 		lacks(t, "a machine without net_cls")

@@ -188,19 +188,24 @@ func TestLimitsThatTheKernelRefusesAreNamed(t *testing.T) {
 		"a list that is none":       {specs.LinuxResources{CPU: &specs.LinuxCPU{Cpus: "x"}}, []string{"linux.resources.cpu.cpus", "x"}},
 		"a quota that is too small": {
 			specs.LinuxResources{CPU: &specs.LinuxCPU{Quota: pointer(int64(5))}},
-			[]string{"linux.resources.cpu.quota", "5 is not from 1000"},
+			[]string{"linux.resources.cpu.quota", "5", "from 1000 to"},
+		},
+		"a burst above the quota": {
+			specs.LinuxResources{CPU: &specs.LinuxCPU{Quota: pointer(int64(5000)), Burst: pointer(uint64(6000))}},
+			[]string{"linux.resources.cpu.burst", "6000"},
 		},
 		//proves:linux.resources.memory.swap
 		"swap below memory": {
 			specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: pointer(int64(64 << 20)), Swap: pointer(int64(32 << 20))}},
 			[]string{"linux.resources.memory.swap", "33554432", "memory and swap together"},
 		},
-		//proves:linux.resources.memory.checkBeforeUpdate
+		//proves:linux.resources.memory.checkBeforeUpdate config-linux.md#memory:3
 		"less memory than init has": {
 			specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: pointer(int64(4096)), CheckBeforeUpdate: pointer(true)}},
 			[]string{"linux.resources.memory.limit", "4096", "bytes are in use"},
 		},
-		//proves:linux.resources.unified linux.resources.unified.*
+		//proves:linux.resources.unified.*
+		//proves:config-linux.md#unified:3
 		"a unified file of none": {specs.LinuxResources{Unified: map[string]string{"cake.max": "1"}}, []string{"linux.resources.unified.cake.max", "cake controller"}},
 		"a unified value of none": {
 			specs.LinuxResources{Unified: map[string]string{"cgroup.max.depth": "deep"}},
@@ -219,7 +224,7 @@ func TestLimitsThatTheKernelRefusesAreNamed(t *testing.T) {
 			specs.LinuxResources{HugepageLimits: []specs.LinuxHugepageLimit{{Pagesize: "3MB", Limit: 1}}},
 			[]string{"linux.resources.hugepageLimits[0]", "hugetlb.3MB", "2MB"},
 		},
-		//proves:linux.resources.rdma
+		//proves:linux.resources.rdma.*.hcaHandles linux.resources.rdma.*.hcaObjects
 		"an rdma device of none": {
 			specs.LinuxResources{Rdma: map[string]specs.LinuxRdma{"mlx9_9": {HcaHandles: pointer(uint32(3)), HcaObjects: pointer(uint32(4))}}},
 			[]string{"linux.resources.rdma.mlx9_9", "hca_handle=3 hca_object=4"},

@@ -116,8 +116,8 @@ func TestSystemdKnowsTheLimits(t *testing.T) {
 		"CPUWeight": "59", "CPUQuotaPerSecUSec": "250ms", "CPUQuotaPeriodUSec": "200ms", "AllowedCPUs": "0", "AllowedMemoryNodes": "0",
 		"TasksMax": "77",
 	})
-	// A systemd that is reloaded writes what it knows.
-	if out, err := exec.Command("systemctl", "daemon-reload").CombinedOutput(); err != nil {
+	// When a property is changed, systemd writes all that it knows.
+	if out, err := exec.Command("systemctl", "set-property", "--runtime", name, "MemoryZSwapMax=1M").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	for file, want := range map[string]string{

@@ -31,7 +31,7 @@ are warnings only.
 
 Example:
 
-   hull check --bundle web && hull run --bundle web web`,
+   hull check --bundle bundle && hull run --bundle bundle web`,
 		Flags: []cli.Flag{
 			stringFlag("bundle", "find the bundle in `DIR` (default: the current directory)", "b"),
 			stringFlag("config", "read the configuration from `FILE` (default: config.json in the bundle)", "f"),

@@ -15,7 +15,6 @@ import (
 	"hull/libcontainer/hook"
 	"hull/libcontainer/link"
 	"hull/libcontainer/plan"
-	"hull/libcontainer/seccomp/profile"
 	"hull/spec"
 	"hull/state"
 )
@@ -26,9 +25,7 @@ func (n *creation) drive(d *drive, gate state.Gate) error {
 	if err := n.completePlan(d.pid); err != nil {
 		return err
 	}
-	if seccompOf(n.spec) != nil && profile.Notifies(seccompOf(n.spec)) {
-		n.plan.Process.Notifies = true
-	}
+	n.plan.Process.Notifies = n.spec.Process != nil && n.filter.notifies()
 	output, err := n.openHookOutput()
 	if err != nil {
 		return err
@@ -60,7 +57,7 @@ func (n *creation) drive(d *drive, gate state.Gate) error {
 		},
 		console:  func(master *os.File) error { return takeConsole(d, n.options.ConsoleSocket, master) },
 		ready:    func() ([]byte, error) { return n.ready(d, filter) },
-		listener: func(fd int) error { return n.container.sendListener(n.spec, specs.StateCreating, fd, d.pid) },
+		listener: func(fd int) error { return n.container.sendListener(&n.filter.profile, specs.StateCreating, fd, d.pid) },
 	})
 	if err != nil {
 		return n.afterHooks(err)

@@ -8,8 +8,6 @@ import (
 
 	"hull/internal/fault"
 	"hull/internal/inroot"
-	"hull/libcontainer/seccomp"
-	"hull/libcontainer/seccomp/profile"
 )
 
 // sysctls looks for parameters that the kernel does not have. The namespaces
@@ -34,20 +32,20 @@ func namesDevice(key string) bool {
 		f[3] != "all" && f[3] != "default" && f[3] != "lo"
 }
 
-// filter compiles linux.seccomp: what libseccomp and the kernel refuse shows.
-func (c *checker) filter() {
-	p := c.spec.Linux.Seccomp
-	if profile.Disabled(p) || c.spec.Process == nil || seccomp.Validate(p) != nil {
-		if p != nil && profile.Disabled(p) {
+// seccomp compiles the filter: what libseccomp and the kernel refuse shows.
+func (c *checker) seccomp() {
+	f := &c.filter
+	if c.spec.Process == nil || !f.wanted() {
+		if c.spec.Linux.Seccomp != nil && f.profile.DefaultAction == "" {
 			c.add(Warning, "", fault.Newf("", "linux.seccomp", "has no defaultAction, so there is no filter"))
 		}
 		return
 	}
-	_, err := seccomp.Compile(p)
+	_, err := f.compileAnew()
 	c.fail("linux.seccomp", err)
-	if profile.Notifies(p) && p.ListenerPath != "" {
-		if err := isSocket(p.ListenerPath); err != nil {
-			c.fail("", listenerFailure(p.ListenerPath, err))
+	if path := f.profile.ListenerPath; path != "" && f.notifies() {
+		if err := isSocket(path); err != nil {
+			c.fail("", listenerFailure(path, err))
 		}
 	}
 }

@@ -11,7 +11,6 @@ import (
 	"hull/internal/fault"
 	"hull/libcontainer/cgroup"
 	"hull/libcontainer/plan"
-	"hull/libcontainer/seccomp"
 	"hull/spec"
 )
 
@@ -67,7 +66,7 @@ func (n *creation) load() error {
 	if n.config, err = spec.Read(path); err != nil {
 		return err
 	}
-	if n.spec, err = examine(n.config); n.spec == nil {
+	if err = n.examine(); n.spec == nil {
 		return fault.New("load", path, err)
 	}
 	if err != nil {
@@ -88,14 +87,23 @@ func (n *creation) configPath() string {
 	return filepath.Join(n.bundle, path)
 }
 
-// examine decodes a configuration and says all that is wrong with the document,
-// whoever is to carry it out. There is none if it cannot be parsed.
-func examine(b []byte) (*specs.Spec, error) {
-	s, err := spec.Examine(b)
-	if s == nil || s.Linux == nil {
-		return s, err
+// examine decodes the configuration and says all that is wrong with the document,
+// whoever is to carry it out. There is no spec if it cannot be parsed.
+func (n *creation) examine() error {
+	s, err := spec.Examine(n.config)
+	n.spec = s
+	if s == nil {
+		return err
 	}
-	return s, spec.Join(err, seccomp.Validate(s.Linux.Seccomp), cgroup.Validate(s.Linux.Resources))
+	filter, filterErr := filterOf(s)
+	if filterErr == nil {
+		n.filter = filter
+	}
+	var resources *specs.LinuxResources
+	if s.Linux != nil {
+		resources = s.Linux.Resources
+	}
+	return spec.Join(err, filterErr, cgroup.Validate(resources))
 }
 
 // dropMountLabel leaves linux.mountLabel out where there is no SELinux: no
@@ -157,11 +165,4 @@ func (n *creation) cgroupMounts() ([]plan.Mount, error) {
 		return nil, err
 	}
 	return planCgroupMounts(sources), nil
-}
-
-func seccompOf(s *specs.Spec) *specs.LinuxSeccomp {
-	if s.Linux == nil {
-		return nil
-	}
-	return s.Linux.Seccomp
 }

@@ -16,7 +16,6 @@ import (
 	"hull/libcontainer/netdev"
 	"hull/libcontainer/plan"
 	"hull/libcontainer/rdt"
-	"hull/libcontainer/seccomp"
 	"hull/nsenter"
 	"hull/spec"
 	"hull/state"
@@ -99,6 +98,7 @@ func (r *Runtime) Create(ctx context.Context, id string, o CreateOptions) (*Cont
 	}
 	if err := n.configure(); err != nil {
 		n.launch.abort()
+		n.finish(err)
 		return nil, err
 	}
 	c, err := n.build(ctx)
@@ -123,6 +123,7 @@ type creation struct {
 	plan     *plan.Plan
 	sources  []spec.Source
 	rlimits  []spec.Rlimit
+	filter   filterSource
 	cgroup   *cgroup.Cgroup
 	// join is how the process gets into the cgroup.
 	join cgroup.Join
@@ -178,7 +179,7 @@ func (n *creation) build(ctx context.Context) (*Container, error) {
 	}
 	defer gate.Close()
 	defer closeJoins(namespaces)
-	pid, fd, err := n.launch.enter(places{n.cgroup, n.join, n.container.resctrl()}, namespaces)
+	pid, fd, err := n.launch.enter(places{n.join, n.container.resctrl()}, namespaces)
 	if err != nil {
 		return nil, err
 	}
@@ -294,32 +295,6 @@ func (n *creation) joinCgroup(ns *nsenter.Namespaces) error {
 	n.closers = append(n.closers, join.Close)
 	n.join = join
 	return nil
-}
-
-// compileFilter returns the container's seccomp filter, on another thread: if
-// it is not cached it takes as long as all the rest.
-func (n *creation) compileFilter() <-chan compiled {
-	out := make(chan compiled, 1)
-	if seccompOf(n.spec) == nil || n.spec.Process == nil {
-		out <- compiled{}
-		return out
-	}
-	go func() {
-		var c compiled
-		c.filter, c.err = seccomp.Cached(n.runtime.filterCache(), seccompOf(n.spec), func(err error) {
-			c.warnings = append(c.warnings, err)
-		})
-		out <- c
-	}()
-	return out
-}
-
-// compiled is what came of a profile. The warnings are given on by whoever
-// takes it: Runtime.Warn is called on one goroutine only.
-type compiled struct {
-	filter   *seccomp.Filter
-	warnings []error
-	err      error
 }
 
 // killAndReap ends a child that is still ours.

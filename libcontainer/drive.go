@@ -2,7 +2,6 @@ package libcontainer
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"os"
 	"strconv"
@@ -120,6 +119,9 @@ func (d *drive) converse(answers answers) error {
 			return err
 		}
 	}
+	if d.plan.Kind == plan.Create && d.plan.Process.Notifies {
+		return nil // the filter is in force: init may be unable to say anything
+	}
 	return d.awaitEnd()
 }
 
@@ -153,34 +155,11 @@ func (d *drive) answer(m link.Message, a answers) error {
 			return err
 		}
 		return d.send(link.Message{Kind: link.Finish, Payload: filter})
-	case link.Listener:
-		fd, err := d.fetchListener(m.Payload)
-		if err != nil {
-			return fault.New("receive", "the seccomp listener", err)
-		}
-		defer unix.Close(fd)
-		if err := a.listener(fd); err != nil {
-			return err
-		}
-		return d.send(link.Message{Kind: link.Taken})
+	case link.Filtering:
+		return d.watchFilter(a.listener)
 	default:
 		return fault.Newf("follow", "the link", "unexpected message %v", m.Kind)
 	}
-}
-
-// fetchListener copies the seccomp notification descriptor out of init, which
-// has told its number: init may not be able to send it, since its filter may
-// hold up the system call for that.
-func (d *drive) fetchListener(payload []byte) (int, error) {
-	if len(payload) != 4 {
-		return -1, unix.EBADMSG
-	}
-	pidfd, err := unix.PidfdOpen(d.pid, 0)
-	if err != nil {
-		return -1, err
-	}
-	defer unix.Close(pidfd)
-	return unix.PidfdGetfd(pidfd, int(binary.LittleEndian.Uint32(payload)), 0)
 }
 
 // awaitEnd waits until init has let go of the link: the container is created,

@@ -9,7 +9,6 @@ import (
 
 	"hull/internal/fault"
 	"hull/libcontainer/cgroup"
-	"hull/libcontainer/link"
 	"hull/libcontainer/plan"
 	"hull/nsenter"
 	"hull/spec"
@@ -103,6 +102,8 @@ type execution struct {
 	initial []byte
 	// filter is encoded as the link wants it.
 	filter []byte
+	// listener says who gets the filter's listener.
+	listener *specs.LinuxSeccomp
 }
 
 func (e *execution) compile() error {
@@ -162,20 +163,6 @@ func (e *execution) edit() error {
 	return e.options.Edit(&process)
 }
 
-// loadFilter takes the filter as create compiled it: libseccomp is not run.
-func (e *execution) loadFilter() error {
-	if e.plan.Process.Seccomp == plan.SeccompNone {
-		return nil
-	}
-	var err error
-	if e.filter, err = e.container.dir.LoadFilter(); err != nil {
-		return err
-	}
-	filter, err := link.DecodeFilter(e.filter)
-	e.plan.Process.Notifies = filter.Flags&unix.SECCOMP_FILTER_FLAG_NEW_LISTENER != 0
-	return err
-}
-
 func (e *execution) run(ctx context.Context, pidfd int) (*Process, error) {
 	c := e.container
 	if err := e.launch.pin(e.initial); err != nil {
@@ -189,7 +176,7 @@ func (e *execution) run(ctx context.Context, pidfd int) (*Process, error) {
 	}
 	defer closeJoins(ns)
 	defer join.Close()
-	pid, fd, err := e.launch.enter(places{c.cgroup, join, c.resctrl()}, ns)
+	pid, fd, err := e.launch.enter(places{join, c.resctrl()}, ns)
 	if err != nil {
 		return nil, err
 	}
@@ -246,7 +233,7 @@ func (e *execution) drive(d *drive) error {
 			}
 			return e.filter, nil
 		},
-		listener: func(fd int) error { return c.sendListener(e.spec, specs.StateRunning, fd, d.pid) },
+		listener: func(fd int) error { return c.sendListener(e.listener, specs.StateRunning, fd, d.pid) },
 	})
 	if err != nil {
 		return err

@@ -54,5 +54,5 @@ func (c *checker) labels() {
 		}
 	}
 	c.fail("", fault.New("set process.apparmorProfile", "exec "+name, unix.ENOENT).
-		WithHint("the security module must be enabled and know the label"))
+		WithHint("no profile of that name is loaded: apparmor_parser(8) loads one"))
 }

@@ -2,6 +2,7 @@ package libcontainer
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -90,7 +91,23 @@ func sendFile(socket string, message []byte, fd int) error {
 		return err
 	}
 	defer unix.Close(conn)
-	return unix.Sendmsg(conn, message, unix.UnixRights(fd), nil, unix.MSG_NOSIGNAL)
+	return sendWhole(conn, message, unix.UnixRights(fd))
+}
+
+// sendWhole sends a message with its rights at the first byte. The kernel takes
+// less than all of a long message when a signal comes, as the Go runtime sends
+// them to itself.
+func sendWhole(conn int, message, rights []byte) error {
+	for {
+		n, err := unix.SendmsgN(conn, message, rights, nil, unix.MSG_NOSIGNAL)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil || n == len(message) {
+			return err
+		}
+		message, rights = message[n:], nil
+	}
 }
 
 // dial connects to an AF_UNIX stream socket at a path of any length: one that
@@ -125,20 +142,19 @@ func connect(conn int, path string) error {
 // sendListener sends the descriptor of a seccomp filter that notifies to the
 // agent at linux.seccomp.listenerPath (config-linux.md, "The
 // containerProcessState Object").
-func (c *Container) sendListener(s *specs.Spec, status specs.ContainerState, fd, pid int) error {
-	path := s.Linux.Seccomp.ListenerPath
+func (c *Container) sendListener(p *specs.LinuxSeccomp, status specs.ContainerState, fd, pid int) error {
 	b, err := json.Marshal(specs.ContainerProcessState{
 		Version:  specs.Version,
 		Fds:      []string{specs.SeccompFdName},
 		Pid:      pid,
-		Metadata: s.Linux.Seccomp.ListenerMetadata,
+		Metadata: p.ListenerMetadata,
 		State:    *c.stateAs(status, c.initPID(pid)),
 	})
 	if err == nil {
-		err = sendFile(path, b, fd)
+		err = sendFile(p.ListenerPath, b, fd)
 	}
 	if err != nil {
-		return listenerFailure(path, err)
+		return listenerFailure(p.ListenerPath, err)
 	}
 	return nil
 }

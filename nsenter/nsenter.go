@@ -156,8 +156,10 @@ func launch(exe *os.File, in Inherit) (*Stage, error) {
 func clearOf(files []uintptr) int { return int(slices.Max(files)) + len(files) + 2 }
 
 // stageEnv is the whole environment of the init stage: what the user wants for
-// the program travels in the plan. One P is all that init needs.
-func stageEnv() []string { return []string{"GOMAXPROCS=1"} }
+// the program travels in the plan. One P is all that init needs, and nothing runs
+// there for so long that it had to be interrupted: the signal for that ends with
+// rt_sigreturn(2), which the container's seccomp filter may not allow.
+func stageEnv() []string { return []string{"GOMAXPROCS=1", "GODEBUG=asyncpreemptoff=1"} }
 
 // PID returns the pid of the stage, which waits in the caller's namespaces. What
 // it is moved into, the init process is born in.

@@ -67,16 +67,17 @@ func Compile(s *specs.Spec, in Inputs) (*plan.Plan, []Source, error) {
 		Hostname:      s.Hostname,
 		Domainname:    domainname(s),
 	}}
-	var errs []error
-	for _, step := range []func() error{c.rootfs, c.mounts, c.devices, c.sysctls, c.process} {
+	steps := [...]func() error{c.rootfs, c.mounts, c.devices, c.sysctls, c.process}
+	var errs [len(steps)]error
+	for i, step := range steps {
 		c.found = problems{}
-		errs = append(errs, step())
+		errs[i] = step()
 	}
 	if h := s.Hooks; h != nil {
 		c.plan.CreateContainer = Hooks("createContainer", h.CreateContainer)
 		c.plan.StartContainer = Hooks("startContainer", h.StartContainer)
 	}
-	return c.plan, c.sources, Join(errs...)
+	return c.plan, c.sources, Join(errs[:]...)
 }
 
 // Hooks translates one list of hooks, all but the state that they read. Name is

@@ -159,8 +159,8 @@ func isVirtual(fstype string) bool {
 }
 
 // takesContext says whether a new mount of the type may get an SELinux
-// context: not where the superblock exists already or the policy labels
-// every file.
+// context: not where the superblock exists already, as that of mqueue, which init
+// labels another way, or where the policy labels every file.
 func takesContext(fstype string) bool {
 	switch fstype {
 	case "cgroup", "cgroup2", "mqueue", "proc", "sysfs":

@@ -27,8 +27,7 @@ type ProcessInputs struct {
 }
 
 // CompileProcess translates a process of the container s: s.Process or one for
-// exec. Seccomp says when a filter is due; SeccompFlags are for the package that
-// compiles it. A nil process gives a plan without Args: the container can be
+// exec. A nil process gives a plan without Args: the container can be
 // created but not started (runtime.md, "Start").
 func CompileProcess(s *specs.Spec, p *specs.Process, in ProcessInputs) (plan.Process, error) {
 	found := new(problems)
@@ -69,10 +68,15 @@ func validateProcess(found *problems, s *specs.Spec, p *specs.Process) {
 	}
 }
 
+// defaultUmask is the one of a process that asks for none. config.md would rather
+// keep the caller's, but that is an engine's, often 0, and images count on this
+// one, which other runtimes set as well.
+const defaultUmask = 0o022
+
 // process translates all that does not depend on the host.
 func process(found *problems, s *specs.Spec, p *specs.Process) plan.Process {
 	out := plan.Process{
-		Umask:        -1,
+		Umask:        defaultUmask,
 		IOPriority:   -1,
 		Personality:  personality(found, linux(s).Personality),
 		MemoryPolicy: memoryPolicy(found, linux(s).MemoryPolicy),
@@ -92,7 +96,6 @@ func process(found *problems, s *specs.Spec, p *specs.Process) plan.Process {
 	out.Env = environment(found, p.Env)
 	user(found, s, &p.User, &out)
 	out.NoNewPrivs = p.NoNewPrivileges
-	out.Seccomp = seccompPoint(linux(s).Seccomp, p)
 	out.SELinuxLabel, out.KeyringLabel = p.SelinuxLabel, p.SelinuxLabel
 	out.AppArmorProfile = p.ApparmorProfile
 	out.Scheduler = scheduler(found, p.Scheduler)
@@ -151,19 +154,6 @@ func containerID(found *problems, path string, id uint32, s *specs.Spec, mapping
 		return id
 	}
 	return realID(found, path, id)
-}
-
-// seccompPoint says when a filter is loaded: late, so that it need not allow
-// what init does, but not after the capability that loading it takes is gone.
-func seccompPoint(filter *specs.LinuxSeccomp, p *specs.Process) plan.SeccompPoint {
-	switch {
-	case filter == nil || filter.DefaultAction == "" && len(filter.Syscalls) == 0:
-		return plan.SeccompNone
-	case p.NoNewPrivileges:
-		return plan.SeccompLate
-	default:
-		return plan.SeccompEarly
-	}
 }
 
 func terminal(found *problems, p *specs.Process) plan.Terminal {

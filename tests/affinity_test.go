@@ -67,7 +67,7 @@ func TestAContainerMayUseAllCPUsOfItsCpusetWhateverItsCallerMay(t *testing.T) {
 	if all == "0" {
 		t.Fatalf("all CPUs: %s", all)
 	}
-	//proves:process.execCPUAffinity linux.resources.cpu.cpus
+	//proves:process.execCPUAffinity.initial process.execCPUAffinity.final linux.resources.cpu.cpus
 	for name, tt := range map[string]struct {
 		edit edit
 		want string
@@ -119,7 +119,7 @@ func TestTheInitialAffinityStaysIfThereIsNoFinalOne(t *testing.T) {
 	t.Parallel()
 	needCPUs(t)
 	h := newHost(t)
-	//proves:process.execCPUAffinity.initial
+	//proves:process.execCPUAffinity.initial config.md#linux-process:8
 	c := h.start(nil, execAffinity("1", ""))
 	equal(t, "CPUs", get[string](t, c.exec(allowedCPUs), allowedCPUs), "1")
 	// Of a process that is given as a whole it is its own.

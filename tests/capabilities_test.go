@@ -32,6 +32,8 @@ const (
 	auditWrite = 1 << 29
 )
 
+//proves:process.capabilities.bounding process.capabilities.effective process.capabilities.inheritable
+//proves:process.capabilities.permitted process.capabilities.ambient
 func TestTheFiveCapabilitySets(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -92,6 +94,7 @@ func TestTheDefaultCapabilities(t *testing.T) {
 		map[string]uint64{"Bnd": three, "Prm": three, "Eff": three, "Inh": 0, "Amb": 0})
 }
 
+//proves:config.md#linux-process:1 config.md#linux-process:2
 func TestCapabilitiesThatCannotBeGrantedAreAWarning(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -123,6 +126,8 @@ func TestCapabilitiesThatCannotBeGrantedAreAWarning(t *testing.T) {
 }
 
 // Row CVE-2022-29162, CVE-2022-27650 and CVE-2025-27612.
+//
+//proves:process.capabilities.inheritable process.capabilities.ambient
 func TestCapabilitiesAreNeverInheritableUnasked(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

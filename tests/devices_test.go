@@ -110,8 +110,10 @@ func TestDevicesThatCannotBeMadeAreNamed(t *testing.T) {
 	}
 }
 
-//proves:linux.resources.devices linux.resources.devices[].allow linux.resources.devices[].type
+//proves:linux.resources.devices[].allow linux.resources.devices[].type
 //proves:linux.resources.devices[].major linux.resources.devices[].minor linux.resources.devices[].access
+//proves:linux.resources.devices[].type=a linux.resources.devices[].type=c
+//proves:config-linux.md#allowed-device-list:1 config-linux.md#allowed-device-list:2
 func TestDeviceRulesAreInForce(t *testing.T) {
 	h := newHost(t)
 	rule := func(allow bool, kind string, major, minor int64, access string) specs.LinuxDeviceCgroup {
@@ -129,14 +131,15 @@ func TestDeviceRulesAreInForce(t *testing.T) {
 		rules        []specs.LinuxDeviceCgroup
 		opens, makes bool
 	}{
-		"nothing is allowed by default":      {nil, false, true},
-		"all is denied":                      {[]specs.LinuxDeviceCgroup{rule(false, "a", -1, -1, "rwm")}, false, true},
-		"the device is allowed":              {[]specs.LinuxDeviceCgroup{rule(false, "a", -1, -1, "rwm"), rule(true, "c", 1, 11, "rw")}, true, true},
-		"all minors are allowed":             {[]specs.LinuxDeviceCgroup{rule(false, "a", -1, -1, "rwm"), rule(true, "c", 1, -1, "rwm")}, true, true},
-		"reading only is allowed":            {[]specs.LinuxDeviceCgroup{rule(false, "a", -1, -1, "rwm"), rule(true, "c", 1, 11, "r")}, false, true},
-		"another device is allowed":          {[]specs.LinuxDeviceCgroup{rule(false, "a", -1, -1, "rwm"), rule(true, "c", 1, 12, "rwm")}, false, true},
-		"all is allowed":                     {[]specs.LinuxDeviceCgroup{rule(true, "a", -1, -1, "rwm")}, true, true},
-		"all is allowed and then one denied": {[]specs.LinuxDeviceCgroup{rule(true, "a", -1, -1, "rwm"), rule(false, "c", 1, 11, "rw")}, false, true},
+		"nothing is allowed by default":          {nil, false, true},
+		"all is denied":                          {[]specs.LinuxDeviceCgroup{rule(false, "a", -1, -1, "rwm")}, false, true},
+		"all is denied without a word of access": {[]specs.LinuxDeviceCgroup{{}}, false, true},
+		"the device is allowed":                  {[]specs.LinuxDeviceCgroup{rule(false, "a", -1, -1, "rwm"), rule(true, "c", 1, 11, "rw")}, true, true},
+		"all minors are allowed":                 {[]specs.LinuxDeviceCgroup{rule(false, "a", -1, -1, "rwm"), rule(true, "c", 1, -1, "rwm")}, true, true},
+		"reading only is allowed":                {[]specs.LinuxDeviceCgroup{rule(false, "a", -1, -1, "rwm"), rule(true, "c", 1, 11, "r")}, false, true},
+		"another device is allowed":              {[]specs.LinuxDeviceCgroup{rule(false, "a", -1, -1, "rwm"), rule(true, "c", 1, 12, "rwm")}, false, true},
+		"all is allowed":                         {[]specs.LinuxDeviceCgroup{rule(true, "a", -1, -1, "rwm")}, true, true},
+		"all is allowed and then one denied":     {[]specs.LinuxDeviceCgroup{rule(true, "a", -1, -1, "rwm"), rule(false, "c", 1, 11, "rw")}, false, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := &host{t: t, root: h.root}

@@ -123,11 +123,11 @@ func TestAPoststopHookThatFailsIsAWarning(t *testing.T) {
 }
 
 //proves:hooks.createRuntime[].timeout hooks.createContainer[].timeout hooks.startContainer[].timeout
-//proves:hooks.poststart[].timeout
+//proves:hooks.poststart[].timeout hooks.prestart[].timeout
 func TestAHookThatOutlivesItsTimeoutIsKilledAndFails(t *testing.T) {
 	t.Parallel()
 	for kind, command := range map[string]string{
-		"createRuntime": "create", "createContainer": "create", "startContainer": "run", "poststart": "run",
+		"prestart": "create", "createRuntime": "create", "createContainer": "create", "startContainer": "run", "poststart": "run",
 	} {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
@@ -144,6 +144,43 @@ func TestAHookThatOutlivesItsTimeoutIsKilledAndFails(t *testing.T) {
 				t.Errorf("it took %v", took)
 			}
 			h.nothingRemains(id, b)
+		})
+	}
+}
+
+//proves:hooks.poststop[].timeout
+func TestAPoststopHookThatOutlivesItsTimeoutIsKilledAndAWarning(t *testing.T) {
+	t.Parallel()
+	h, d := newHost(t), newDiary(t)
+	b := h.newBundle([]string{"pid"}, allHooks(d), func(s *specs.Spec) {
+		first := &s.Hooks.Poststop[0]
+		first.Args = append(first.Args, "sleep=30")
+		first.Timeout = pointer(1)
+	})
+	id := newID()
+	begin := time.Now()
+	r := h.try("run", "--bundle", b.dir, id)
+	if took := time.Since(begin); r.status != 0 || took > 10*time.Second {
+		t.Errorf("status %d after %v", r.status, took)
+	}
+	if !strings.Contains(r.stderr, "level=warning") || !strings.Contains(r.stderr, "timeout of 1 s") {
+		t.Errorf("no warning: %q", r.stderr)
+	}
+	names := d.names()
+	equal(t, "last hook", names[len(names)-1], "poststop 2")
+	h.nothingRemains(id, b)
+}
+
+// Each kind has to have an absolute path, and patience above nothing.
+//
+//proves:config.md#posix-platform-hooks:2 config.md#posix-platform-hooks:3
+//proves:config.md#posix-platform-hooks:7 config.md#posix-platform-hooks:8
+func TestAHookOfAnyKindIsChecked(t *testing.T) {
+	h := newHost(t)
+	for _, kind := range hookKinds() {
+		h.fails([]string{"hooks." + kind + "[0].path", `"bin/true"`, "absolute", "hooks." + kind + "[1].timeout", "-1"}, func(s *specs.Spec) {
+			s.Hooks = &specs.Hooks{}
+			*hooksOf(s, kind) = []specs.Hook{{Path: "bin/true"}, {Path: "/bin/true", Timeout: pointer(-1)}}
 		})
 	}
 }
@@ -194,4 +231,22 @@ func TestAHookThatDoesNotReadItsStateDoesNotBlock(t *testing.T) {
 		s.Annotations = map[string]string{"org.example.large": strings.Repeat("x", 200_000)}
 		s.Hooks = &specs.Hooks{CreateRuntime: []specs.Hook{{Path: "/bin/true"}}, Poststop: []specs.Hook{{Path: "/bin/true"}}}
 	})
+}
+
+// What the process may not do is what the hooks that run in its place may not.
+func TestAHookThatTheProcessMayNotStartIsExplained(t *testing.T) {
+	t.Parallel()
+	const ms = 1_000_000
+	for word, edit := range map[string]edit{
+		"SCHED_FLAG_RESET_ON_FORK": scheduler(specs.Scheduler{Policy: specs.SchedDeadline, Runtime: 10 * ms, Deadline: 100 * ms}),
+		"RLIMIT_NOFILE":            limits(specs.POSIXRlimit{Type: "RLIMIT_NOFILE", Soft: 3, Hard: 3}),
+	} {
+		h := newHost(t)
+		b := h.withShell(asleep, edit, func(s *specs.Spec) {
+			s.Hooks = &specs.Hooks{StartContainer: []specs.Hook{{Path: "/bin/true"}}}
+		})
+		id := newID()
+		h.refuses([]string{"hooks.startContainer[0]", word}, "run", "--bundle", b.dir, id)
+		h.nothingRemains(id, b)
+	}
 }

@@ -207,12 +207,12 @@ func TestHooksGetWhatTheConfigurationSaysAndNothingElse(t *testing.T) {
 func TestRuntimeHooksStartInTheBundle(t *testing.T) {
 	t.Parallel()
 	h, d := newHost(t), newDiary(t)
-	b := h.newBundle([]string{"pid"}, allHooks(d))
+	b := h.newBundle([]string{"pid"}, allHooks(d), func(s *specs.Spec) { s.Process.Cwd = "/tmp" })
 	h.must("run", "--bundle", b.dir, newID())
 	for _, o := range d.read() {
 		want := b.dir
 		if o.name() == "startContainer 1" || o.name() == "startContainer 2" {
-			want = "/"
+			want = "/tmp" // process.cwd
 		}
 		equal(t, "directory of "+o.name(), o.Cwd, want)
 	}

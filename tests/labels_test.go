@@ -101,7 +101,8 @@ func TestTheAppArmorProfileIsStackedOnTheOneThatConfinesHull(t *testing.T) {
 			set := func(text string) error {
 				return os.WriteFile("/proc/thread-self/attr/apparmor/exec", []byte(text), 0)
 			}
-			return func() error { return set("") }, set("exec " + outer)
+			// There is no taking back: this is what a child would be without.
+			return func() error { return set("exec unconfined") }, set("exec " + outer)
 		}, func() { r = h.try(args...) })
 		return r
 	}
@@ -125,6 +126,7 @@ func TestTheAppArmorProfileIsStackedOnTheOneThatConfinesHull(t *testing.T) {
 	confined(t, parseSight(t, r.stdout), inner+"//&"+outer+" (enforce)")
 }
 
+//proves:process.apparmorProfile
 func TestAnAppArmorProfileThatIsNotLoadedIsAnError(t *testing.T) {
 	h := newHost(t)
 	if !hasAppArmor(t) {
@@ -138,7 +140,55 @@ func TestAnAppArmorProfileThatIsNotLoadedIsAnError(t *testing.T) {
 	h.refuses([]string{"process.apparmorProfile", "nowhere", "apparmor_parser"}, "exec", "--apparmor", "nowhere", c.id, "/probe")
 }
 
-// The host is one without SELinux; what a label does there is shown nowhere yet.
+// selinuxCategories returns the label of this process with other categories.
+func selinuxCategories(t *testing.T) string {
+	t.Helper()
+	if !fileExists("/sys/fs/selinux/enforce") {
+		lacks(t, "SELinux")
+	}
+	parts := strings.SplitN(strings.TrimRight(readFile(t, "/proc/self/attr/current"), "\x00\n"), ":", 4)
+	if len(parts) < 4 {
+		lacks(t, "a policy of SELinux with categories")
+	}
+	return strings.Join(append(parts[:3], "s0:c1,c2"), ":")
+}
+
+//proves:process.selinuxLabel
+func TestTheSELinuxLabelIsThatOfTheProcessAndItsKeyring(t *testing.T) {
+	wanted := selinuxCategories(t)
+	h := newHost(t)
+	see := []string{label, "keyring", "read=/proc/self/attr/keycreate", "read=/proc/self/attr/exec"}
+	check := func(what string, s sight) {
+		t.Helper()
+		for _, where := range see[:2] {
+			equal(t, where+" of "+what, strings.TrimRight(get[string](t, s, where), "\x00\n"), wanted)
+		}
+		for _, where := range see[2:] { // nothing of it stays in force
+			equal(t, where+" of "+what, get[string](t, s, where), "")
+		}
+	}
+	labelled := func(s *specs.Spec) { s.Process.SelinuxLabel = wanted }
+	c := h.start(see, labelled, noNewPrivileges(false))
+	check("the container", c.see())
+	check("an exec", c.exec(see...))
+	plain := h.start(nil, noNewPrivileges(false))
+	check("an exec with a label", parseSight(t, h.must(append([]string{"exec", "--process-label", wanted, plain.id, "/probe"}, see...)...)))
+
+	h.fails([]string{"process.selinuxLabel", "no:such:label", "invalid argument"}, func(s *specs.Spec) { s.Process.SelinuxLabel = "no:such:label" })
+}
+
+//proves:linux.mountLabel
+func TestTheMountLabelIsThatOfWhatIsMounted(t *testing.T) {
+	wanted := selinuxCategories(t)
+	h := newHost(t)
+	paths := []string{"label=/dev", "label=/dev/shm", "label=/dev/null", "label=/dev/mqueue"}
+	s := h.probe(paths, func(s *specs.Spec) { s.Linux.MountLabel = wanted })
+	for _, path := range paths {
+		equal(t, path, get[string](t, s, path), wanted)
+	}
+}
+
+//proves:process.selinuxLabel
 func TestAnSELinuxLabelIsRefusedWithoutSELinux(t *testing.T) {
 	h := newHost(t)
 	if fileExists("/sys/fs/selinux/enforce") {

@@ -55,7 +55,7 @@ func setMemoryPolicy(mode int, nodes *uint64) error {
 
 func TestTheMemoryPolicyIsThatOfTheConfiguration(t *testing.T) {
 	t.Parallel()
-	//proves:linux.memoryPolicy linux.memoryPolicy.mode linux.memoryPolicy.nodes linux.memoryPolicy.flags
+	//proves:linux.memoryPolicy.mode linux.memoryPolicy.nodes linux.memoryPolicy.flags
 	for want, is := range map[string]specs.LinuxMemoryPolicy{
 		//proves:linux.memoryPolicy.mode=MPOL_DEFAULT
 		"default": {Mode: specs.MpolDefault},
@@ -139,7 +139,7 @@ func TestAMemoryPolicyThatCannotBeIsRefused(t *testing.T) {
 	}
 }
 
-//proves:linux.personality linux.personality.domain linux.personality.domain=LINUX linux.personality.domain=LINUX32
+//proves:linux.personality.domain linux.personality.domain=LINUX linux.personality.domain=LINUX32
 func TestThePersonalityShowsInTheNameOfTheMachine(t *testing.T) {
 	t.Parallel()
 	machine := func(edits ...edit) string {
@@ -172,7 +172,8 @@ func setPersonality(persona uintptr) error {
 
 func TestAPersonalityThatCannotBeIsRefused(t *testing.T) {
 	h := newHost(t)
-	//proves:linux.personality.flags
+	//proves:linux.personality.flags config-linux.md#personality:1
+	h.fails([]string{"linux.personality.domain", `""`}, func(s *specs.Spec) { s.Linux.Personality = &specs.LinuxPersonality{} })
 	h.fails([]string{"linux.personality.domain", "BSD"}, func(s *specs.Spec) { s.Linux.Personality = &specs.LinuxPersonality{Domain: "BSD"} })
 	h.fails([]string{"linux.personality.flags", "no flag is supported"}, func(s *specs.Spec) {
 		s.Linux.Personality = &specs.LinuxPersonality{Domain: specs.PerLinux, Flags: []specs.LinuxPersonalityFlag{"ADDR_NO_RANDOMIZE"}}

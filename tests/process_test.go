@@ -10,6 +10,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
+//proves:process.args process.env process.cwd config.md#process:5
 func TestTheProcessHasItsArgumentsAndEnvironment(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -23,6 +24,7 @@ func TestTheProcessHasItsArgumentsAndEnvironment(t *testing.T) {
 	equal(t, "env", env, []string{"A=2", "B=two words", "EMPTY=", "HOME=/", "PATH=/x:/bin", "U=ü"})
 }
 
+//proves:process.args config.md#process:7
 func TestTheProgramIsFoundThroughPATH(t *testing.T) {
 	h := newHost(t)
 	program := func(name, path string) edit {
@@ -72,6 +74,7 @@ func TestTheProgramIsFoundThroughPATH(t *testing.T) {
 	}
 }
 
+//proves:process.env
 func TestHOMEIsThatOfTheUser(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -105,6 +108,7 @@ func TestHOMEIsThatOfTheUser(t *testing.T) {
 	}
 }
 
+//proves:process.cwd config.md#process:5 config.md#process:6
 func TestTheWorkingDirectory(t *testing.T) {
 	h := newHost(t)
 	cwd := func(path string) edit { return func(s *specs.Spec) { s.Process.Cwd = path } }
@@ -144,6 +148,7 @@ func TestTheWorkingDirectory(t *testing.T) {
 	})
 }
 
+//proves:process.user.umask process.oomScoreAdj config.md#linux-process:3 config.md#linux-process:4
 func TestTheUmaskAndTheOOMScore(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -155,11 +160,22 @@ func TestTheUmaskAndTheOOMScore(t *testing.T) {
 	equal(t, "umask", get[string](t, s, "umask"), "0027")
 	equal(t, "oom_score_adj", get[string](t, s, score), "345\n")
 
-	s = h.probe([]string{"umask", score})
-	equal(t, "default umask", get[string](t, s, "umask"), "0022")
-	equal(t, "inherited oom_score_adj", get[string](t, s, score), readFile(t, "/proc/self/oom_score_adj"))
+	// What is not set is the caller's.
+	b, c := h.newBundle([]string{"umask", score}), h.start(nil)
+	for _, args := range [][]string{{"run", "--bundle", b.dir, newID()}, {"exec", c.id, "/probe", "umask", score}} {
+		cmd := h.command(args...)
+		cmd.Path, cmd.Args = "/bin/sh", append([]string{"sh", "-c", `umask 0013; echo 77 >/proc/self/oom_score_adj; exec "$0" "$@"`}, cmd.Args...)
+		r := h.finish(cmd)
+		if r.status != 0 {
+			t.Fatal(r.stderr)
+		}
+		s := parseSight(t, r.stdout)
+		equal(t, "umask of "+args[0], get[string](t, s, "umask"), "0013")
+		equal(t, "oom_score_adj of "+args[0], get[string](t, s, score), "77\n")
+	}
 }
 
+//proves:process.oomScoreAdj
 func TestTheOOMScoreIsChecked(t *testing.T) {
 	h := newHost(t)
 	h.fails([]string{"process.oomScoreAdj", "1001"}, func(s *specs.Spec) { s.Process.OOMScoreAdj = pointer(1001) })
@@ -188,6 +204,7 @@ func hasCapability(t *testing.T, number int) bool {
 	return false
 }
 
+//proves:process.noNewPrivileges
 func TestNoNewPrivileges(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -197,6 +214,8 @@ func TestNoNewPrivileges(t *testing.T) {
 	}
 }
 
+//proves:process.scheduler.policy=SCHED_BATCH process.scheduler.policy=SCHED_IDLE process.scheduler.nice
+//proves:process.ioPriority.class=IOPRIO_CLASS_BE process.ioPriority.priority linux.personality.domain=LINUX32
 func TestTheSchedulerAndThePriorities(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -217,6 +236,7 @@ func TestTheSchedulerAndThePriorities(t *testing.T) {
 	equal(t, "idle", get[scheduling](t, s, "scheduler").Policy, idle)
 }
 
+//proves:process.scheduler.policy process.ioPriority.priority
 func TestSchedulersThatDoNotExistAreRefused(t *testing.T) {
 	h := newHost(t)
 	h.fails([]string{"process.scheduler.policy", "SCHED_CAKE"}, func(s *specs.Spec) {

@@ -39,7 +39,9 @@ func (h *host) withShell(edits ...edit) *bundle {
 	return h.newBundle(nil, edits...)
 }
 
-//proves:process.rlimits[] process.rlimits[].type process.rlimits[].soft process.rlimits[].hard
+//proves:process.rlimits[].type process.rlimits[].soft process.rlimits[].hard
+//proves:config.md#posix-process:3 config.md#posix-process:4 config.md#posix-process:5 config.md#posix-process:6
+//proves:config.md#posix-process:7
 func TestLimitsAreThoseOfTheConfiguration(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -148,7 +150,7 @@ func TestALimitThatIsNotConfiguredIsTheCallers(t *testing.T) {
 	equal(t, "core", strings.Fields(seen["Max core file size"])[0], "0")
 }
 
-//proves:process.rlimits[]
+//proves:process.rlimits[].soft process.rlimits[].hard
 func TestAnExecHasTheLimitsOfTheConfiguration(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -157,6 +159,7 @@ func TestAnExecHasTheLimitsOfTheConfiguration(t *testing.T) {
 	equal(t, "open files", seen["Max open files"], "300 400")
 }
 
+//proves:config.md#posix-process:1 config.md#posix-process:2 config.md#posix-process:8
 func TestLimitsThatCannotBeSetAreRefused(t *testing.T) {
 	h := newHost(t)
 	h.fails([]string{"process.rlimits[0].type", "RLIMIT_CAKE"}, limits(specs.POSIXRlimit{Type: "RLIMIT_CAKE"}))

@@ -46,7 +46,7 @@ func TestTheSchedulerIsThatOfTheConfiguration(t *testing.T) {
 		is   specs.Scheduler
 		want unix.SchedAttr
 	}{
-		//proves:process.scheduler.policy process.scheduler.policy=SCHED_OTHER process.scheduler.nice
+		//proves:process.scheduler.policy process.scheduler.policy=SCHED_OTHER process.scheduler.nice config.md#linux-process:5
 		"SCHED_OTHER": {specs.Scheduler{Policy: specs.SchedOther, Nice: 3}, unix.SchedAttr{Policy: unix.SCHED_NORMAL, Nice: 3}},
 		//proves:process.scheduler.policy=SCHED_BATCH
 		"SCHED_BATCH": {specs.Scheduler{Policy: specs.SchedBatch, Nice: -7}, unix.SchedAttr{Policy: unix.SCHED_BATCH, Nice: -7}},
@@ -192,7 +192,7 @@ func sleeper(t *testing.T) (pid int) {
 	return cmd.Process.Pid
 }
 
-//proves:process.ioPriority.class process.ioPriority.priority
+//proves:process.ioPriority.class process.ioPriority.priority config.md#linux-process:6 config.md#linux-process:7
 //proves:process.ioPriority.class=IOPRIO_CLASS_RT process.ioPriority.class=IOPRIO_CLASS_BE process.ioPriority.class=IOPRIO_CLASS_IDLE
 func TestTheIOPriorityIsThatOfTheConfiguration(t *testing.T) {
 	t.Parallel()

@@ -69,23 +69,8 @@ func TestAFilterActsOnTheSystemCall(t *testing.T) {
 	})
 }
 
-func TestFlagsOfAFilterAreGivenToTheKernel(t *testing.T) {
-	t.Parallel()
-	h := newHost(t)
-	f := filter(specs.ActErrno, nil)
-	s := h.probe([]string{"status=Speculation_Store_Bypass", "status=Seccomp"}, withFilter(f))
-	without := get[string](t, s, "status=Speculation_Store_Bypass")
-	for _, flag := range []specs.LinuxSeccompFlag{specs.LinuxSeccompFlagLog, specs.LinuxSeccompFlagSpecAllow, "SECCOMP_FILTER_FLAG_TSYNC"} {
-		f.Flags = []specs.LinuxSeccompFlag{flag}
-		s := h.probe([]string{"status=Speculation_Store_Bypass", "status=Seccomp"}, withFilter(f))
-		equal(t, string(flag), get[string](t, s, "status=Seccomp"), "2")
-		if flag == specs.LinuxSeccompFlagSpecAllow {
-			equal(t, "speculation", get[string](t, s, "status=Speculation_Store_Bypass"), without)
-		}
-	}
-}
-
 func TestASystemCallNewerThanTheProfileDoesNotExist(t *testing.T) {
+	//proves:linux.seccomp linux.seccomp.defaultAction=SCMP_ACT_ERRNO
 	t.Parallel()
 	h := newHost(t)
 	// Docker's: what it leaves out is EPERM, what it cannot know is ENOSYS.
@@ -114,6 +99,8 @@ func TestAnExecIsUnderTheFilterToo(t *testing.T) {
 }
 
 func TestFiltersThatCannotWorkAreRefused(t *testing.T) {
+	//proves:linux.seccomp.defaultAction linux.seccomp.syscalls[].action linux.seccomp.syscalls[].names
+	//proves:linux.seccomp.architectures linux.seccomp.flags linux.seccomp.syscalls[].args[].op linux.seccomp.listenerPath
 	h := newHost(t)
 	for name, tt := range map[string]struct {
 		change func(*specs.LinuxSeccomp)
@@ -126,8 +113,9 @@ func TestFiltersThatCannotWorkAreRefused(t *testing.T) {
 		"an operator that does not exist": {func(f *specs.LinuxSeccomp) {
 			f.Syscalls[0].Args = []specs.LinuxSeccompArg{{Index: 0, Op: "CAKE"}}
 		}, []string{"linux.seccomp.syscalls[0].args[0]"}},
-		"no names":              {func(f *specs.LinuxSeccomp) { f.Syscalls[0].Names = nil }, []string{"linux.seccomp.syscalls[0].names"}},
-		"notify without a path": {func(f *specs.LinuxSeccomp) { f.Syscalls[0].Action = specs.ActNotify }, []string{"linux.seccomp.listenerPath"}},
+		"no names":                {func(f *specs.LinuxSeccomp) { f.Syscalls[0].Names = nil }, []string{"linux.seccomp.syscalls[0].names"}},
+		"metadata without a path": {func(f *specs.LinuxSeccomp) { f.ListenerMetadata = "x" }, []string{"linux.seccomp.listenerMetadata", "listenerPath"}},
+		"notify without a path":   {func(f *specs.LinuxSeccomp) { f.Syscalls[0].Action = specs.ActNotify }, []string{"linux.seccomp.listenerPath"}},
 		"notify without a agent": {func(f *specs.LinuxSeccomp) {
 			f.Syscalls[0].Action = specs.ActNotify
 			f.ListenerPath = "/nowhere/socket"

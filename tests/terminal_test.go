@@ -87,6 +87,7 @@ func setSize(t *testing.T, fd int, rows, columns uint16) {
 	}
 }
 
+//proves:process.terminal
 func TestTheConsoleSocketGetsTheMasterOfTheTerminal(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -126,6 +127,23 @@ func TestTheConsoleSocketMayHaveALongPath(t *testing.T) {
 	h.must("delete", "--force", id)
 }
 
+//proves:process.consoleSize.height process.consoleSize.width process.terminal
+func TestTheTerminalHasTheSizeOfTheConfiguration(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	socket := newInbox(t, filepath.Join(t.TempDir(), "console.sock"))
+	b := h.newBundle([]string{"tty", "sleep"}, terminal, func(s *specs.Spec) { s.Process.ConsoleSize = &specs.Box{Height: 13, Width: 65535} })
+	id := newID()
+	h.must("create", "--console-socket", socket.path, "--bundle", b.dir, id)
+	_, master := socket.receive()
+	s := newScreen(t, master)
+	h.must("start", id)
+	s.await(`"rows":13`)
+	s.await(`"columns":65535,`)
+	h.must("delete", "--force", id)
+}
+
+//proves:process.terminal process.consoleSize.width
 func TestExecGetsATerminalThroughASocket(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -231,6 +249,7 @@ func TestTheTerminalOfTheCallerIsPutBack(t *testing.T) {
 	equal(t, "modes", after, before)
 }
 
+//proves:process.terminal
 func TestTheTerminalIsTheConsoleAndControlsTheSession(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

@@ -10,6 +10,8 @@ import (
 
 type identity struct{ UID, GID, Groups []uint32 }
 
+//proves:process.user.uid process.user.gid process.user.additionalGids
+//proves:config.md#posix-platform-user:1 config.md#posix-platform-user:2
 func TestTheUserAndItsGroupsAreExact(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -40,6 +42,7 @@ func TestTheUserAndItsGroupsAreExact(t *testing.T) {
 	}
 }
 
+//proves:process.user.additionalGids
 func TestTheGroupsOfTheCallerAreNotPassedOn(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -54,6 +57,7 @@ func TestTheGroupsOfTheCallerAreNotPassedOn(t *testing.T) {
 	equal(t, "groups of an exec", len(get[identity](t, parseSight(t, h.finish(cmd).stdout), "ids").Groups), 0)
 }
 
+//proves:process.user.uid process.user.gid process.user.umask
 func TestIDsThatMeanNothingAreRefused(t *testing.T) {
 	h := newHost(t)
 	h.fails([]string{"process.user.uid", "4294967295"}, func(s *specs.Spec) { s.Process.User.UID = 4294967295 })

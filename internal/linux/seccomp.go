@@ -12,8 +12,8 @@ const sockFilterSize = int(unsafe.Sizeof(unix.SockFilter{}))
 
 // SeccompLoad installs program, an array of struct sock_filter, on the calling
 // thread (seccomp(2), SECCOMP_SET_MODE_FILTER); lock the goroutine to its
-// thread first. flags are SECCOMP_FILTER_FLAG_*. The listener is -1 unless
-// flags has NEW_LISTENER, then it is a close-on-exec descriptor.
+// thread first. flags are SECCOMP_FILTER_FLAG_*. With NEW_LISTENER it returns a
+// close-on-exec descriptor, else 0.
 //
 // EACCES means that the thread has neither no_new_privs nor CAP_SYS_ADMIN in
 // its user namespace, EINVAL that the program or a flag is not valid.
@@ -29,11 +29,8 @@ func SeccompLoad(program []byte, flags uint32) (listener int, err error) {
 	r, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER,
 		uintptr(flags), uintptr(unsafe.Pointer(&prog)))
 	runtime.KeepAlive(program)
-	switch {
-	case errno != 0:
+	if errno != 0 {
 		return -1, errno
-	case flags&unix.SECCOMP_FILTER_FLAG_NEW_LISTENER == 0:
-		return -1, nil
 	}
 	return int(r), nil
 }

@@ -16,7 +16,7 @@ type Exit struct {
 // PeekExit blocks until the child pid has ended and leaves its status to be
 // collected.
 func PeekExit(pid int) (Exit, error) {
-	info, err := peek(unix.P_PID, pid)
+	info, err := peek(unix.P_PID, pid, 0)
 	if err != nil {
 		return Exit{}, err
 	}
@@ -31,7 +31,7 @@ func PeekExit(pid int) (Exit, error) {
 // The child stays a zombie: whoever it belongs to can still collect it. The
 // error is ECHILD when there is no child.
 func WaitAny() (pid int, err error) {
-	info, err := peek(unix.P_ALL, 0)
+	info, err := peek(unix.P_ALL, 0, 0)
 	if err != nil {
 		return 0, err
 	}
@@ -59,11 +59,12 @@ type childInfo struct {
 	_          [104]byte // up to SI_MAX_SIZE, 128, or more
 }
 
-// peek waits for the end of a child without collecting it.
-func peek(kind, id int) (*childInfo, error) {
+// peek waits for the end of a child, and for what else the options of waitid(2)
+// say, without collecting it.
+func peek(kind, id, options int) (*childInfo, error) {
 	info := new(childInfo)
 	for {
-		err := unix.Waitid(kind, id, (*unix.Siginfo)(unsafe.Pointer(info)), unix.WEXITED|unix.WNOWAIT, nil)
+		err := unix.Waitid(kind, id, (*unix.Siginfo)(unsafe.Pointer(info)), unix.WEXITED|unix.WNOWAIT|options, nil)
 		if !errors.Is(err, unix.EINTR) {
 			return info, err
 		}

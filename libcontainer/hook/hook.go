@@ -63,12 +63,12 @@ type Output struct {
 func Run(h *plan.Hook, place Place) error {
 	stdin, err := memfd(h.State)
 	if err != nil {
-		return fault.New(opRun, describe(h), err)
+		return NotRun(h, err)
 	}
 	defer unix.Close(stdin)
 	output, err := memfd(nil)
 	if err != nil {
-		return fault.New(opRun, describe(h), err)
+		return NotRun(h, err)
 	}
 	defer unix.Close(output)
 
@@ -87,7 +87,16 @@ func Run(h *plan.Hook, place Place) error {
 }
 
 // NotRun is the error of a hook that cannot be started.
-func NotRun(h *plan.Hook, cause error) error { return fault.New(opRun, describe(h), cause) }
+func NotRun(h *plan.Hook, cause error) error {
+	failed := fault.New(opRun, describe(h), cause)
+	switch {
+	case errors.Is(cause, unix.EAGAIN): // fork(2)
+		failed.Hint = "process.rlimits has RLIMIT_NPROC too low, the pids limit is, or process.scheduler lacks SCHED_FLAG_RESET_ON_FORK"
+	case errors.Is(cause, unix.EMFILE):
+		failed.Hint = "process.rlimits has RLIMIT_NOFILE too low"
+	}
+	return failed
+}
 
 func describe(h *plan.Hook) string { return h.Name + " (" + h.Path + ")" }
 

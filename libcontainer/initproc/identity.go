@@ -11,8 +11,7 @@ import (
 )
 
 // takeIDs makes the process who the program shall be, but keeps its own
-// capabilities permitted: a filter without no_new_privs takes CAP_SYS_ADMIN.
-// The order is the kernel's: the bounding set while CAP_SETPCAP is there, ids
+// capabilities permitted. The order is the kernel's: the bounding set while CAP_SETPCAP is there, ids
 // while CAP_SETUID is.
 func (s *stage) takeIDs() (err error) {
 	p := &s.plan.Process
@@ -20,9 +19,7 @@ func (s *stage) takeIDs() (err error) {
 		return fault.New("read capabilities", "", err)
 	}
 	s.caps = s.grantable(p.Capabilities)
-	if p.Umask >= 0 {
-		unix.Umask(int(p.Umask))
-	}
+	unix.Umask(int(p.Umask))
 	ownStdio(p)
 	if err := dropBounding(s.caps.Bounding); err != nil {
 		return err
@@ -37,10 +34,13 @@ func (s *stage) takeIDs() (err error) {
 	return setCapabilities(s.own, s.caps.Effective, 0)
 }
 
-// takeCapabilities lets go of what the program shall not have. A filter may be
-// in force: there are only the system calls here that capabilities take.
+// takeCapabilities lets go of what the program shall not have, but for what
+// loading the filter takes.
 func (s *stage) takeCapabilities() error {
-	if err := setCapabilities(s.caps.Permitted, s.caps.Effective, s.caps.Inheritable); err != nil {
+	if err := s.keepForFilter(); err != nil {
+		return err
+	}
+	if err := s.setOwn(s.caps.Effective); err != nil {
 		return err
 	}
 	if err := raiseAmbient(s.caps.Ambient); err != nil {
@@ -52,6 +52,27 @@ func (s *stage) takeCapabilities() error {
 		}
 	}
 	return nil
+}
+
+// keepForFilter keeps CAP_SYS_ADMIN permitted, which a filter without
+// no_new_privs takes (seccomp(2)), and not effective. Nobody has to drop it
+// under the filter: execve(2) computes the program's capabilities from the
+// other sets (capabilities(7), "Transformation of capabilities").
+func (s *stage) keepForFilter() error {
+	const admin = 1 << unix.CAP_SYS_ADMIN
+	if len(s.filter.Program) == 0 || s.plan.Process.NoNewPrivs {
+		return nil
+	}
+	if s.own&admin == 0 {
+		return fault.New("load", "linux.seccomp", unix.EPERM).
+			WithHint("without process.noNewPrivileges it takes CAP_SYS_ADMIN")
+	}
+	s.kept = admin
+	return nil
+}
+
+func (s *stage) setOwn(effective uint64) error {
+	return setCapabilities(s.caps.Permitted|s.kept, effective, s.caps.Inheritable)
 }
 
 // ownStdio lets the program reopen its standard streams (/dev/stdout) when it

@@ -71,11 +71,15 @@ type stage struct {
 	door    inroot.Proc
 	labels  []label
 	sources []int
+	// filter is empty when there is none, or when it is in force.
 	filter  link.Filter
 	console int
 	// own are the capabilities of init, caps those that the program gets.
-	own     uint64
-	caps    plan.Capabilities
+	own  uint64
+	caps plan.Capabilities
+	// kept is what is held on to beyond caps until execve(2): CAP_SYS_ADMIN,
+	// if the filter takes it.
+	kept    uint64
 	program string
 	// released says that `start` has let init go, and the link is closed.
 	released bool
@@ -103,6 +107,7 @@ func createSteps() []step {
 		(*stage).writeSysctls,
 		(*stage).sealRoot,
 	}, programSteps(), []step{
+		(*stage).loadNotifyingFilter,
 		(*stage).closeLink,
 		(*stage).awaitStart,
 		(*stage).runStartContainerHooks,
@@ -137,9 +142,7 @@ func programSteps() []step {
 		(*stage).takeIDs,
 		(*stage).resolveProgram,
 		(*stage).closeInherited,
-		(*stage).loadFilterEarly,
 		(*stage).takeCapabilities,
-		(*stage).sendListener,
 	}
 }
 

@@ -143,19 +143,6 @@ func executable(path string) error {
 	return unix.Faccessat2(unix.AT_FDCWD, path, unix.X_OK, unix.AT_EACCESS)
 }
 
-// loadFilter installs the seccomp filter on this thread and returns the
-// listener, or -1.
-func (s *stage) loadFilter() (int, error) {
-	if len(s.filter.Program) == 0 {
-		return -1, nil
-	}
-	fd, err := linux.SeccompLoad(s.filter.Program, s.filter.Flags)
-	if err != nil {
-		return -1, fault.New("load", "linux.seccomp", err)
-	}
-	return fd, nil
-}
-
 // execute becomes the program. Between the filter and execve(2) there is
 // nothing: a profile need allow only what the program uses.
 func (s *stage) execute() error {
@@ -180,10 +167,8 @@ func (s *stage) execute() error {
 	if err := s.movePreserved(); err != nil {
 		return err
 	}
-	if p.Seccomp == plan.SeccompLate && !p.Notifies {
-		if _, err := s.loadFilter(); err != nil {
-			return err
-		}
+	if err := s.loadFilter(); err != nil {
+		return err
 	}
 	errno := linux.Execve(program, argv, envv)
 	failed := fault.New("exec", `"`+s.program+`"`, errno)

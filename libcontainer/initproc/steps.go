@@ -1,7 +1,6 @@
 package initproc
 
 import (
-	"encoding/binary"
 	"errors"
 
 	"golang.org/x/sys/unix"
@@ -173,55 +172,13 @@ func (s *stage) awaitFinish() error {
 	return err
 }
 
-func (s *stage) loadFilterEarly() error {
-	if s.plan.Process.Seccomp != plan.SeccompEarly {
-		return nil
-	}
-	if err := s.raiseAdmin(); err != nil {
-		return err
-	}
-	if s.plan.Process.Notifies {
-		return s.handListener()
-	}
-	_, err := s.loadFilter()
-	return err
-}
-
-// raiseAdmin makes CAP_SYS_ADMIN effective, if it is held, for a filter without
-// no_new_privs (seccomp(2)).
-func (s *stage) raiseAdmin() error {
-	return setCapabilities(s.own, s.caps.Effective|s.own&(1<<unix.CAP_SYS_ADMIN), 0)
-}
-
-// sendListener loads a filter that notifies, unless it was loaded early, while
-// there still is a parent to take the listener.
-func (s *stage) sendListener() error {
-	if !s.plan.Process.Notifies || s.plan.Process.Seccomp == plan.SeccompEarly {
-		return nil
-	}
-	return s.handListener()
-}
-
-// handListener loads a filter that notifies and waits until the parent has
-// passed on its listener: from then on somebody answers the system calls that
-// the filter holds up.
-func (s *stage) handListener() error {
-	fd, err := s.loadFilter()
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	number := binary.LittleEndian.AppendUint32(nil, uint32(fd))
-	if err := s.conn.Send(link.Message{Kind: link.Listener, Payload: number}); err != nil {
-		return err
-	}
-	_, err = s.conn.Receive(nil)
-	return err
-}
-
-// closeLink tells the parent that the container is created.
+// closeLink tells the parent that the container is created. Under a filter it
+// knows already, and the link is left to execve(2).
 func (s *stage) closeLink() error {
 	s.released = true
+	if s.plan.Process.Notifies {
+		return nil
+	}
 	return s.conn.Close()
 }
 

@@ -36,11 +36,12 @@ const (
 	Ready
 	// Finish answers Ready; its payload is the seccomp filter (EncodeFilter).
 	Finish
-	// Listener carries the number of the seccomp notification descriptor in
-	// init, for pidfd_getfd(2).
-	Listener
-	// Taken answers Listener.
-	Taken
+	// Filtering says that init is about to load a seccomp filter that notifies,
+	// and may not be able to say anything after.
+	Filtering
+	// Watched answers Filtering: the parent traces init, and will see the
+	// listener come into being.
+	Watched
 	// Failed carries an encoded fault; nothing follows.
 	Failed
 	// Note carries a warning; it may come at any time.
@@ -50,7 +51,7 @@ const (
 func (k Kind) String() string {
 	names := [...]string{
 		Plan: "plan", Sources: "sources", RootReady: "root-ready", Proceed: "proceed", Console: "console",
-		Ready: "ready", Finish: "finish", Listener: "listener", Taken: "taken", Failed: "failed", Note: "note",
+		Ready: "ready", Finish: "finish", Filtering: "filtering", Watched: "watched", Failed: "failed", Note: "note",
 	}
 	if int(k) < len(names) && names[k] != "" {
 		return names[k]
@@ -87,7 +88,7 @@ func Script(p *plan.Plan) []Kind {
 	}
 	s = append(s, Ready, Finish)
 	if p.Process.Notifies {
-		s = append(s, Listener, Taken)
+		s = append(s, Filtering, Watched)
 	}
 	return s
 }
@@ -214,8 +215,6 @@ func (c *Conn) Send(m Message) error {
 	}
 }
 
-// write uses write(2) where it can: seccomp filters that notify of it are
-// refused, so init can always report its listener.
 func (c *Conn) write(b, rights []byte) error {
 	if len(rights) == 0 {
 		_, err := unix.Write(c.fd, b)

@@ -268,7 +268,6 @@ func (w *walker) process(p *Process) {
 	w.u64(&p.Capabilities.Permitted)
 	w.u64(&p.Capabilities.Ambient)
 	w.flag(&p.NoNewPrivs)
-	enum(w, &p.Seccomp, SeccompLate+1)
 	w.flag(&p.Notifies)
 	enum(w, &p.Keyring, KeepKeyring+1)
 	w.str(&p.KeyringLabel)

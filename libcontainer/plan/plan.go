@@ -31,8 +31,8 @@ type Plan struct {
 	// MaskedPaths and ReadonlyPaths are absolute paths in the container.
 	MaskedPaths   []string
 	ReadonlyPaths []string
-	// MountLabel is the option that gives masks their SELinux label; without a
-	// key there is none.
+	// MountLabel is the option that gives masks their SELinux label, and has that
+	// of mqueue; without a key there is none.
 	MountLabel FSOption
 	Hostname   string
 	Domainname string
@@ -238,19 +238,6 @@ const (
 	HookStderr
 )
 
-// SeccompPoint is when init loads the filter.
-type SeccompPoint uint8
-
-const (
-	// SeccompNone is for a process without a filter.
-	SeccompNone SeccompPoint = iota
-	// SeccompEarly loads it while init still has CAP_SYS_ADMIN, which
-	// seccomp(2) demands without no_new_privs.
-	SeccompEarly
-	// SeccompLate loads it as the last thing before execve(2).
-	SeccompLate
-)
-
 // Keyring says what becomes of the session keyring.
 type Keyring uint8
 
@@ -280,15 +267,13 @@ type Process struct {
 	UID, GID       uint32
 	Groups         Groups
 	AdditionalGIDs []uint32
-	// Umask is -1 to leave the caller's.
-	Umask int32
+	Umask          int32
 
 	Capabilities Capabilities
 	NoNewPrivs   bool
 
-	Seccomp SeccompPoint
-	// Notifies says that loading the filter gives a listener, which init
-	// sends to the parent.
+	// Notifies says that loading the seccomp filter gives a listener, which
+	// the parent takes.
 	Notifies bool
 
 	Keyring      Keyring

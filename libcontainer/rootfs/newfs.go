@@ -42,12 +42,31 @@ func (r *Rootfs) attachNew(m *plan.Mount, to *place, tree inroot.Handle) error {
 			return err
 		}
 	}
+	if m.Type == "mqueue" && r.plan.MountLabel.Value != "" {
+		if err := labelRoot(tree, r.plan.MountLabel.Value); err != nil {
+			return err
+		}
+	}
 	if len(m.Propagation) > 0 {
 		if err := setAttributes(tree, &plan.Mount{Propagation: m.Propagation}); err != nil {
 			return err
 		}
 	}
 	return to.attach(tree)
+}
+
+// labelRoot gives the root of a filesystem its SELinux label. The one of mqueue
+// comes with the ipc namespace: it is too late for the option context= then.
+func labelRoot(tree inroot.Handle, label string) error {
+	fd, err := unix.Openat(tree.FD(), ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0) //nolint:forbidigo // a mount that nobody else has seen
+	if err == nil {
+		err = unix.Fsetxattr(fd, "security.selinux", []byte(label), 0)
+		unix.Close(fd)
+	}
+	if err != nil {
+		return fault.New("set linux.mountLabel", label, err)
+	}
+	return nil
 }
 
 // keep remembers a tmpfs: it becomes read-only in Seal, and things are made in

@@ -20,6 +20,9 @@ type abi struct {
 	audit uint32
 }
 
+// auditLittleEndian is __AUDIT_ARCH_LE of linux/audit.h.
+const auditLittleEndian = 0x40000000
+
 // byName says what the names of the spec stand for.
 var byName = [...]struct { //nolint:gochecknoglobals // a read-only table, laid out by the linker
 	name specs.Arch
@@ -100,6 +103,10 @@ func abisOf(p *specs.LinuxSeccomp) ([]abi, error) {
 		a, _ := lookup(name)
 		if !a.supported() {
 			return nil, fault.Newf("", elem("architectures", i), "%s is not supported by libseccomp %s", name, Version())
+		}
+		if (a.audit^first.audit)&auditLittleEndian != 0 {
+			return nil, fault.Newf("", elem("architectures", i), "%s has another byte order than this machine", name).
+				WithHint("a filter cannot cover both, and no program of it could run")
 		}
 		if !slices.Contains(covered, a) {
 			covered = append(covered, a)

@@ -2,6 +2,7 @@ package seccomp
 
 import (
 	"encoding/binary"
+	"iter"
 
 	"golang.org/x/sys/unix"
 )
@@ -39,4 +40,19 @@ func encode(code ...unix.SockFilter) []byte {
 		b = binary.NativeEndian.AppendUint32(b, i.K)
 	}
 	return b
+}
+
+// decode is the inverse of encode. A rest that is no instruction is left out.
+func decode(program []byte) iter.Seq[unix.SockFilter] {
+	return func(yield func(unix.SockFilter) bool) {
+		for b := program; len(b) >= instructionSize; b = b[instructionSize:] {
+			i := unix.SockFilter{
+				Code: binary.NativeEndian.Uint16(b), Jt: b[2], Jf: b[3],
+				K: binary.NativeEndian.Uint32(b[4:]),
+			}
+			if !yield(i) {
+				return
+			}
+		}
+	}
 }

@@ -20,22 +20,22 @@ const maxCached = 64
 // Errors are those of Compile. Trouble with the cache never fails a container:
 // warn, if not nil, is told, and the filter is compiled. A directory that is
 // not ours alone to write to is not used.
-func Cached(dir string, p *specs.LinuxSeccomp, warn func(error)) (*Filter, error) {
+func Cached(dir string, p *specs.LinuxSeccomp, unknown UnknownCalls, warn func(error)) (*Filter, error) {
 	if profile.Disabled(p) {
 		return nil, nil
 	}
 	if warn == nil {
 		warn = func(error) {}
 	}
-	k, err := keyOf(p)
+	k, err := keyOf(p, unknown)
 	if err != nil {
 		warn(err)
-		return Compile(p)
+		return Compile(p, unknown)
 	}
 	c, err := openCache(dir)
 	if err != nil {
 		warn(err)
-		return Compile(p)
+		return Compile(p, unknown)
 	}
 	defer c.close()
 	f, err := c.read(k)
@@ -45,7 +45,7 @@ func Cached(dir string, p *specs.LinuxSeccomp, warn func(error)) (*Filter, error
 	if err != unix.ENOENT { //nolint:errorlint // read returns it bare
 		warn(fault.New("read cached seccomp filter", dir+"/"+k.fileName(), err))
 	}
-	if f, err = Compile(p); err != nil {
+	if f, err = Compile(p, unknown); err != nil {
 		return nil, err
 	}
 	if err := c.write(k, f); err != nil {

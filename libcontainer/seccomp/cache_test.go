@@ -32,7 +32,7 @@ func (w *warnings) add(err error) {
 func cached(t *testing.T, dir string) (*Filter, []error, []string) {
 	t.Helper()
 	var w warnings
-	f, err := Cached(dir, rule(specs.ActErrno, nil, "getpgid"), w.add)
+	f, err := Cached(dir, rule(specs.ActErrno, nil, "getpgid"), IgnoreUnknown, w.add)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +186,7 @@ func TestManyWritersLeaveOneFile(t *testing.T) {
 	for range 16 {
 		group.Go(func() {
 			for range 8 {
-				f, err := Cached(dir, rule(specs.ActErrno, nil, "getpgid"), func(err error) { t.Error(err) })
+				f, err := Cached(dir, rule(specs.ActErrno, nil, "getpgid"), IgnoreUnknown, func(err error) { t.Error(err) })
 				if err != nil || !bytes.Equal(f.Program, want.Program) {
 					t.Errorf("%v, %v", f, err)
 				}
@@ -254,16 +254,19 @@ func TestEveryFieldOfAProfileIsInTheKey(t *testing.T) {
 	for name, change := range changes {
 		p := base()
 		change(p)
-		k, err := keyOf(p)
+		k, err := keyOf(p, IgnoreUnknown)
 		must(t, err)
 		if other, ok := seen[k]; ok {
 			t.Errorf("%q and %q have the same key", name, other)
 		}
 		seen[k] = name
 	}
-	a, _ := keyOf(base())
-	b, _ := keyOf(base())
+	a, _ := keyOf(base(), IgnoreUnknown)
+	b, _ := keyOf(base(), IgnoreUnknown)
 	if a != b {
 		t.Error("equal profiles have different keys")
+	}
+	if strict, err := keyOf(base(), RefuseUnknown); err != nil || strict == a {
+		t.Errorf("what is refused when strict has the key of what is not: %v", err)
 	}
 }

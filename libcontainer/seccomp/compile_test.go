@@ -29,7 +29,7 @@ func verdict(t *testing.T, f *Filter, c call) uint32 {
 
 func mustCompile(t *testing.T, p *specs.LinuxSeccomp) *Filter {
 	t.Helper()
-	f, err := Compile(p)
+	f, err := Compile(p, IgnoreUnknown)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +38,7 @@ func mustCompile(t *testing.T, p *specs.LinuxSeccomp) *Filter {
 
 func TestADisabledProfileHasNoFilter(t *testing.T) {
 	for _, p := range []*specs.LinuxSeccomp{nil, {}, {Architectures: []specs.Arch{specs.ArchX86}}} {
-		if f, err := Compile(p); f != nil || err != nil {
+		if f, err := Compile(p, IgnoreUnknown); f != nil || err != nil {
 			t.Errorf("%+v: %v, %v", p, f, err)
 		}
 	}
@@ -88,12 +88,12 @@ func TestErrorsOfCompileNameTheJSONPath(t *testing.T) {
 	}{
 		{"not valid", &specs.LinuxSeccomp{DefaultAction: "x"}, `linux.seccomp.defaultAction: unknown action "x"`},
 		{"not in libseccomp", &specs.LinuxSeccomp{DefaultAction: specs.ActAllow, Architectures: []specs.Arch{specs.ArchX86, specs.ArchM68K}}, "linux.seccomp.architectures[1]: SCMP_ARCH_M68K is not supported by libseccomp " + Version()},
-		{"other byte order", &specs.LinuxSeccomp{DefaultAction: specs.ActAllow, Architectures: []specs.Arch{specs.ArchS390X}}, "compile linux.seccomp for s390x:"},
+		{"other byte order", &specs.LinuxSeccomp{DefaultAction: specs.ActAllow, Architectures: []specs.Arch{specs.ArchS390X}}, "linux.seccomp.architectures[0]: SCMP_ARCH_S390X has another byte order"},
 		{"too long", &specs.LinuxSeccomp{DefaultAction: specs.ActAllow, Syscalls: []specs.LinuxSyscall{{Names: []string{"getpgid"}, Action: specs.ActErrno, Args: big}}}, "linux.seccomp: the profile needs a program of"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if _, err := Compile(tt.p); err == nil || !strings.HasPrefix(err.Error(), tt.want) {
+			if _, err := Compile(tt.p, IgnoreUnknown); err == nil || !strings.HasPrefix(err.Error(), tt.want) {
 				t.Errorf("got %v, want %s", err, tt.want)
 			}
 		})

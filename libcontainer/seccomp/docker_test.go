@@ -40,7 +40,7 @@ func BenchmarkValidateDockersProfile(b *testing.B) {
 func BenchmarkCompileDockersProfile(b *testing.B) {
 	p := dockerProfile(b)
 	for b.Loop() {
-		f, err := Compile(p)
+		f, err := Compile(p, IgnoreUnknown)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -52,7 +52,7 @@ func BenchmarkKeyOfDockersProfile(b *testing.B) {
 	p := dockerProfile(b)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := keyOf(p); err != nil {
+		if _, err := keyOf(p, IgnoreUnknown); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -60,12 +60,12 @@ func BenchmarkKeyOfDockersProfile(b *testing.B) {
 
 func BenchmarkCachedDockersProfile(b *testing.B) {
 	p, dir := dockerProfile(b), filepath.Join(b.TempDir(), "cache")
-	if _, err := Cached(dir, p, nil); err != nil {
+	if _, err := Cached(dir, p, IgnoreUnknown, nil); err != nil {
 		b.Fatal(err)
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := Cached(dir, p, func(err error) { b.Fatal(err) }); err != nil {
+		if _, err := Cached(dir, p, IgnoreUnknown, func(err error) { b.Fatal(err) }); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -180,7 +180,7 @@ func FuzzAFilterDecidesWhatItsProfileMeans(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		d := &dice{b: b[:min(len(b), 600)]}
 		p := d.profile()
-		filter, err := Compile(p)
+		filter, err := Compile(p, IgnoreUnknown)
 		if valid := Validate(p); valid != nil {
 			if err == nil || err.Error() != valid.Error() {
 				t.Fatalf("not valid: %v, but compiled: %v", valid, err)

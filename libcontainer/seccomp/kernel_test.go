@@ -44,7 +44,7 @@ func TestActionsThatReturnAreSeenAsErrno(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			f, err := Compile(rule(tt.action, tt.ret, "getpgid"))
+			f, err := Compile(rule(tt.action, tt.ret, "getpgid"), IgnoreUnknown)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -79,7 +79,7 @@ func TestTrapRaisesASignalThatCanBeHandled(t *testing.T) {
 func TestNotifyAsksTheListener(t *testing.T) {
 	p := rule(specs.ActNotify, nil, "getpgid")
 	p.Flags = []specs.LinuxSeccompFlag{specs.LinuxSeccompFlagWaitKillableRecv}
-	f, err := Compile(p)
+	f, err := Compile(p, IgnoreUnknown)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +119,7 @@ func TestOperatorsCompareAllSixtyFourBits(t *testing.T) {
 		t.Run(fmt.Sprintf("%s %#x", tt.op, tt.value), func(t *testing.T) {
 			p := rule(specs.ActErrno, value(95), "getpgid")
 			p.Syscalls[0].Args = []specs.LinuxSeccompArg{{Index: 2, Value: tt.value, ValueTwo: tt.two, Op: tt.op}}
-			f, err := Compile(p)
+			f, err := Compile(p, IgnoreUnknown)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -162,7 +162,7 @@ func TestConditionsOnOneArgumentAreAlternativesAndOthersAllHold(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			p := rule(specs.ActErrno, value(95), "getpgid")
 			p.Syscalls[0].Args = tt.args
-			f, err := Compile(p)
+			f, err := Compile(p, IgnoreUnknown)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -174,7 +174,7 @@ func TestConditionsOnOneArgumentAreAlternativesAndOthersAllHold(t *testing.T) {
 }
 
 func TestDockersProfileAnswersENOSYSOnlyToNewerCalls(t *testing.T) {
-	f, err := Compile(dockerProfile(t))
+	f, err := Compile(dockerProfile(t), IgnoreUnknown)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,7 +204,7 @@ func TestDockersProfileAnswersENOSYSOnlyToNewerCalls(t *testing.T) {
 }
 
 func TestDockersProfileCoversThirtyTwoBitPrograms(t *testing.T) {
-	f, err := Compile(dockerProfile(t))
+	f, err := Compile(dockerProfile(t), IgnoreUnknown)
 	if err != nil {
 		t.Fatal(err)
 	}

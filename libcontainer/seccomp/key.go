@@ -14,7 +14,7 @@ import (
 
 // cacheFormat changes with the layout of a cached file, and with anything in
 // this package that makes another program of the same profile.
-const cacheFormat = 1
+const cacheFormat = 2
 
 // key names a compiled filter: the hash of all that its bytes depend on.
 type key [sha256.Size]byte
@@ -23,8 +23,9 @@ type key [sha256.Size]byte
 func (k key) fileName() string { return hex.EncodeToString(k[:]) }
 
 // keyOf returns the key of p on this machine. The kernel's release is part of
-// it, because Compile asks the kernel which flags it has.
-func keyOf(p *specs.LinuxSeccomp) (key, error) {
+// it, because Compile asks the kernel which flags it has; and unknown, because a
+// profile that was accepted once may be refused otherwise.
+func keyOf(p *specs.LinuxSeccomp, unknown UnknownCalls) (key, error) {
 	var uts unix.Utsname
 	if err := unix.Uname(&uts); err != nil {
 		return key{}, fault.New("uname", "", err)
@@ -33,6 +34,7 @@ func keyOf(p *specs.LinuxSeccomp) (key, error) {
 	b = appendText(b, runtime.GOARCH)
 	b = appendText(b, Version())
 	b = append(b, uts.Release[:]...)
+	b = append(b, byte(unknown))
 	return sha256.Sum256(appendProfile(b, p)), nil
 }
 

@@ -53,8 +53,7 @@ func compileTable(p *specs.LinuxSeccomp, a abi) (table, error) {
 	}
 	defer filter.Release()
 	if err := only(filter, a); err != nil {
-		return table{}, fault.New("compile linux.seccomp for", a.arch.String(), err).
-			WithHint("a filter cannot cover an architecture of another byte order")
+		return table{}, fault.New("compile linux.seccomp for", a.arch.String(), err)
 	}
 
 	c := compiler{abi: a, filter: filter, byDefault: byDefault, highest: -1}

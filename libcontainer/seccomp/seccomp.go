@@ -11,7 +11,10 @@
 package seccomp
 
 import (
+	"strconv"
+
 	"github.com/opencontainers/runtime-spec/specs-go"
+	libseccomp "github.com/seccomp/libseccomp-golang"
 	"golang.org/x/sys/unix"
 
 	"hull/internal/fault"
@@ -33,24 +36,43 @@ func (f *Filter) Notifies() bool {
 	return f.Flags&unix.SECCOMP_FILTER_FLAG_NEW_LISTENER != 0
 }
 
+// UnknownCalls says what becomes of names of system calls that libseccomp does
+// not know.
+type UnknownCalls int
+
+const (
+	// IgnoreUnknown leaves them out: profiles are written for newer kernels and
+	// other architectures, too.
+	IgnoreUnknown UnknownCalls = iota
+	// RefuseUnknown makes them errors.
+	RefuseUnknown
+)
+
 // Validate is profile.Validate.
 func Validate(p *specs.LinuxSeccomp) error { return profile.Validate(p) }
 
 // Compile returns the filter of p, or nil if p is disabled (profile.Disabled).
 // Errors name the JSON path. It takes milliseconds: see Cached.
 //
-// Names of system calls that libseccomp does not know are ignored, and so are
-// rules whose action is the default action, which libseccomp refuses.
-func Compile(p *specs.LinuxSeccomp) (*Filter, error) {
+// Rules whose action is the default action are ignored: libseccomp refuses them.
+func Compile(p *specs.LinuxSeccomp, unknown UnknownCalls) (*Filter, error) {
 	if profile.Disabled(p) {
 		return nil, nil
 	}
 	if err := profile.Validate(p); err != nil {
 		return nil, err
 	}
+	if unknown == RefuseUnknown {
+		if err := refuseUnknown(p); err != nil {
+			return nil, err
+		}
+	}
 	flags, err := filterFlags(p)
 	if err != nil {
 		return nil, err
+	}
+	if profile.Notifies(p) {
+		flags |= unix.SECCOMP_FILTER_FLAG_NEW_LISTENER
 	}
 	abis, err := abisOf(p)
 	if err != nil {
@@ -65,7 +87,20 @@ func Compile(p *specs.LinuxSeccomp) (*Filter, error) {
 		return nil, fault.Newf("", "linux.seccomp", "the profile needs a program of %d instructions", n).
 			WithHint("the kernel accepts %d", unix.BPF_MAXINSNS)
 	}
-	return &Filter{Program: program, Flags: flags}, nil
+	return &Filter{Program: program, Flags: settled(flags)}, nil
+}
+
+// refuseUnknown names the first system call that libseccomp does not know.
+func refuseUnknown(p *specs.LinuxSeccomp) error {
+	for i := range p.Syscalls {
+		for j, name := range p.Syscalls[i].Names {
+			if _, err := libseccomp.GetSyscallFromName(name); err != nil {
+				return fault.Newf("", elem("syscalls", i)+".names["+strconv.Itoa(j)+"]",
+					"unknown system call %q (libseccomp %s)", name, Version())
+			}
+		}
+	}
+	return nil
 }
 
 // filterFlags returns the bits that the profile asks for. A profile without
@@ -86,11 +121,16 @@ func filterFlags(p *specs.LinuxSeccomp) (uint32, error) {
 	// See profile.FlagTsync. The kernel would refuse it if another thread
 	// had a filter of its own.
 	flags &^= unix.SECCOMP_FILTER_FLAG_TSYNC
-	if profile.Notifies(p) {
-		return flags | unix.SECCOMP_FILTER_FLAG_NEW_LISTENER, nil
+	return flags, nil
+}
+
+// settled drops what makes no sense without a listener: nothing is received
+// then, and the kernel says EINVAL.
+func settled(flags uint32) uint32 {
+	if flags&unix.SECCOMP_FILTER_FLAG_NEW_LISTENER == 0 {
+		flags &^= unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
 	}
-	// Without a listener nothing is received, and the kernel says EINVAL.
-	return flags &^ unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, nil
+	return flags
 }
 
 // kernelHasFlag reports whether the kernel knows one SECCOMP_FILTER_FLAG_*.

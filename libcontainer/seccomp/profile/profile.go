@@ -39,9 +39,9 @@ func Disabled(p *specs.LinuxSeccomp) bool {
 	return p == nil || (p.DefaultAction == "" && len(p.Syscalls) == 0)
 }
 
-// Notifies reports whether a rule of p asks a listener.
+// Notifies reports whether p asks a listener, by default or in a rule.
 func Notifies(p *specs.LinuxSeccomp) bool {
-	return slices.ContainsFunc(p.Syscalls, func(s specs.LinuxSyscall) bool {
+	return p.DefaultAction == specs.ActNotify || slices.ContainsFunc(p.Syscalls, func(s specs.LinuxSyscall) bool {
 		return s.Action == specs.ActNotify
 	})
 }
@@ -108,9 +108,6 @@ func (v *validator) refuse(at *path, format string, args ...any) {
 func (v *validator) defaults(p *specs.LinuxSeccomp) {
 	v.action(field("defaultAction"), p.DefaultAction)
 	v.errnoRet(field("defaultErrnoRet"), p.DefaultAction, p.DefaultErrnoRet)
-	if p.DefaultAction == specs.ActNotify {
-		v.refuse(field("defaultAction"), "%s cannot be the default: the runtime could not hand over the listener", specs.ActNotify)
-	}
 }
 
 // listener checks what config-linux.md says of listenerPath and
@@ -121,7 +118,7 @@ func (v *validator) listener(p *specs.LinuxSeccomp) {
 		return
 	}
 	if Notifies(p) {
-		v.refuse(field("listenerPath"), "must be set, because a rule has the action %s", specs.ActNotify)
+		v.refuse(field("listenerPath"), "must be set, because of the action %s", specs.ActNotify)
 	}
 	if p.ListenerMetadata != "" {
 		v.refuse(field("listenerMetadata"), "must not be set without listenerPath")
@@ -133,24 +130,14 @@ func (v *validator) rule(at *path, r *specs.LinuxSyscall) {
 		v.refuse(at.field("names"), "must not be empty")
 	}
 	for i, name := range r.Names {
-		v.syscallName(at.at("names", i), name, r.Action)
+		if name == "" {
+			v.refuse(at.at("names", i), "must not be empty")
+		}
 	}
 	v.action(at.field("action"), r.Action)
 	v.errnoRet(at.field("errnoRet"), r.Action, r.ErrnoRet)
 	for i := range r.Args {
 		v.arg(at.at("args", i), &r.Args[i])
-	}
-}
-
-func (v *validator) syscallName(at *path, name string, action specs.LinuxSeccompAction) {
-	switch {
-	case name == "":
-		v.refuse(at, "must not be empty")
-	// The init stage tells the parent the number of the listener with
-	// write(2), after the filter is loaded: it would wait for an agent that
-	// cannot have the listener yet.
-	case name == "write" && action == specs.ActNotify:
-		v.refuse(at, "%s cannot be used for write: the runtime could not hand over the listener", specs.ActNotify)
 	}
 }
 

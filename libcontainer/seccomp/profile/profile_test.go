@@ -42,18 +42,19 @@ func TestValidateNamesTheJSONPathOfWhatIsWrong(t *testing.T) {
 	}{
 		{"unknown default action", func(p *specs.LinuxSeccomp) { p.DefaultAction, p.DefaultErrnoRet = "SCMP_ACT_DENY", nil }, `linux.seccomp.defaultAction: unknown action "SCMP_ACT_DENY"`},
 		{"no default action but rules", func(p *specs.LinuxSeccomp) { p.DefaultAction, p.DefaultErrnoRet = "", nil }, `linux.seccomp.defaultAction: unknown action ""`},
-		{"notify by default", func(p *specs.LinuxSeccomp) { p.DefaultAction, p.DefaultErrnoRet = specs.ActNotify, nil }, "linux.seccomp.defaultAction: SCMP_ACT_NOTIFY cannot be the default"},
 		{"default return value without room", func(p *specs.LinuxSeccomp) { p.DefaultAction = specs.ActKill }, `linux.seccomp.defaultErrnoRet: the action "SCMP_ACT_KILL" takes no return value`},
 		{"default errno too large", func(p *specs.LinuxSeccomp) { p.DefaultErrnoRet = ptr(4095) }, "linux.seccomp.defaultErrnoRet: 4095 is more than 4094"},
 		{"unknown architecture", func(p *specs.LinuxSeccomp) { p.Architectures[1] = "SCMP_ARCH_Z80" }, `linux.seccomp.architectures[1]: unknown architecture "SCMP_ARCH_Z80"`},
 		{"unknown flag", func(p *specs.LinuxSeccomp) { p.Flags[1] = "SECCOMP_FILTER_FLAG_X" }, `linux.seccomp.flags[1]: unknown flag "SECCOMP_FILTER_FLAG_X"`},
 		{"the listener flag is not for profiles", func(p *specs.LinuxSeccomp) { p.Flags[0] = "SECCOMP_FILTER_FLAG_NEW_LISTENER" }, "linux.seccomp.flags[0]: unknown flag"},
 		{"notify without listener", func(p *specs.LinuxSeccomp) { p.ListenerPath, p.ListenerMetadata = "", "" }, "linux.seccomp.listenerPath: must be set"},
+		{"notify by default without listener", func(p *specs.LinuxSeccomp) {
+			*p = specs.LinuxSeccomp{DefaultAction: specs.ActNotify}
+		}, "linux.seccomp.listenerPath: must be set"},
 		{"metadata without listener", func(p *specs.LinuxSeccomp) { p.ListenerPath, p.Syscalls = "", nil }, "linux.seccomp.listenerMetadata: must not be set without listenerPath"},
 		{"no names", func(p *specs.LinuxSeccomp) { p.Syscalls[0].Names = nil }, "linux.seccomp.syscalls[0].names: must not be empty"},
 		{"empty name", func(p *specs.LinuxSeccomp) { p.Syscalls[0].Names[1] = "" }, "linux.seccomp.syscalls[0].names[1]: must not be empty"},
 		{"unknown action", func(p *specs.LinuxSeccomp) { p.Syscalls[0].Action = "allow" }, `linux.seccomp.syscalls[0].action: unknown action "allow"`},
-		{"notify on write", func(p *specs.LinuxSeccomp) { p.Syscalls[0].Action = specs.ActNotify }, "linux.seccomp.syscalls[0].names[1]: SCMP_ACT_NOTIFY cannot be used for write"},
 		{"return value without room", func(p *specs.LinuxSeccomp) { p.Syscalls[0].ErrnoRet = ptr(1) }, `linux.seccomp.syscalls[0].errnoRet: the action "SCMP_ACT_ALLOW" takes no return value`},
 		{"trace message too large", func(p *specs.LinuxSeccomp) { p.Syscalls[2].ErrnoRet = ptr(65536) }, "linux.seccomp.syscalls[2].errnoRet: 65536 is more than 65535"},
 		{"seventh argument", func(p *specs.LinuxSeccomp) { p.Syscalls[2].Args[0].Index = 6 }, "linux.seccomp.syscalls[2].args[0].index: 6 is not an argument of a system call (0 to 5)"},
@@ -83,6 +84,7 @@ func TestValidateAcceptsWhatTheSpecAllows(t *testing.T) {
 		{"no profile", nil},
 		{"an empty object", &specs.LinuxSeccomp{}},
 		{"one of everything", base()},
+		{"notify by default", &specs.LinuxSeccomp{DefaultAction: specs.ActNotify, ListenerPath: "/x"}},
 		{"a listener nobody uses", &specs.LinuxSeccomp{DefaultAction: specs.ActAllow, ListenerPath: "/x"}},
 		{"names that do not exist", &specs.LinuxSeccomp{DefaultAction: specs.ActAllow, Syscalls: []specs.LinuxSyscall{{Names: []string{"nope"}, Action: specs.ActKill}}}},
 	}

@@ -38,6 +38,12 @@ func lookDeeper(verb, argument string) (any, error) {
 		return "done", nil
 	case "tty":
 		return terminal()
+	case "label": // of a path, by SELinux
+		return selinuxLabel(argument)
+	case "keyring": // the label of the session keyring
+		const session = -3 // KEY_SPEC_SESSION_KEYRING
+		text, err := unix.KeyctlString(unix.KEYCTL_GET_SECURITY, session)
+		return strings.TrimRight(text, "\x00"), err
 	case "links":
 		return links()
 	}
@@ -97,6 +103,12 @@ func xattr(path string) (string, error) {
 	buf := make([]byte, 256)
 	n, err := unix.Lgetxattr(path, "user.test", buf)
 	return string(buf[:max(n, 0)]), err
+}
+
+func selinuxLabel(path string) (string, error) {
+	buf := make([]byte, 4096)
+	n, err := unix.Lgetxattr(path, "security.selinux", buf)
+	return strings.TrimRight(string(buf[:max(n, 0)]), "\x00"), err
 }
 
 func terminal() (any, error) {

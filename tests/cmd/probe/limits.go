@@ -33,7 +33,7 @@ func feel(verb, argument string) (any, error) {
 		_, _, errno := unix.RawSyscall(unix.SYS_SCHED_SETSCHEDULER, 0, fifo, uintptr(unsafe.Pointer(&priority)))
 		return "realtime", orNil(errno)
 	}
-	return nil, errors.New("unknown verb " + verb)
+	return underFilter(verb, argument)
 }
 
 func burn(argument string) (any, error) {

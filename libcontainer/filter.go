@@ -1,0 +1,193 @@
+package libcontainer
+
+import (
+	"encoding/base64"
+	"errors"
+	"path/filepath"
+	"runtime"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"hull/internal/fault"
+	"hull/internal/linux"
+	"hull/libcontainer/link"
+	"hull/libcontainer/seccomp"
+	"hull/libcontainer/seccomp/profile"
+	"hull/spec"
+)
+
+// filterSource is what a configuration says of the seccomp filter:
+// linux.seccomp, and the annotations that are about it.
+type filterSource struct {
+	// profile is linux.seccomp, with the path of whoever gets the listener.
+	profile specs.LinuxSeccomp
+	// program takes the place of the rules in profile, if it is not empty.
+	program []byte
+	unknown seccomp.UnknownCalls
+}
+
+// filterOf checks what s says of the filter.
+func filterOf(s *specs.Spec) (f filterSource, err error) {
+	if s.Linux != nil && s.Linux.Seccomp != nil {
+		f.profile = *s.Linux.Seccomp
+	}
+	if len(s.Annotations) > 0 {
+		if err := f.annotate(s.Annotations); err != nil {
+			return f, err
+		}
+	}
+	return f, profile.Validate(&f.profile)
+}
+
+func (f *filterSource) annotate(annotations map[string]string) error {
+	if strict, ok := annotations[spec.AnnotationSeccompStrict]; ok && strict != "0" {
+		f.unknown = seccomp.RefuseUnknown
+	}
+	if receiver, ok := annotations[spec.AnnotationSeccompReceiver]; ok {
+		if !filepath.IsAbs(receiver) {
+			return fault.Newf("", "annotations."+spec.AnnotationSeccompReceiver, "%q is not an absolute path", receiver)
+		}
+		if f.profile.ListenerPath == "" {
+			f.profile.ListenerPath = receiver
+		}
+	}
+	text, ok := annotations[spec.AnnotationSeccompBPF]
+	if !ok {
+		return nil
+	}
+	const object = "annotations." + spec.AnnotationSeccompBPF
+	var err error
+	if f.program, err = base64.StdEncoding.DecodeString(text); err != nil {
+		return fault.Newf("", object, "not base64: %w", err)
+	}
+	if err := seccomp.CheckProgram(f.program); err != nil {
+		return fault.New("", object, err)
+	}
+	if seccomp.ProgramNotifies(f.program) && f.profile.ListenerPath == "" {
+		return fault.Newf("", object, "the program notifies, and nobody would get the listener").
+			WithHint("set linux.seccomp.listenerPath or annotations.%s", spec.AnnotationSeccompReceiver)
+	}
+	return nil
+}
+
+// wanted reports whether there is a filter.
+func (f *filterSource) wanted() bool {
+	return len(f.program) > 0 || !profile.Disabled(&f.profile)
+}
+
+// notifies reports whether loading the filter gives a listener.
+func (f *filterSource) notifies() bool {
+	if len(f.program) > 0 {
+		return seccomp.ProgramNotifies(f.program)
+	}
+	return profile.Notifies(&f.profile)
+}
+
+// compile returns the filter, from the directory cache if it is there.
+func (f *filterSource) compile(cache string, warn func(error)) (*seccomp.Filter, error) {
+	if len(f.program) > 0 {
+		return seccomp.FromProgram(f.program, &f.profile)
+	}
+	return seccomp.Cached(cache, &f.profile, f.unknown, warn)
+}
+
+// compileAnew is compile without a cache.
+func (f *filterSource) compileAnew() (*seccomp.Filter, error) {
+	if len(f.program) > 0 {
+		return seccomp.FromProgram(f.program, &f.profile)
+	}
+	return seccomp.Compile(&f.profile, f.unknown)
+}
+
+// compileFilter returns the container's filter, on another thread: if it is not
+// cached it takes as long as all the rest.
+func (n *creation) compileFilter() <-chan compiled {
+	out := make(chan compiled, 1)
+	if n.spec.Process == nil || !n.filter.wanted() {
+		out <- compiled{}
+		return out
+	}
+	go func() {
+		var c compiled
+		c.filter, c.err = n.filter.compile(n.runtime.filterCache(), func(err error) {
+			c.warnings = append(c.warnings, err)
+		})
+		out <- c
+	}()
+	return out
+}
+
+// compiled is what came of a profile. The warnings are given on by whoever
+// takes it: Runtime.Warn is called on one goroutine only.
+type compiled struct {
+	filter   *seccomp.Filter
+	warnings []error
+	err      error
+}
+
+// loadFilter takes the filter as create compiled it: libseccomp is not run.
+func (e *execution) loadFilter() error {
+	source, err := filterOf(e.spec)
+	if err != nil || !source.wanted() {
+		return err
+	}
+	if e.filter, err = e.container.dir.LoadFilter(); err != nil {
+		return err
+	}
+	filter, err := link.DecodeFilter(e.filter)
+	e.plan.Process.Notifies = filter.Flags&unix.SECCOMP_FILTER_FLAG_NEW_LISTENER != 0
+	e.listener = &source.profile
+	return err
+}
+
+// watchFilter answers Filtering: it traces init through seccomp(2) and has the
+// listener taken before init can make another system call, whatever the filter
+// says about it. Nothing can be asked of init: neither to send the listener,
+// nor to wait.
+func (d *drive) watchFilter(take func(listener int) error) error {
+	runtime.LockOSThread() // ptrace(2) is of a thread
+	defer runtime.UnlockOSThread()
+	init, err := linux.Trace(d.pid)
+	if err != nil {
+		return d.untraced(err)
+	}
+	if err := d.send(link.Message{Kind: link.Watched}); err != nil {
+		return err
+	}
+	number, err := init.AwaitCall(unix.SYS_SECCOMP)
+	if err != nil {
+		return d.untraced(err)
+	}
+	if number < 0 {
+		return fault.New("load", "linux.seccomp", unix.Errno(-number))
+	}
+	listener, err := d.fetch(int(number))
+	if err != nil {
+		return fault.New("receive", "the seccomp listener", err)
+	}
+	defer unix.Close(listener)
+	if err := take(listener); err != nil {
+		return err
+	}
+	return init.Detach()
+}
+
+// untraced says why init could not be traced: as a rule it was killed.
+func (d *drive) untraced(err error) error {
+	if errors.Is(err, linux.ErrEnded) {
+		return d.died()
+	}
+	return fault.New("trace", "init", err).
+		WithHint("the listener of a seccomp filter that notifies is taken by ptrace(2), which hull itself must be allowed, and nobody may trace init already")
+}
+
+// fetch copies a descriptor out of init.
+func (d *drive) fetch(number int) (int, error) {
+	pidfd, err := unix.PidfdOpen(d.pid, 0)
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(pidfd)
+	return unix.PidfdGetfd(pidfd, number, 0)
+}

@@ -64,7 +64,8 @@ func TestWhatTheSchemaRefusesIsRefused(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := examine(mutant); err == nil && beyond(path, value) == "" {
+		n := creation{config: mutant}
+		if err := n.examine(); err == nil && beyond(path, value) == "" {
 			t.Errorf("%s = %v: the schema refuses it, hull does not", path, value)
 		}
 	}, func(any) {})

@@ -1,7 +1,6 @@
 package tests
 
 import (
-	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
@@ -10,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
-	"github.com/opencontainers/runtime-spec/specs-go/features"
 	"golang.org/x/sys/unix"
 )
 
@@ -42,8 +40,8 @@ func needResctrl(t *testing.T) string {
 	return mount
 }
 
-//proves:config-linux.md#intelrdt:2
 func TestWithoutResctrlAContainerThatWantsItIsRefused(t *testing.T) {
+	//proves:config-linux.md#intelrdt:2
 	h := newHost(t)
 	if mount := resctrlMount(t); mount != "" {
 		h.through = []string{"unshare", "--mount", "sh", "-c", `umount "$0" && exec "$@"`, mount}
@@ -71,8 +69,8 @@ func TestWithoutResctrlAContainerThatWantsItIsRefused(t *testing.T) {
 	}
 }
 
-//proves:config-linux.md#intelrdt:3
 func TestResctrlIsLeftAloneUnlessItIsAskedFor(t *testing.T) {
+	//proves:config-linux.md#intelrdt:3
 	strace := needTool(t, "strace")
 	h := newHost(t)
 	b := h.newBundle([]string{"pid"})
@@ -88,9 +86,10 @@ func TestResctrlIsLeftAloneUnlessItIsAskedFor(t *testing.T) {
 	}
 }
 
-//proves:linux.intelRdt.closID linux.intelRdt.l3CacheSchema linux.intelRdt.memBwSchema linux.intelRdt.schemata
-//proves:config-linux.md#intelrdt:5 config-linux.md#intelrdt:6 config-linux.md#intelrdt:7
 func TestMalformedPropertiesOfResctrlAreRefused(t *testing.T) {
+	//proves:linux.intelRdt.closID linux.intelRdt.l3CacheSchema linux.intelRdt.memBwSchema
+	//proves:linux.intelRdt.schemata config-linux.md#intelrdt:5 config-linux.md#intelrdt:6
+	//proves:config-linux.md#intelrdt:7
 	h := newHost(t)
 	for path, config := range map[string]specs.LinuxIntelRdt{
 		"linux.intelRdt.closID":        {ClosID: "a/b"},
@@ -104,18 +103,16 @@ func TestMalformedPropertiesOfResctrlAreRefused(t *testing.T) {
 	}
 }
 
-//proves:features.linux.intelRdt.enabled features.linux.intelRdt.schemata features.linux.intelRdt.monitoring
+// That hull supports it does not depend on the host; what there is here does.
 func TestFeaturesSayWhetherThereIsResctrl(t *testing.T) {
 	t.Parallel()
+	//proves:features.annotations.*
 	mount := resctrlMount(t)
-	var f features.Features
-	if err := json.Unmarshal([]byte(newHost(t).must("features")), &f); err != nil {
-		t.Fatal(err)
-	}
-	want := mount != ""
-	equal(t, "enabled", f.Linux.IntelRdt.Enabled, want)
-	equal(t, "schemata", f.Linux.IntelRdt.Schemata, want)
-	equal(t, "monitoring", f.Linux.IntelRdt.Monitoring, want && isDirectory(filepath.Join(mount, "mon_groups")))
+	has := featuresOf(t, newHost(t)).Annotations
+	equal(t, "it", has["org.hull.kernel.intelRdt"] == "true", mount != "")
+	equal(t, "schemata", has["org.hull.kernel.intelRdt.schemata"] == "true", mount != "")
+	equal(t, "monitoring", has["org.hull.kernel.intelRdt.monitoring"] == "true",
+		mount != "" && isDirectory(filepath.Join(mount, "mon_groups")))
 }
 
 // tasksOf returns the threads in a directory of resctrl.
@@ -164,10 +161,10 @@ func isDirectory(path string) bool {
 	return err == nil && info.IsDir()
 }
 
-//proves:linux.intelRdt.l3CacheSchema linux.intelRdt.enableMonitoring config-linux.md#intelrdt:1
-//proves:config-linux.md#intelrdt:11 config-linux.md#intelrdt:14 config-linux.md#intelrdt:19
-//proves:config-linux.md#intelrdt:21 config-linux.md#intelrdt:22 config-linux.md#intelrdt:23
 func TestAContainerIsInAClassOfItsOwn(t *testing.T) {
+	//proves:linux.intelRdt.l3CacheSchema linux.intelRdt.enableMonitoring config-linux.md#intelrdt:1
+	//proves:config-linux.md#intelrdt:11 config-linux.md#intelrdt:14 config-linux.md#intelrdt:19
+	//proves:config-linux.md#intelrdt:21 config-linux.md#intelrdt:22 config-linux.md#intelrdt:23
 	mount := needResctrl(t)
 	h := newHost(t)
 	l3 := rootSchema(t, mount, "L3")
@@ -189,12 +186,12 @@ func TestAContainerIsInAClassOfItsOwn(t *testing.T) {
 	equal(t, "the class is there", isDirectory(class), false)
 }
 
-//proves:linux.intelRdt.closID linux.intelRdt.schemata linux.intelRdt.enableMonitoring config-linux.md#intelrdt:8
-//proves:config-linux.md#intelrdt:12 config-linux.md#intelrdt:15 config-linux.md#intelrdt:16
-//proves:config-linux.md#intelrdt:17 config-linux.md#intelrdt:18 config-linux.md#intelrdt:20
-//proves:config-linux.md#intelrdt:21 config-linux.md#intelrdt:22 config-linux.md#intelrdt:23
-//proves:config-linux.md#intelrdt:1
 func TestAClassThatIsNamedStays(t *testing.T) {
+	//proves:linux.intelRdt.closID linux.intelRdt.schemata linux.intelRdt.enableMonitoring
+	//proves:config-linux.md#intelrdt:8 config-linux.md#intelrdt:12 config-linux.md#intelrdt:15
+	//proves:config-linux.md#intelrdt:16 config-linux.md#intelrdt:17 config-linux.md#intelrdt:18
+	//proves:config-linux.md#intelrdt:20 config-linux.md#intelrdt:21 config-linux.md#intelrdt:22
+	//proves:config-linux.md#intelrdt:23
 	mount := needResctrl(t)
 	h := newHost(t)
 	name := "hull-test-" + strconv.Itoa(os.Getpid())
@@ -218,8 +215,8 @@ func TestAClassThatIsNamedStays(t *testing.T) {
 	h.fails([]string{"linux.intelRdt.l3CacheSchema", "differs"}, withRdt(specs.LinuxIntelRdt{ClosID: name, L3CacheSchema: "L3:0=0"}))
 }
 
-//proves:linux.intelRdt.closID config-linux.md#intelrdt:4
 func TestTheDefaultClassCanBeAskedFor(t *testing.T) {
+	//proves:linux.intelRdt.closID config-linux.md#intelrdt:4
 	mount := needResctrl(t)
 	h := newHost(t)
 	c := h.start(nil, withRdt(specs.LinuxIntelRdt{ClosID: "/"}))
@@ -227,8 +224,9 @@ func TestTheDefaultClassCanBeAskedFor(t *testing.T) {
 	equal(t, "a class of its name is there", isDirectory(filepath.Join(mount, c.id)), false)
 }
 
-//proves:linux.intelRdt.memBwSchema config-linux.md#intelrdt:9 config-linux.md#intelrdt:10 config-linux.md#intelrdt:11
 func TestMemoryBandwidthIsConfigured(t *testing.T) {
+	//proves:linux.intelRdt.memBwSchema config-linux.md#intelrdt:9 config-linux.md#intelrdt:10
+	//proves:config-linux.md#intelrdt:11
 	mount := needResctrl(t)
 	h := newHost(t)
 	l3, mb := rootSchema(t, mount, "L3"), rootSchema(t, mount, "MB")

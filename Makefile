@@ -55,7 +55,7 @@ fuzz: ## run each fuzz test for FUZZTIME
 	@$(GO) list -tags '$(TAGS)' ./... | while read -r package; do \
 		$(GO) test -tags '$(TAGS)' -list '^Fuzz' "$$package" | grep '^Fuzz' | while read -r name; do \
 			echo "$$package $$name"; \
-			$(GO) test -tags '$(TAGS)' -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$package" || exit 1; \
+			$(GO) test -tags '$(TAGS)' -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x "$$package" || exit 1; \
 		done || exit 1; \
 	done
 

@@ -28,6 +28,9 @@ func (n *creation) placeCgroup() (err error) {
 	if r.Privilege == Rootless {
 		cfg.Unwritable = cgroup.Tolerate
 	}
+	if cfg.Leaf, err = pathBelow(n.spec, spec.AnnotationDelegate); err != nil {
+		return err
+	}
 	switch r.Cgroup {
 	case Cgroupfs:
 		cfg.Driver = cgroup.Cgroupfs
@@ -35,13 +38,24 @@ func (n *creation) placeCgroup() (err error) {
 		cfg.Driver = cgroup.Disabled
 	case Systemd:
 		cfg.Driver, cfg.Bus = cgroup.Systemd, r.Manager
-		cfg.Subgroup = n.spec.Annotations[spec.AnnotationSubgroup]
+		if cfg.Subgroup, err = pathBelow(n.spec, spec.AnnotationSubgroup); err != nil {
+			return err
+		}
 		if cfg.Properties, err = unitProperties(n.spec.Annotations); err != nil {
 			return err
 		}
 	}
 	n.cgroup, err = cgroup.New(cfg)
 	return err
+}
+
+// pathBelow reads an annotation that is a path below the container's cgroup.
+func pathBelow(s *specs.Spec, key string) (string, error) {
+	name, err := cgroup.CleanBelow(s.Annotations[key])
+	if err != nil {
+		return "", fault.New("use annotations."+key, strconv.Quote(s.Annotations[key]), err)
+	}
+	return name, nil
 }
 
 // unitProperties reads the annotations that are properties of systemd's unit.
@@ -93,8 +107,7 @@ func mountsWritableCgroup(m specs.Mount) bool {
 // an annotation asks for one. By now init has its cgroup namespace, whose root
 // is the cgroup with the limits.
 func (n *creation) sinkInit(pid int) error {
-	name := n.spec.Annotations[spec.AnnotationDelegate]
-	if name == "" {
+	if n.spec.Annotations[spec.AnnotationDelegate] == "" {
 		return nil
 	}
 	uid, err := hostID(pid, "uid_map", 0)
@@ -105,10 +118,7 @@ func (n *creation) sinkInit(pid int) error {
 	if err != nil {
 		return err
 	}
-	if err := n.cgroup.Sink(pid, name, cgroup.Owner{UID: uid, GID: gid}); err != nil {
-		return fault.New("use annotations."+spec.AnnotationDelegate, strconv.Quote(name), err)
-	}
-	return nil
+	return n.cgroup.Sink(pid, cgroup.Owner{UID: uid, GID: gid})
 }
 
 // hostID returns what an id in the user namespace of a process is out here.

@@ -127,10 +127,10 @@ func (c *checker) cgroups() {
 // fail adds the faults in err, which may be nil or several, as failures. Those
 // that do not name their place in config.json are about path.
 func (c *checker) fail(path string, err error) {
-	var several spec.InvalidError
+	several, ok := err.(spec.InvalidError) //nolint:errorlint // a wrapped list is one error
 	switch {
 	case err == nil:
-	case errors.As(err, &several):
+	case ok:
 		for _, err := range several {
 			c.add(Failure, path, err)
 		}
@@ -150,27 +150,24 @@ func (c *checker) add(s Severity, path string, err error) {
 	}
 }
 
-// pathIn returns the place in config.json that the operation or the object of
-// an error names, as in "set linux.resources.pids.limit", or "".
+// pathIn returns the place in config.json that an error is about: its object, or
+// what its operation, object or hint names, as in "set linux.resources.pids.limit".
+// It is "" if there is none.
 func pathIn(err error) string {
 	var f *fault.Error
 	if !errors.As(err, &f) {
 		return ""
 	}
-	for word := range strings.FieldsSeq(f.Op + " " + f.Object) {
+	for word := range strings.FieldsSeq(f.Op + " " + f.Object + " " + f.Hint) {
 		word = strings.Trim(word, "()")
 		end := strings.IndexAny(word, ".[")
 		if end < 0 {
-			end = len(word)
+			continue // a word like any other
 		}
 		switch word[:end] {
 		case "annotations", "hooks", "linux", "mounts", "process", "root":
 			return word
-		case "domainname", "hostname", "ociVersion":
-			if end == len(word) {
-				return word
-			}
 		}
 	}
-	return ""
+	return spec.PathOf(err)
 }

@@ -98,6 +98,7 @@ func (r *Runtime) Create(ctx context.Context, id string, o CreateOptions) (*Cont
 	}
 	if err := n.configure(); err != nil {
 		n.launch.abort()
+		n.finish(err)
 		return nil, err
 	}
 	c, err := n.build(ctx)
@@ -178,7 +179,7 @@ func (n *creation) build(ctx context.Context) (*Container, error) {
 	}
 	defer gate.Close()
 	defer closeJoins(namespaces)
-	pid, fd, err := n.launch.enter(places{n.cgroup, n.join, n.container.resctrl()}, namespaces)
+	pid, fd, err := n.launch.enter(places{n.join, n.container.resctrl()}, namespaces)
 	if err != nil {
 		return nil, err
 	}

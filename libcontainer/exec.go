@@ -176,7 +176,7 @@ func (e *execution) run(ctx context.Context, pidfd int) (*Process, error) {
 	}
 	defer closeJoins(ns)
 	defer join.Close()
-	pid, fd, err := e.launch.enter(places{c.cgroup, join, c.resctrl()}, ns)
+	pid, fd, err := e.launch.enter(places{join, c.resctrl()}, ns)
 	if err != nil {
 		return nil, err
 	}

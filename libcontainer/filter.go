@@ -2,6 +2,7 @@ package libcontainer
 
 import (
 	"encoding/base64"
+	"errors"
 	"path/filepath"
 	"runtime"
 
@@ -174,7 +175,7 @@ func (d *drive) watchFilter(take func(listener int) error) error {
 
 // untraced says why init could not be traced: as a rule it was killed.
 func (d *drive) untraced(err error) error {
-	if err == linux.ErrEnded {
+	if errors.Is(err, linux.ErrEnded) {
 		return d.died()
 	}
 	return fault.New("trace", "init", err).

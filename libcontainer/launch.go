@@ -52,7 +52,6 @@ func (l *launch) pin(cpus []byte) error {
 
 // places are where a process is to be born, other than in its namespaces.
 type places struct {
-	cgroup  *cgroup.Cgroup
 	join    cgroup.Join
 	resctrl rdt.Place
 }
@@ -64,8 +63,8 @@ func (l *launch) enter(p places, ns *nsenter.Namespaces) (pid, fd int, err error
 	if err != nil {
 		return 0, -1, err
 	}
-	if p.join.Adopt {
-		err = p.cgroup.Adopt(stage.PID())
+	if p.join.Adopt != nil {
+		err = p.join.Adopt(stage.PID())
 	}
 	if err == nil {
 		// The stage has one thread, and what it clones is where it is:

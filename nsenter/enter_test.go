@@ -24,7 +24,7 @@ func TestAStageEntersTheNewNamespacesAndNoOthers(t *testing.T) {
 	const all = unix.CLONE_NEWCGROUP | unix.CLONE_NEWIPC | unix.CLONE_NEWNS | unix.CLONE_NEWNET |
 		unix.CLONE_NEWPID | unix.CLONE_NEWTIME | unix.CLONE_NEWUSER | unix.CLONE_NEWUTS
 	cases := map[string]uint64{"none": 0, "all": all, "all but user": all &^ unix.CLONE_NEWUSER}
-	for _, k := range kinds() {
+	for _, k := range namespaceKinds() {
 		cases[k.file] = k.flag
 	}
 	for name, flags := range cases {
@@ -32,7 +32,7 @@ func TestAStageEntersTheNewNamespacesAndNoOthers(t *testing.T) {
 			i := enter(t, Inherit{}, &Namespaces{New: flags, UIDMappings: oneToOne, GIDMappings: oneToOne})
 			v := i.look(t)
 			var want []string
-			for _, k := range kinds() {
+			for _, k := range namespaceKinds() {
 				if flags&k.flag != 0 {
 					want = append(want, k.file)
 				}
@@ -54,7 +54,7 @@ func TestAStageEntersTheNewNamespacesAndNoOthers(t *testing.T) {
 
 func TestAStageJoinsEachKindOfNamespace(t *testing.T) {
 	testkit.RequireRoot(t)
-	for _, k := range kinds() {
+	for _, k := range namespaceKinds() {
 		t.Run(k.file, func(t *testing.T) {
 			holder := enter(t, Inherit{}, &Namespaces{New: k.flag, UIDMappings: oneToOne, GIDMappings: oneToOne})
 			// A cgroup namespace is its own only after its birth: it is there

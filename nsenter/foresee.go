@@ -33,20 +33,20 @@ func Foresee(ns *Namespaces, held uint64) []error {
 }
 
 // inRange reports whether the kernel takes the offsets: a clock must be neither
-// negative nor beyond half of what a ktime_t holds (proc_timens_set_offset()).
+// negative nor beyond half of what a ktime_t holds (proc_timens_set_offset()). An
+// offset beyond that by itself is the caller's to refuse.
 func inRange(offsets []ClockOffset) bool {
-	const most = 9223372036 // KTIME_SEC_MAX
+	const most = 9223372036 / 2 // KTIME_SEC_MAX / 2
 	for _, o := range offsets {
 		clock := int32(unix.CLOCK_MONOTONIC)
 		if o.Clock == "boottime" {
 			clock = unix.CLOCK_BOOTTIME
 		}
 		var now unix.Timespec
-		if unix.ClockGettime(clock, &now) != nil {
+		if o.Seconds > most || o.Seconds < -most || unix.ClockGettime(clock, &now) != nil {
 			continue
 		}
-		sum := now.Sec + o.Seconds
-		if o.Seconds > most || o.Seconds < -most || sum < 0 || sum > most/2 {
+		if sum := now.Sec + o.Seconds; sum < 0 || sum > most {
 			return false
 		}
 	}
@@ -87,9 +87,9 @@ func ownerIsOwn(f *os.File) bool {
 	return isOwn("user", owner)
 }
 
-// kinds are the types of namespaces by their flags, with the names that they
+// namespaceKinds are the types of namespaces by their flags, with the names that they
 // have in /proc/PID/ns and, within max_*_namespaces, in /proc/sys/user.
-func kinds() [8]struct {
+func namespaceKinds() [8]struct {
 	flag        uint64
 	file, limit string
 } {
@@ -110,7 +110,7 @@ func kinds() [8]struct {
 
 // Supported returns the CLONE_NEW* flags of the namespaces that this kernel has.
 func Supported() (flags uint64) {
-	for _, k := range kinds() {
+	for _, k := range namespaceKinds() {
 		if unix.Access("/proc/self/ns/"+k.file, unix.F_OK) == nil {
 			flags |= k.flag
 		}
@@ -126,7 +126,7 @@ func refusesNew(ns *Namespaces, held uint64) syscall.Errno {
 	if ns.New != 0 && !ns.EntersUser() && held&(1<<unix.CAP_SYS_ADMIN) == 0 {
 		return unix.EPERM
 	}
-	for _, k := range kinds() {
+	for _, k := range namespaceKinds() {
 		if ns.New&k.flag != 0 && setting("user/max_"+k.limit+"_namespaces") == "0" {
 			return unix.ENOSPC
 		}

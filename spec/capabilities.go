@@ -92,11 +92,27 @@ func capabilityMask(names []string, path string, warn func(error)) uint64 {
 	return mask
 }
 
-// maskNames is the inverse of capabilityMask, for messages.
-func maskNames(mask uint64) string {
+// maskNames renders a mask for messages.
+func maskNames(mask uint64) string { return strings.Join(CapabilityNames(mask), ", ") }
+
+// CapabilityNames lists the capabilities of a mask that have a name, in the order
+// of their numbers.
+func CapabilityNames(mask uint64) []string {
 	var names []string
-	for ; mask != 0; mask &= mask - 1 {
+	for mask &= AllCapabilities; mask != 0; mask &= mask - 1 {
 		names = append(names, capabilityNames[bits.TrailingZeros64(mask)])
 	}
-	return strings.Join(names, ", ")
+	return names
+}
+
+// KernelCapabilities lists the capabilities that this kernel has
+// (PR_CAPBSET_READ of prctl(2): EINVAL for others).
+func KernelCapabilities() []string {
+	var mask uint64
+	for i := range capabilityNames {
+		if _, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, uintptr(i), 0, 0, 0); err == nil {
+			mask |= 1 << i
+		}
+	}
+	return CapabilityNames(mask)
 }

@@ -52,18 +52,19 @@ func Compile(s *specs.Spec, in Inputs) (*plan.Plan, []Source, error) {
 		ReadonlyPaths: cleaned(linux(s).ReadonlyPaths),
 		MountLabel:    mountLabel(s),
 		Hostname:      s.Hostname,
-		Domainname:    s.Domainname,
+		Domainname:    domainname(s),
 	}}
-	var errs []error
-	for _, step := range []func() error{c.rootfs, c.mounts, c.devices, c.sysctls, c.process} {
+	steps := [...]func() error{c.rootfs, c.mounts, c.devices, c.sysctls, c.process}
+	var errs [len(steps)]error
+	for i, step := range steps {
 		c.found = problems{}
-		errs = append(errs, step())
+		errs[i] = step()
 	}
 	if h := s.Hooks; h != nil {
 		c.plan.CreateContainer = Hooks("createContainer", h.CreateContainer)
 		c.plan.StartContainer = Hooks("startContainer", h.StartContainer)
 	}
-	return c.plan, c.sources, Join(errs...)
+	return c.plan, c.sources, Join(errs[:]...)
 }
 
 // Hooks translates one list of hooks, all but the state that they read. Name is
@@ -178,6 +179,11 @@ func (c *compiler) bind(m mount) {
 	shared := slices.ContainsFunc(m.Propagation, func(f uint64) bool { return f&unix.MS_SHARED != 0 })
 	if shared || m.idMap != nil || Namespace(c.spec, specs.UserNamespace) != nil {
 		m.Flags |= plan.Supplied
+		if host := c.plan.Rootfs.HostPropagation; host != 0 && !shared {
+			// A clone made in the host's mount namespace is a peer of its mounts:
+			// what the container mounts there would appear on the host.
+			m.Propagation = slices.Concat([]uint64{host}, m.Propagation)
+		}
 		c.sources = append(c.sources, Source{
 			Mount: len(c.plan.Mounts),
 			Name:  m.Name,
@@ -249,7 +255,7 @@ func (c *compiler) sysctls() error {
 	if err := c.found.err(); err != nil {
 		return err
 	}
-	return ownNamespaces(c.spec, c.plan.Sysctls)
+	return ownNamespaces(c.spec)
 }
 
 func (c *compiler) process() (err error) {

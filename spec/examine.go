@@ -2,6 +2,7 @@ package spec
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -15,7 +16,7 @@ import (
 // with an error is for looking at only.
 func Examine(b []byte) (*specs.Spec, error) {
 	s, err := decode[specs.Spec](b)
-	if s == nil {
+	if s == nil || !isObject(err) {
 		return nil, err
 	}
 	p := new(problems)
@@ -24,6 +25,12 @@ func Examine(b []byte) (*specs.Spec, error) {
 		p = validate(s)
 	}
 	return s, Join(err, p.err())
+}
+
+// isObject reports whether what was decoded is a configuration at all: no fault is
+// about the whole document.
+func isObject(found error) bool {
+	return !slices.ContainsFunc(flatten(found), func(err error) bool { return PathOf(err) == "" })
 }
 
 // Join makes one InvalidError of what several checks of a configuration have
@@ -46,7 +53,7 @@ func Join(errs ...error) error {
 
 // flatten takes apart what errors.Join or an InvalidError holds together.
 func flatten(err error) []error {
-	if several, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // a wrapped list is one error
+	if several, ok := err.(interface{ Unwrap() []error }); ok {
 		return several.Unwrap()
 	}
 	if err == nil {

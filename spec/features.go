@@ -5,6 +5,7 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/opencontainers/runtime-spec/specs-go/features"
+	"golang.org/x/sys/unix"
 )
 
 // versionMin is the oldest specification whose configurations hull accepts.
@@ -74,4 +75,34 @@ func memoryPolicyFeatures() *features.MemoryPolicy {
 			string(specs.MpolFNumaBalancing), string(specs.MpolFRelativeNodes), string(specs.MpolFStaticNodes),
 		},
 	}
+}
+
+// MemoryPolicy is one way to call set_mempolicy(2).
+type MemoryPolicy struct {
+	// Name is the mode, and Flag the flag that is tried with it, if any.
+	Name, Flag string
+	Mode       int32
+	Nodes      []byte
+}
+
+// MemoryPolicies lists a valid use of each mode of linux.memoryPolicy, and of
+// each flag, for a machine whose first node has memory.
+func MemoryPolicies() []MemoryPolicy {
+	first := []byte{1, 0, 0, 0, 0, 0, 0, 0}
+	modes, flags := memoryModes(), memoryFlags()
+	list := make([]MemoryPolicy, 0, len(modes)+len(flags))
+	for _, mode := range modes {
+		p := MemoryPolicy{Name: string(mode.name), Mode: mode.value, Nodes: first}
+		if mode.value == unix.MPOL_DEFAULT || mode.value == unix.MPOL_LOCAL {
+			p.Nodes = nil
+		}
+		list = append(list, p)
+	}
+	for _, flag := range flags {
+		// NUMA_BALANCING goes with MPOL_BIND alone (set_mempolicy(2)).
+		list = append(list, MemoryPolicy{
+			Name: string(specs.MpolBind), Flag: string(flag.name), Mode: unix.MPOL_BIND | flag.value, Nodes: first,
+		})
+	}
+	return list
 }

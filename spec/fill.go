@@ -83,7 +83,7 @@ func (f *filler) store(to reflect.Value, kind jsonpull.Kind, here *step) {
 		if kind == jsonpull.String {
 			to.Set(reflect.ValueOf(f.in.Text()))
 		}
-		f.in.Skip(kind)
+		f.skip(kind, here)
 		return
 	default:
 		if f.scalar(to, kind) {
@@ -91,7 +91,13 @@ func (f *filler) store(to reflect.Value, kind jsonpull.Kind, here *step) {
 		}
 	}
 	f.problems.add(here.String(), "must be %s, not %s", kindName(to.Kind()), f.valueName(kind))
+	f.skip(kind, here)
+}
+
+// skip reads the rest of a value.
+func (f *filler) skip(kind jsonpull.Kind, here *step) {
 	f.in.Skip(kind)
+	f.ok(here)
 }
 
 // object fills a struct.
@@ -100,17 +106,20 @@ func (f *filler) object(to reflect.Value, here *step) {
 	there := &step{before: here}
 	for f.in.More() {
 		name := f.in.Name()
+		if !f.ok(here) {
+			return
+		}
 		there.name = key(name)
 		if _, twice := seen[name]; twice {
 			f.problems.add(there.String(), "the object has it twice")
-			f.in.Skip(f.in.Next())
+			f.skip(f.in.Next(), there)
 			continue
 		}
 		field := fieldByName(to, name)
 		if !field.IsValid() {
 			seen[name] = true
 			f.hold(nameSize, here)
-			f.in.Skip(f.in.Next())
+			f.skip(f.in.Next(), there)
 			continue
 		}
 		seen[name] = f.value(field, there) != jsonpull.Null
@@ -118,7 +127,7 @@ func (f *filler) object(to reflect.Value, here *step) {
 	if !f.ok(here) {
 		return
 	}
-	for _, name := range required(to.Type()) {
+	for _, name := range required(to) {
 		if !seen[name] {
 			there.name = name
 			f.problems.add(there.String(), "must be set")
@@ -154,11 +163,14 @@ func (f *filler) mapping(to reflect.Value, here *step) {
 	there := &step{before: here}
 	for f.in.More() {
 		name := f.in.Name()
+		if !f.ok(here) {
+			return
+		}
 		there.name = key(name)
 		index, element := reflect.ValueOf(name), reflect.New(t.Elem()).Elem()
 		if to.MapIndex(index).IsValid() {
 			f.problems.add(there.String(), "the object has it twice")
-			f.in.Skip(f.in.Next())
+			f.skip(f.in.Next(), there)
 			continue
 		}
 		f.hold(nameSize+int(t.Elem().Size()), here)

@@ -221,3 +221,16 @@ func FuzzDecodeAgreesWithEncodingJSON(f *testing.F) {
 		}
 	})
 }
+
+func TestAConfigurationCutOffAnywhereIsRefusedWithItsPlace(t *testing.T) {
+	b, err := spec.Encode(spec.Default())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range b {
+		_, err := spec.Decode(b[:n])
+		if err == nil || !strings.Contains(err.Error(), "the text ends where ") || strings.Contains(err.Error(), "\n") {
+			t.Fatalf("%d bytes: %v", n, err)
+		}
+	}
+}

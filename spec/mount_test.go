@@ -274,6 +274,23 @@ func TestNewFilesystemsGetTheMountLabel(t *testing.T) {
 	}
 }
 
+// There is no SELinux to see the effect of where these tests run.
+//
+//proves:linux.mountLabel annotations.run.oci.mount_context_type
+func TestTheMountLabelIsTheContextThatTheAnnotationNames(t *testing.T) {
+	for kind, want := range map[string]string{"": "context", "context": "context", "fscontext": "fscontext", "defcontext": "defcontext", "rootcontext": "rootcontext"} {
+		s := bundleSpec(t)
+		s.Mounts = []specs.Mount{{Destination: "/x", Type: "tmpfs"}}
+		s.Linux.MountLabel = "u:r:t:s0:c1,c2"
+		s.Annotations = map[string]string{spec.AnnotationMountContext: kind}
+		p := compile(t, s, inputs(t))
+		label := plan.FSOption{Key: want, Value: "u:r:t:s0:c1,c2"}
+		if !slices.Equal(p.Mounts[0].Options, []plan.FSOption{label}) || p.MountLabel != label {
+			t.Errorf("%q: mount %v, masks %v", kind, p.Mounts[0].Options, p.MountLabel)
+		}
+	}
+}
+
 func TestWhatAUserNamespaceMayNotMountFallsBackToTheHosts(t *testing.T) {
 	for fstype, want := range map[string]plan.MountFlags{"sysfs": plan.FallbackBind, "mqueue": plan.FallbackBind, "proc": 0} {
 		m, _, _ := compileMount(t, specs.Mount{Destination: "/x", Type: fstype}, func(s *specs.Spec) {

@@ -68,10 +68,15 @@ func validateProcess(found *problems, s *specs.Spec, p *specs.Process) {
 	}
 }
 
+// defaultUmask is the one of a process that asks for none. config.md would rather
+// keep the caller's, but that is an engine's, often 0, and images count on this
+// one, which other runtimes set as well.
+const defaultUmask = 0o022
+
 // process translates all that does not depend on the host.
 func process(found *problems, s *specs.Spec, p *specs.Process) plan.Process {
 	out := plan.Process{
-		Umask:        -1,
+		Umask:        defaultUmask,
 		IOPriority:   -1,
 		Personality:  personality(found, linux(s).Personality),
 		MemoryPolicy: memoryPolicy(found, linux(s).MemoryPolicy),

@@ -56,11 +56,11 @@ func TestTheProcessIsTranslated(t *testing.T) {
 func TestWhatIsNotAskedForIsLeftAlone(t *testing.T) {
 	s := bundleSpec(t)
 	p := compile(t, s, inputs(t)).Process
-	if p.Umask != -1 || p.IOPriority != -1 || p.Personality != -1 || p.MemoryPolicy.Mode != -1 || p.Scheduler.Attr != nil || p.Affinity.Policy != plan.WholeCpuset {
+	if p.Umask != 0o022 || p.IOPriority != -1 || p.Personality != -1 || p.MemoryPolicy.Mode != -1 || p.Scheduler.Attr != nil || p.Affinity.Policy != plan.WholeCpuset {
 		t.Errorf("got %+v", p)
 	}
 	s.Process = nil
-	if p := compile(t, s, inputs(t)).Process; len(p.Args) > 0 || p.Umask != -1 || p.IOPriority != -1 {
+	if p := compile(t, s, inputs(t)).Process; len(p.Args) > 0 || p.Umask != 0o022 || p.IOPriority != -1 {
 		t.Errorf("without a process: %+v", p)
 	}
 }

@@ -33,9 +33,40 @@ func sysctls(p *problems, s *specs.Spec) []plan.Sysctl {
 		case Namespace(s, ns) == nil:
 			p.add(path, "needs a namespace of type %s", ns)
 		}
+		if key == domainnameKey {
+			domainnameSysctl(p, s, path, linux(s).Sysctl[name])
+			continue
+		}
 		list = append(list, plan.Sysctl{Key: key, Value: linux(s).Sysctl[name]})
 	}
 	return list
+}
+
+// domainnameKey is the one parameter that a system call sets as well, and without
+// the rights of the host's root that its file takes.
+const domainnameKey = "kernel.domainname"
+
+// domainnameSysctl checks that value, found at path, can be the domain name.
+func domainnameSysctl(p *problems, s *specs.Spec, path, value string) {
+	if s.Domainname != "" && s.Domainname != value {
+		p.add(path, "contradicts domainname")
+	}
+	if len(value) > maxUTSName {
+		p.add(path, "longer than %d bytes", maxUTSName)
+	}
+}
+
+// domainname is the domain name that s asks for in either way.
+func domainname(s *specs.Spec) string {
+	if s.Domainname != "" {
+		return s.Domainname
+	}
+	for name, value := range linux(s).Sysctl {
+		if dotted(name) == domainnameKey {
+			return value
+		}
+	}
+	return ""
 }
 
 // dotted brings a name that uses slashes ("net/ipv4/conf/eth0.1/forwarding")
@@ -79,7 +110,7 @@ func sysctlNamespace(key string) (specs.LinuxNamespaceType, bool) {
 		"kernel.sem", "kernel.sem_next_id",
 		"kernel.shmall", "kernel.shmmax", "kernel.shmmni", "kernel.shm_next_id", "kernel.shm_rmid_forced":
 		return specs.IPCNamespace, true
-	case "kernel.domainname", "kernel.hostname":
+	case domainnameKey, "kernel.hostname":
 		return specs.UTSNamespace, true
 	}
 	top, _, _ := strings.Cut(key, ".")
@@ -94,26 +125,41 @@ func sysctlNamespace(key string) (specs.LinuxNamespaceType, bool) {
 	return "", false
 }
 
-// ownNamespaces refuses parameters of a namespace that linux.namespaces joins by
-// its path, if it is the one of the host: they would change the host.
-func ownNamespaces(s *specs.Spec, list []plan.Sysctl) error {
-	for _, c := range list {
-		kind, _ := sysctlNamespace(c.Key)
-		ns := Namespace(s, kind)
-		if ns == nil || ns.Path == "" {
-			continue
+// ownNamespaces refuses what would change the host, because linux.namespaces joins
+// the host's namespace by its path: parameters, and the names of a host.
+func ownNamespaces(s *specs.Spec) error {
+	for _, name := range slices.Sorted(maps.Keys(linux(s).Sysctl)) {
+		kind, _ := sysctlNamespace(dotted(name))
+		if err := notTheHosts(s, kind, at("linux", "sysctl", dotted(name))); err != nil {
+			return err
 		}
-		var host, joined unix.Stat_t
-		own := "/proc/thread-self/ns/" + procName(kind)
-		if err := unix.Stat(own, &host); err != nil {
-			return fault.New("stat", own, err)
-		}
-		if err := unix.Stat(ns.Path, &joined); err != nil {
-			return fault.New("stat", ns.Path, err)
-		}
-		if host.Dev == joined.Dev && host.Ino == joined.Ino {
-			return fault.Newf("", at("linux", "sysctl", c.Key), "%s is the %s namespace of the host", ns.Path, kind)
-		}
+	}
+	if s.Hostname != "" {
+		return notTheHosts(s, specs.UTSNamespace, "hostname")
+	}
+	if s.Domainname != "" {
+		return notTheHosts(s, specs.UTSNamespace, "domainname")
+	}
+	return nil
+}
+
+// notTheHosts is an error about the value at path if the container joins the
+// host's namespace of a kind.
+func notTheHosts(s *specs.Spec, kind specs.LinuxNamespaceType, path string) error {
+	ns := Namespace(s, kind)
+	if ns == nil || ns.Path == "" {
+		return nil
+	}
+	var host, joined unix.Stat_t
+	own := "/proc/thread-self/ns/" + procName(kind)
+	if err := unix.Stat(own, &host); err != nil {
+		return fault.New("stat", own, err)
+	}
+	if err := unix.Stat(ns.Path, &joined); err != nil {
+		return fault.New("stat", ns.Path, err)
+	}
+	if host.Dev == joined.Dev && host.Ino == joined.Ino {
+		return fault.Newf("", path, "%s is the %s namespace of the host", ns.Path, kind)
 	}
 	return nil
 }

@@ -22,11 +22,12 @@ func validate(s *specs.Spec) *problems {
 	p := new(problems)
 	version(p, s.Version)
 	noNUL(p, s)
-	if s.Root == nil {
+	switch {
+	case s.Root == nil:
 		p.add("root", "must be set")
-	} else if s.Root.Path == "" {
+	case s.Root.Path == "":
 		p.add("root.path", "must not be empty")
-	} else {
+	default:
 		possible(p, "root.path", s.Root.Path)
 	}
 	utsNames(p, s)

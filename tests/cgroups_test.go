@@ -26,6 +26,7 @@ func allCgroups() []string {
 }
 
 //proves:linux.cgroupsPath
+//proves:config-linux.md#cgroups-path:1 config-linux.md#cgroups-path:2 config-linux.md#cgroups-path:3
 func TestTheCgroupIsWhereTheConfigurationPutsIt(t *testing.T) {
 	h := newHost(t)
 	top, own := cgroupRoot, ownCgroup(t, "memory")
@@ -117,7 +118,7 @@ func TestContainersBelowOneParentShareItsLimits(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := h.newBundle([]string{"pid"}, cgroupsPath("/"+name+"-pod/b"))
-	h.refuses([]string{"limit of memory or of pids"}, "run", "--bundle", b.dir, newID())
+	h.refuses([]string{"pids"}, "run", "--bundle", b.dir, newID())
 	if err := os.WriteFile(parent+"/pids.max", []byte("max"), 0); err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +134,7 @@ func TestContainersBelowOneParentShareItsLimits(t *testing.T) {
 	}
 }
 
-//proves:linux.cgroupsPath
+//proves:linux.cgroupsPath config-linux.md#control-groups:1
 func TestACgroupWithProcessesIsNotShared(t *testing.T) {
 	h := newHost(t)
 	name := newID()
@@ -146,7 +147,7 @@ func TestACgroupWithProcessesIsNotShared(t *testing.T) {
 	}
 }
 
-//proves:linux.cgroupsPath
+//proves:linux.cgroupsPath config-linux.md#control-groups:1
 func TestAFrozenCgroupIsNotUsed(t *testing.T) {
 	h := newHost(t)
 	name := newID()
@@ -159,7 +160,7 @@ func TestAFrozenCgroupIsNotUsed(t *testing.T) {
 	h.refuses([]string{name + "-frozen", "it is frozen"}, "run", "--bundle", h.newBundle([]string{"pid"}, cgroupsPath("/"+name+"-frozen")).dir, newID())
 }
 
-//proves:linux.cgroupsPath
+//proves:linux.cgroupsPath config-linux.md#cgroups-path:4
 func TestAPathThatCannotBeACgroupIsRefused(t *testing.T) {
 	h := newHost(t)
 	for name, path := range map[string]string{"the root": "/", "the root by another name": "/a/..", "nothing": "."} {

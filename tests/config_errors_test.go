@@ -73,9 +73,9 @@ func object(pairs ...any) map[string]any {
 	return m
 }
 
-//proves:ociVersion config.md#specification-version:1 config.md#valid-values:1 config.md#root:3 config.md#root:4
-//proves:runtime.md#errors:1 runtime.md#lifecycle:2 runtime.md#create:6
-func TestABrokenConfigurationIsRefusedByItsPathAndLeavesNothing(t *testing.T) {
+// The bundles that are broken are in testdata/bad. This one looks closely at what
+// a few of them leave.
+func TestABrokenConfigurationLeavesNothing(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	b := h.newBundle([]string{"pid"})
@@ -83,68 +83,22 @@ func TestABrokenConfigurationIsRefusedByItsPathAndLeavesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, tt := range map[string]struct {
-		text []byte
-		want string
-	}{
-		"an empty file":         {[]byte(""), "config.json: line 1"},
-		"half a file":           {good[:len(good)/2], "config.json: line "},
-		"a list":                {[]byte("[]"), "config.json: must be an object"},
-		"two objects":           {append(append([]byte{}, good...), "{}"...), "something follows"},
-		"no version":            {change(t, good, nil, "ociVersion"), "ociVersion: must be set"},
-		"a future version":      {change(t, good, "2.0.0", "ociVersion"), "ociVersion: 2.0.0"},
-		"no version at all":     {change(t, good, "new", "ociVersion"), `ociVersion: "new"`},
-		"a number for a string": {change(t, good, 5, "hostname"), "hostname"},
-		"a string for a list":   {change(t, good, "x", "process", "args"), "process.args"},
-		"a fractional uid":      {change(t, good, 1.5, "process", "user", "uid"), "process.user.uid"},
-		"a negative uid":        {change(t, good, -1, "process", "user", "uid"), "process.user.uid"},
-		"no args":               {change(t, good, []any{}, "process", "args"), "process.args"},
-		"a relative cwd":        {change(t, good, "tmp", "process", "cwd"), "process.cwd"},
-		"no cwd":                {change(t, good, nil, "process", "cwd"), "process.cwd"},
-		"a NUL in args":         {change(t, good, []any{"/probe", "a\x00b"}, "process", "args"), "process.args[1]"},
-		"a part of a cache":     {change(t, good, object("closID", "x"), "linux", "intelRdt"), "linux.intelRdt"},
-		"a network device":      {change(t, good, object("eth9", object("name", "eth0")), "linux", "netDevices"), "linux.netDevices"},
-		"an unknown rlimit":     {change(t, good, []any{object("type", "RLIMIT_X", "soft", 1, "hard", 1)}, "process", "rlimits"), "process.rlimits[0]"},
-		"a rlimit upside down":  {change(t, good, []any{object("type", "RLIMIT_CORE", "soft", 2, "hard", 1)}, "process", "rlimits"), "process.rlimits[0]"},
-		"a twofold rlimit": {change(t, good, []any{
-			object("type", "RLIMIT_CORE", "soft", 1, "hard", 1), object("type", "RLIMIT_CORE", "soft", 1, "hard", 1),
-		}, "process", "rlimits"), "process.rlimits[1]"},
-		"no root":                {change(t, good, nil, "root"), "root: must be set"},
-		"an empty root":          {change(t, good, "", "root", "path"), "root.path"},
-		"a mount to nowhere":     {change(t, good, "", "mounts", 0, "destination"), "mounts[0].destination"},
-		"an option of nobody":    {change(t, good, []any{"bind", "rnothing", "idmap"}, "mounts", 1, "options"), "mounts[1]"},
-		"an unknown namespace":   {change(t, good, "galaxy", "linux", "namespaces", 1, "type"), "linux.namespaces[1].type"},
-		"a namespace twice":      {change(t, good, "pid", "linux", "namespaces", 1, "type"), "linux.namespaces[1].type"},
-		"a relative namespace":   {change(t, good, "proc/1/ns/net", "linux", "namespaces", 1, "path"), "linux.namespaces[1].path"},
-		"an unknown propagation": {change(t, good, "wide", "linux", "rootfsPropagation"), "linux.rootfsPropagation"},
-		"a relative mask":        {change(t, good, []any{"proc/x"}, "linux", "maskedPaths"), "linux.maskedPaths[0]"},
-		"a host's sysctl":        {change(t, good, object("vm.swappiness", "1"), "linux", "sysctl"), "linux.sysctl"},
-		"a mapping of nobody": {
-			change(t, good, []any{object("containerID", 0, "hostID", 0, "size", 1)}, "linux", "uidMappings"),
-			"linux.uidMappings",
-		},
-		"a device of no type": {change(t, good, []any{object("path", "/dev/x", "type", "z")}, "linux", "devices"), "linux.devices[0].type"},
-		"a rule of no access": {
-			change(t, good, []any{object("allow", true, "access", "xyz")}, "linux", "resources", "devices"),
-			"linux.resources.devices[0].access",
-		},
-		"no action":        {change(t, good, object("defaultAction", "SCMP_ACT_MAYBE"), "linux", "seccomp"), "linux.seccomp.defaultAction"},
-		"a hook nowhere":   {change(t, good, object("poststop", []any{object("path", "x")}), "hooks"), "hooks.poststop[0].path"},
-		"a long hostname":  {change(t, good, strings.Repeat("x", 65), "hostname"), "hostname"},
-		"a large OOM rate": {change(t, good, 1001, "process", "oomScoreAdj"), "process.oomScoreAdj"},
+	for name, text := range map[string][]byte{
+		"half a file":     good[:len(good)/2],
+		"a wrong type":    change(t, good, 5, "hostname"),
+		"a wrong value":   change(t, good, "tmp", "process", "cwd"),
+		"a wrong cgroup":  change(t, good, "/", "linux", "cgroupsPath"),
+		"a missing file":  change(t, good, "/no-such-file", "linux", "namespaces", 1, "path"),
+		"a wrong sysctl":  change(t, good, object("vm.swappiness", "1"), "linux", "sysctl"),
+		"a wrong profile": change(t, good, object("defaultAction", "SCMP_ACT_MAYBE"), "linux", "seccomp"),
 	} {
-		if err := os.WriteFile(b.path("config.json"), tt.text, 0o600); err != nil {
+		if err := os.WriteFile(b.path("config.json"), text, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		for _, command := range []string{"create", "run"} {
 			id := newID()
-			r := h.try(command, "--bundle", b.dir, id)
-			said := strings.ReplaceAll(r.stderr, `\"`, `"`)
-			if r.status != 1 || !strings.Contains(said, tt.want) {
-				t.Errorf("%s: %s: status %d, %q lacks %q", name, command, r.status, said, tt.want)
-			}
-			if strings.Count(r.stderr, "\n") != 1 {
-				t.Errorf("%s: not one line: %q", name, r.stderr)
+			if r := h.try(command, "--bundle", b.dir, id); r.status != 1 || strings.Count(r.stderr, "\n") != 1 {
+				t.Errorf("%s: %s: status %d, %q", name, command, r.status, r.stderr)
 			}
 			h.nothingRemains(id, b)
 		}

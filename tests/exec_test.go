@@ -201,7 +201,7 @@ func TestExecOfABrokenProcessFileNamesWhatIsWrong(t *testing.T) {
 	for text, word := range map[string]string{
 		`{`: "line 1", `[]`: "object", `{"args":"x"}`: "args", `{"args":[]}`: "process.args",
 		`{"args":["/probe"],"cwd":"relative"}`: "process.cwd", `{"args":["/probe"]}`: "process.cwd",
-		`{"args":["/probe"],"cwd":"/","rlimits":[{"type":"NONE"}]}`: "process.rlimits[0]",
+		`{"args":["/probe"],"cwd":"/","rlimits":[{"type":"NONE","soft":1,"hard":1}]}`: "process.rlimits[0]",
 	} {
 		path := filepath.Join(t.TempDir(), "process.json")
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {

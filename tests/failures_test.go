@@ -50,6 +50,7 @@ func failingHook(list func(*specs.Hooks) *[]specs.Hook) edit {
 	}
 }
 
+//proves:runtime.md#errors:1 runtime.md#lifecycle:2 runtime.md#create:6
 func TestAFailureNamesItsObjectAndLeavesNothing(t *testing.T) {
 	h := newHost(t)
 	for name, tt := range lateFailures {

@@ -8,11 +8,12 @@
 package tests
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,6 +24,7 @@ import (
 	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 )
 
 // suite is what all tests share; TestMain sets it up.
@@ -97,6 +99,8 @@ func makeProbe(path string) error {
 type host struct {
 	t    *testing.T
 	root string
+	// flags are more global flags of the runtime.
+	flags []string
 	// through is the command that runs the runtime, if it is not run as it is.
 	through []string
 }
@@ -128,7 +132,7 @@ func (h *host) sweep() {
 
 // command is the runtime with its global flags.
 func (h *host) command(args ...string) *exec.Cmd {
-	line := slices.Concat(h.through, []string{suite.runtime, "--root", h.root}, args)
+	line := slices.Concat(h.through, []string{suite.runtime, "--root", h.root}, h.flags, args)
 	return exec.Command(line[0], line[1:]...)
 }
 
@@ -144,18 +148,12 @@ func (h *host) try(args ...string) result {
 	return h.finish(h.command(args...))
 }
 
-// finish runs cmd for at most a minute.
+// finish runs cmd for at most a minute. Output is taken in files: a detached
+// container keeps the pipes of its parent open, and what came through them by
+// the end of cmd would be a matter of the load.
 func (h *host) finish(cmd *exec.Cmd) result {
 	h.t.Helper()
-	var stdout, stderr bytes.Buffer
-	if cmd.Stdout == nil {
-		cmd.Stdout = &stdout
-	}
-	if cmd.Stderr == nil {
-		cmd.Stderr = &stderr
-	}
-	// A detached container keeps the pipes of its parent open.
-	cmd.WaitDelay = 200 * time.Millisecond
+	stdout, stderr := outputFile(h.t, &cmd.Stdout), outputFile(h.t, &cmd.Stderr)
 	if err := cmd.Start(); err != nil {
 		h.t.Fatal(err)
 	}
@@ -163,11 +161,34 @@ func (h *host) finish(cmd *exec.Cmd) result {
 	defer timer.Stop()
 	err := cmd.Wait()
 	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) && !errors.Is(err, exec.ErrWaitDelay) {
+	if err != nil && !errors.As(err, &exit) {
 		h.t.Fatal(err)
 	}
-	status := cmd.ProcessState.ExitCode()
-	return result{status: status, stdout: stdout.String(), stderr: stderr.String()}
+	return result{status: cmd.ProcessState.ExitCode(), stdout: stdout(), stderr: stderr()}
+}
+
+// outputFile makes an output of a command a file, unless it is something, and
+// returns what reads it.
+func outputFile(t *testing.T, output *io.Writer) (read func() string) {
+	t.Helper()
+	if *output != nil {
+		return func() string { return "" }
+	}
+	fd, err := unix.MemfdCreate("output", unix.MFD_CLOEXEC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := os.NewFile(uintptr(fd), "output")
+	*output = f
+	return func() string {
+		t.Helper()
+		defer f.Close()
+		text, err := io.ReadAll(io.NewSectionReader(f, 0, math.MaxInt64))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
 }
 
 // must runs the runtime, which has to succeed, and returns its output.

@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/opencontainers/runtime-spec/specs-go/features"
 	"golang.org/x/sys/unix"
 )
 
@@ -41,7 +43,7 @@ func needResctrl(t *testing.T) string {
 }
 
 func TestWithoutResctrlAContainerThatWantsItIsRefused(t *testing.T) {
-	//proves:linux.intelRdt
+	//proves:config-linux.md#intelrdt:2
 	h := newHost(t)
 	if mount := resctrlMount(t); mount != "" {
 		h.through = []string{"unshare", "--mount", "sh", "-c", `umount "$0" && exec "$@"`, mount}
@@ -69,8 +71,27 @@ func TestWithoutResctrlAContainerThatWantsItIsRefused(t *testing.T) {
 	}
 }
 
+func TestResctrlIsLeftAloneUnlessItIsAskedFor(t *testing.T) {
+	//proves:config-linux.md#intelrdt:3
+	strace := needTool(t, "strace")
+	h := newHost(t)
+	b := h.newBundle([]string{"pid"})
+	trace := filepath.Join(t.TempDir(), "trace")
+	h.through = []string{strace, "-f", "-o", trace, "-e", "trace=%file,write"}
+	h.must("run", "--bundle", b.dir, newID())
+	text, err := os.ReadFile(trace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(text), "config.json") || strings.Contains(string(text), "resctrl") {
+		t.Errorf("the trace has no config.json, or has resctrl:\n%s", text)
+	}
+}
+
 func TestMalformedPropertiesOfResctrlAreRefused(t *testing.T) {
-	//proves:linux.intelRdt.closID linux.intelRdt.l3CacheSchema linux.intelRdt.memBwSchema linux.intelRdt.schemata linux.intelRdt.schemata[]
+	//proves:linux.intelRdt.closID linux.intelRdt.l3CacheSchema linux.intelRdt.memBwSchema
+	//proves:linux.intelRdt.schemata config-linux.md#intelrdt:5 config-linux.md#intelrdt:6
+	//proves:config-linux.md#intelrdt:7
 	h := newHost(t)
 	for path, config := range map[string]specs.LinuxIntelRdt{
 		"linux.intelRdt.closID":        {ClosID: "a/b"},
@@ -82,6 +103,20 @@ func TestMalformedPropertiesOfResctrlAreRefused(t *testing.T) {
 			(&host{t: t, root: h.root}).fails([]string{path + ": "}, withRdt(config))
 		})
 	}
+}
+
+func TestFeaturesSayWhetherThereIsResctrl(t *testing.T) {
+	t.Parallel()
+	//proves:features.linux.intelRdt.enabled features.linux.intelRdt.schemata features.linux.intelRdt.monitoring
+	mount := resctrlMount(t)
+	var f features.Features
+	if err := json.Unmarshal([]byte(newHost(t).must("features")), &f); err != nil {
+		t.Fatal(err)
+	}
+	want := mount != ""
+	equal(t, "enabled", f.Linux.IntelRdt.Enabled, want)
+	equal(t, "schemata", f.Linux.IntelRdt.Schemata, want)
+	equal(t, "monitoring", f.Linux.IntelRdt.Monitoring, want && isDirectory(filepath.Join(mount, "mon_groups")))
 }
 
 // tasksOf returns the threads in a directory of resctrl.
@@ -131,7 +166,9 @@ func isDirectory(path string) bool {
 }
 
 func TestAContainerIsInAClassOfItsOwn(t *testing.T) {
-	//proves:linux.intelRdt linux.intelRdt.l3CacheSchema linux.intelRdt.enableMonitoring
+	//proves:linux.intelRdt.l3CacheSchema linux.intelRdt.enableMonitoring config-linux.md#intelrdt:1
+	//proves:config-linux.md#intelrdt:11 config-linux.md#intelrdt:14 config-linux.md#intelrdt:19
+	//proves:config-linux.md#intelrdt:21 config-linux.md#intelrdt:22 config-linux.md#intelrdt:23
 	mount := needResctrl(t)
 	h := newHost(t)
 	l3 := rootSchema(t, mount, "L3")
@@ -154,7 +191,11 @@ func TestAContainerIsInAClassOfItsOwn(t *testing.T) {
 }
 
 func TestAClassThatIsNamedStays(t *testing.T) {
-	//proves:linux.intelRdt.closID linux.intelRdt.schemata linux.intelRdt.schemata[] linux.intelRdt.enableMonitoring
+	//proves:linux.intelRdt.closID linux.intelRdt.schemata linux.intelRdt.enableMonitoring
+	//proves:config-linux.md#intelrdt:8 config-linux.md#intelrdt:12 config-linux.md#intelrdt:15
+	//proves:config-linux.md#intelrdt:16 config-linux.md#intelrdt:17 config-linux.md#intelrdt:18
+	//proves:config-linux.md#intelrdt:20 config-linux.md#intelrdt:21 config-linux.md#intelrdt:22
+	//proves:config-linux.md#intelrdt:23
 	mount := needResctrl(t)
 	h := newHost(t)
 	name := "hull-test-" + strconv.Itoa(os.Getpid())
@@ -179,7 +220,7 @@ func TestAClassThatIsNamedStays(t *testing.T) {
 }
 
 func TestTheDefaultClassCanBeAskedFor(t *testing.T) {
-	//proves:linux.intelRdt.closID
+	//proves:linux.intelRdt.closID config-linux.md#intelrdt:4
 	mount := needResctrl(t)
 	h := newHost(t)
 	c := h.start(nil, withRdt(specs.LinuxIntelRdt{ClosID: "/"}))
@@ -188,12 +229,16 @@ func TestTheDefaultClassCanBeAskedFor(t *testing.T) {
 }
 
 func TestMemoryBandwidthIsConfigured(t *testing.T) {
-	//proves:linux.intelRdt.memBwSchema
+	//proves:linux.intelRdt.memBwSchema config-linux.md#intelrdt:9 config-linux.md#intelrdt:10
+	//proves:config-linux.md#intelrdt:11
 	mount := needResctrl(t)
 	h := newHost(t)
-	mb := rootSchema(t, mount, "MB")
-	c := h.start(nil, withRdt(specs.LinuxIntelRdt{MemBwSchema: mb}))
-	equal(t, "its bandwidth", rootSchema(t, filepath.Join(mount, c.id), "MB"), mb)
+	l3, mb := rootSchema(t, mount, "L3"), rootSchema(t, mount, "MB")
+	// What comes last wins.
+	c := h.start(nil, withRdt(specs.LinuxIntelRdt{L3CacheSchema: "MB:0=10", MemBwSchema: mb, Schemata: []string{l3}}))
+	class := filepath.Join(mount, c.id)
+	equal(t, "its bandwidth", rootSchema(t, class, "MB"), mb)
+	equal(t, "its cache", rootSchema(t, class, "L3"), l3)
 }
 
 func TestAClassThatTheKernelRefusesLeavesNothing(t *testing.T) {

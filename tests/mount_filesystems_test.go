@@ -86,7 +86,7 @@ func TestATmpfsWithFilesOfTheImageAllowsWhatItsOptionsAllow(t *testing.T) {
 	}
 }
 
-//proves:mounts[].options
+//proves:mounts[].options config.md#linux-mount-options:16
 func TestFilesystemsGetTheirOwnOptions(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -163,7 +163,7 @@ func TestOverlaysAreMounted(t *testing.T) {
 		"of two layers":           {[]string{"a", "b"}, 0, nil, nil},
 		"with commas and colons":  {[]string{"a,b", "c:d", "e"}, 0, nil, nil},
 		"of forty layers":         {many, 0, nil, nil},
-		"with options of its own": {[]string{"a"}, 0, []string{"metacopy=on", "volatile", "nosuid"}, nil},
+		"with options of its own": {[]string{"a"}, 0, []string{"metacopy=on", "nosuid"}, nil},
 		"in a user namespace":     {[]string{"a", "b"}, mappedRoot, []string{"userxattr"}, []edit{inUserNamespace}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -232,7 +232,6 @@ func TestOptionsOfAFilesystemAreRefusedForABind(t *testing.T) {
 	}
 }
 
-//proves:mounts[].options=rsync mounts[].options=rasync mounts[].options=rdirsync mounts[].options=rmand mounts[].options=rnomand
 func TestOptionsWithoutEffectAreReported(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

@@ -187,6 +187,7 @@ func boundRows(t *testing.T, rows []boundOption) {
 	}
 }
 
+//proves:config.md#linux-mount-options:14
 func TestEachOptionOfABindMountActsOnItAlone(t *testing.T) {
 	t.Parallel()
 	boundRows(t, []boundOption{

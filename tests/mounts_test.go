@@ -17,6 +17,7 @@ func bind(source string, options ...string) specs.Mount {
 	return specs.Mount{Destination: "/mnt", Type: "bind", Source: source, Options: append([]string{"bind"}, options...)}
 }
 
+//proves:mounts[].destination mounts[].type mounts[].source mounts[].options config-linux.md#default-filesystems:1
 func TestTheDefaultMountsAreThere(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -58,6 +59,7 @@ func TestTheDefaultMountsAreThere(t *testing.T) {
 	}
 }
 
+//proves:mounts[].options=ro mounts[].options=rw mounts[].options=noexec mounts[].options=exec mounts[].options=rro
 func TestBindMountsHaveTheirOptions(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -105,6 +107,7 @@ func TestBindMountsHaveTheirOptions(t *testing.T) {
 	}
 }
 
+//proves:mounts[].options=bind mounts[].options=rbind mounts[].options=rro
 func TestOnlyARecursiveBindBringsTheMountsBelow(t *testing.T) {
 	h := newHost(t)
 	source := t.TempDir()
@@ -138,6 +141,7 @@ func mountTmpfs(t *testing.T, target string) {
 	t.Cleanup(func() { _ = unix.Unmount(target, unix.MNT_DETACH) })
 }
 
+//proves:mounts[].source mounts[].destination
 func TestFilesAreBound(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -162,6 +166,7 @@ func TestFilesAreBound(t *testing.T) {
 	}
 }
 
+//proves:mounts[].options mounts[].type
 func TestTmpfsHasItsOptions(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -190,6 +195,7 @@ func TestATmpfsWithoutAModeHasThatOfWhatItCovers(t *testing.T) {
 	equal(t, "mode", get[fileStat](t, h.run(b), "stat=/mnt").Mode, "040700")
 }
 
+//proves:mounts[].options=tmpcopyup
 func TestTmpcopyupBringsTheFilesOfTheImage(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -218,6 +224,7 @@ func TestTmpcopyupBringsTheFilesOfTheImage(t *testing.T) {
 	}
 }
 
+//proves:mounts[].destination config.md#mounts:3 config.md#mounts:4
 func TestARelativeDestinationBeginsAtTheRoot(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -231,6 +238,7 @@ func TestARelativeDestinationBeginsAtTheRoot(t *testing.T) {
 	}
 }
 
+//proves:mounts[].destination
 func TestSymbolicLinksOfADestinationAreResolvedInsideTheRoot(t *testing.T) {
 	h := newHost(t)
 	for name, target := range map[string]string{
@@ -263,6 +271,7 @@ func TestSymbolicLinksOfADestinationAreResolvedInsideTheRoot(t *testing.T) {
 	}
 }
 
+//proves:config.md#mounts:1
 func TestTheOrderOfMountsCounts(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -274,6 +283,7 @@ func TestTheOrderOfMountsCounts(t *testing.T) {
 	equal(t, "/mnt", get[[]string](t, s, "list=/mnt"), []string{"seen"})
 }
 
+//proves:mounts[].destination mounts[].type mounts[].source mounts[].options config.md#mounts:2
 func TestMountsThatCannotBeMadeAreNamed(t *testing.T) {
 	h := newHost(t)
 	missing := filepath.Join(t.TempDir(), "missing")
@@ -308,6 +318,7 @@ func TestFilesOfLxcfsMayCoverProc(t *testing.T) {
 	equal(t, "/proc/uptime", get[string](t, s, "read=/proc/uptime"), "1.00 2.00\n")
 }
 
+//proves:mounts[].uidMappings[].containerID mounts[].uidMappings[].hostID mounts[].gidMappings[].containerID mounts[].gidMappings[].hostID
 func TestBindMountsAreIDMapped(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

@@ -72,6 +72,7 @@ func mapAll(s *specs.Spec) {
 	s.Linux.UIDMappings, s.Linux.GIDMappings = ids, ids
 }
 
+//proves:linux.namespaces[].type linux.namespaces[].type=pid linux.namespaces[].type=network linux.namespaces[].type=mount linux.namespaces[].type=ipc linux.namespaces[].type=uts linux.namespaces[].type=user linux.namespaces[].type=cgroup linux.namespaces[].type=time config-linux.md#namespaces:2 config-linux.md#namespaces:6 config-linux.md#namespaces:7
 func TestANewNamespaceDiffersAndAnAbsentOneIsTheHosts(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -114,6 +115,7 @@ func nothingToMount(s *specs.Spec) {
 	s.Linux.MaskedPaths, s.Linux.ReadonlyPaths = nil, nil
 }
 
+//proves:linux.namespaces[].path config-linux.md#namespaces:4
 func TestNamespacesAreJoinedByPath(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -143,6 +145,7 @@ func noHostname(specs.LinuxNamespaceType) edit {
 	return func(s *specs.Spec) { s.Hostname = "" }
 }
 
+//proves:linux.namespaces[].path linux.namespaces[].type=mount
 func TestAJoinedMountNamespaceHoldsTheRoot(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -155,6 +158,7 @@ func TestAJoinedMountNamespaceHoldsTheRoot(t *testing.T) {
 	}
 }
 
+//proves:linux.namespaces[].path linux.namespaces[].type=pid
 func TestAContainerJoinsThePIDNamespaceOfAnother(t *testing.T) {
 	h := newHost(t)
 	a := h.start([]string{"pid"})
@@ -176,6 +180,7 @@ func TestAContainerJoinsThePIDNamespaceOfAnother(t *testing.T) {
 	equal(t, "the first", h.state(a.id).Status, specs.StateRunning)
 }
 
+//proves:linux.namespaces[].path
 func TestContainersOfAPodShareNamespaces(t *testing.T) {
 	h := newHost(t)
 	h.leavesNothing()
@@ -199,6 +204,7 @@ func TestContainersOfAPodShareNamespaces(t *testing.T) {
 	equal(t, "pid", get[map[string]int](t, s, "pid")["pid"], 1)
 }
 
+//proves:linux.namespaces[].path linux.namespaces[].type=user
 func TestAUserNamespaceIsJoinedWithWhatItOwns(t *testing.T) {
 	h := newHost(t)
 	owner := h.start([]string{"namespaces"}, addNamespace(specs.UserNamespace, ""), mapAll)
@@ -225,6 +231,7 @@ func TestAUserNamespaceIsJoinedWithWhatItOwns(t *testing.T) {
 	}
 }
 
+//proves:linux.namespaces[].type
 func TestAllEightNamespacesAreNewAtOnce(t *testing.T) {
 	h := newHost(t)
 	h.leavesNothing()
@@ -246,6 +253,7 @@ func TestAllEightNamespacesAreNewAtOnce(t *testing.T) {
 	}
 }
 
+//proves:linux.namespaces[].type=pid
 func TestWithoutAPIDNamespaceThePIDIsTheHosts(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -253,6 +261,7 @@ func TestWithoutAPIDNamespaceThePIDIsTheHosts(t *testing.T) {
 	equal(t, "pid", get[map[string]int](t, c.see(), "pid")["pid"], c.pid)
 }
 
+//proves:linux.namespaces[].path linux.namespaces[].type config-linux.md#namespaces:3 config-linux.md#namespaces:8
 func TestANamespaceThatCannotBeJoinedIsNamed(t *testing.T) {
 	h := newHost(t)
 	missing := filepath.Join(t.TempDir(), "missing")
@@ -336,6 +345,7 @@ func children(t *testing.T) map[int]bool {
 	return out
 }
 
+//proves:linux.timeOffsets.monotonic.secs linux.timeOffsets.monotonic.nanosecs linux.timeOffsets.boottime.secs linux.namespaces[].type=time
 func TestClocksOfATimeNamespaceAreShifted(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

@@ -1,12 +1,14 @@
 package tests
 
 import (
+	"encoding/json"
 	"os"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/opencontainers/runtime-spec/specs-go/features"
 )
 
 // moving configures network devices: the name inside by the name outside.
@@ -61,13 +63,19 @@ func kept(name string) []address {
 func others(d device) []address { return slices.DeleteFunc(d.Addresses, isAutomatic) }
 
 func TestANetworkDeviceMovesIntoTheContainer(t *testing.T) {
+	//proves:config-linux.md#network-devices:1 config-linux.md#network-devices:5
+	//proves:config-linux.md#network-devices:6 features.linux.netDevices.enabled
 	t.Parallel()
-	//proves:linux.netDevices linux.netDevices.*
 	outside := newNetwork(t)
 	h := outside.newHost()
 	outside.veth("v0")
 	outside.addressed("v0")
 	before := outside.devices()["v0"]
+	var f features.Features
+	if err := json.Unmarshal([]byte(h.must("features")), &f); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "features say so", f.Linux.NetDevices.Enabled, true)
 	c := h.start([]string{"links"}, moving(map[string]string{"v0": ""}))
 	inside := &network{t: t, pid: c.pid}
 
@@ -90,8 +98,9 @@ func TestANetworkDeviceMovesIntoTheContainer(t *testing.T) {
 }
 
 func TestNetworkDevicesGetTheirNamesInTheContainer(t *testing.T) {
+	//proves:linux.netDevices.*.name config-linux.md#network-devices:1 config-linux.md#network-devices:4
+	//proves:config-linux.md#network-devices:5 config-linux.md#network-devices:6
 	t.Parallel()
-	//proves:linux.netDevices.*.name
 	outside := newNetwork(t)
 	h := outside.newHost()
 	for _, name := range []string{"v0", "v1", "v2", "v3", "v4"} {
@@ -113,8 +122,10 @@ func TestNetworkDevicesGetTheirNamesInTheContainer(t *testing.T) {
 }
 
 func TestNetworkDevicesMoveIntoANamespaceThatIsJoined(t *testing.T) {
+	//proves:linux.netDevices.*.name config-linux.md#network-devices:1 config-linux.md#network-devices:4
+	//proves:config-linux.md#namespace-lifecycle-and-container-termination:1
+	//proves:config-linux.md#namespace-lifecycle-and-container-termination:2
 	t.Parallel()
-	//proves:linux.netDevices linux.netDevices.*.name
 	outside, pod := newNetwork(t), newNetwork(t)
 	h := outside.newHost()
 	outside.veth("v0")
@@ -124,8 +135,13 @@ func TestNetworkDevicesMoveIntoANamespaceThatIsJoined(t *testing.T) {
 	want := []string{"eth0", "eth1", "lo", "peer-eth0", "v1"}
 	equal(t, "devices of the pod", pod.names(), want)
 	equal(t, "devices outside", outside.names(), []string{"lo", "peer-v0", "peer-v1"})
+	pod.settled("eth1")
+	// From here on they are the pod's to look after.
+	pod.ip("link set v1 down", "address add 192.0.2.7/24 dev eth1")
+	theirs := pod.devices()
+	c.exec("pid")
 	h.must("delete", "--force", c.id)
-	equal(t, "devices of the pod after delete", pod.names(), want)
+	equal(t, "devices of the pod after delete", pod.devices(), theirs)
 }
 
 func TestNetworkDevicesMoveIntoAUserNamespace(t *testing.T) {
@@ -154,7 +170,7 @@ func TestSysctlsOfANetworkDeviceThatMovesAreSet(t *testing.T) {
 }
 
 func TestANetworkDeviceThatCannotMoveStaysAsItIs(t *testing.T) {
-	//proves:linux.netDevices linux.netDevices.* linux.netDevices.*.name
+	//proves:linux.netDevices.*.name config-linux.md#network-devices:2 config-linux.md#network-devices:3
 	outside, pod := newNetwork(t), newNetwork(t)
 	h := outside.newHost()
 	outside.veth("v0")
@@ -228,7 +244,7 @@ func TestANetworkDeviceGoesBackIfAHookFails(t *testing.T) {
 	outside.veth("v0")
 	outside.addressed("v0")
 	outside.veth("v1")
-	outside.ip("link set v1 down")
+	outside.ip("link set v1 down", "link add br0 type bridge", "link set v1 master br0")
 	before := outside.devices()
 	hook := specs.Hook{Path: suite.probe, Args: []string{"createContainer", "links", "record=" + d.path, "exit=3"}}
 	h.fails([]string{"createContainer", "3"}, moving(map[string]string{"v0": "eth0", "v1": ""}), func(s *specs.Spec) {

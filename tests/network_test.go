@@ -61,6 +61,7 @@ type device struct {
 	MTU       int       `json:"mtu"`
 	Hardware  string    `json:"address"`
 	AltNames  []string  `json:"altnames"`
+	Master    string    `json:"master"`
 	Addresses []address `json:"addr_info"`
 }
 
@@ -88,13 +89,14 @@ func (n *network) devices() map[string]device {
 		n.t.Fatalf("%v: %s", err, out)
 	}
 	found := make(map[string]device)
-	for _, d := range list {
+	for i := range list {
+		d := &list[i]
 		d.Flags = slices.DeleteFunc(d.Flags, func(flag string) bool {
 			return flag == "LOWER_UP" || flag == "NO-CARRIER" || flag == "M-DOWN"
 		})
 		slices.Sort(d.Flags)
 		slices.SortFunc(d.Addresses, func(a, b address) int { return strings.Compare(a.Local, b.Local) })
-		found[d.Name] = d
+		found[d.Name] = *d
 	}
 	return found
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -226,16 +227,16 @@ func TestAUserNamespaceChangesNoOwnerOnTheHost(t *testing.T) {
 	source := t.TempDir()
 	writeFile(t, filepath.Join(source, "file"), "text")
 	b := h.newBundle([]string{"pid"}, inUserNamespace, addMounts(bind(source)))
-	before := owners(t, b.path("rootfs"), source)
+	before := ownersBelow(t, b.path("rootfs"), source)
 	h.run(b)
-	after := owners(t, b.path("rootfs"), source)
+	after := ownersBelow(t, b.path("rootfs"), source)
 	for path, owner := range before {
 		equal(t, path, after[path], owner)
 	}
 }
 
-// owners are those of all files below directories, by path.
-func owners(t *testing.T, dirs ...string) map[string]string {
+// ownersBelow are those of all files below directories, by path.
+func ownersBelow(t *testing.T, dirs ...string) map[string]string {
 	t.Helper()
 	found := map[string]string{}
 	for _, dir := range dirs {
@@ -248,4 +249,30 @@ func owners(t *testing.T, dirs ...string) map[string]string {
 		}
 	}
 	return found
+}
+
+// What execve(2) makes of the permitted and the effective set is the kernel's
+// choice (capabilities(7)); before it they are those of the configuration.
+//
+//proves:process.capabilities.permitted process.capabilities.effective
+func TestTheSetsBeforeTheProgramAreThoseOfTheConfiguration(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	const c, f, k = "CAP_CHOWN", "CAP_FOWNER", "CAP_KILL"
+	made := h.create(h.newBundle([]string{"pid"}, func(s *specs.Spec) {
+		s.Process.Capabilities = &specs.LinuxCapabilities{
+			Bounding: []string{c, f, k}, Permitted: []string{c, f}, Effective: []string{c},
+		}
+	}))
+	for line := range strings.Lines(readFile(t, procPath(made.pid, "status"))) {
+		name, text, _ := strings.Cut(strings.TrimSpace(line), ":\t")
+		want, ok := map[string]uint64{"CapBnd": chown | fowner | kill, "CapPrm": chown | fowner, "CapEff": chown}[name]
+		if !ok {
+			continue
+		}
+		mask, err := strconv.ParseUint(text, 16, 64)
+		if err != nil || mask != want {
+			t.Errorf("%s is %#x, want %#x", name, mask, want)
+		}
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
+//proves:linux.maskedPaths
 func TestMaskedPathsShowNothing(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -41,6 +42,7 @@ func TestMaskedPathsShowNothing(t *testing.T) {
 	}
 }
 
+//proves:linux.readonlyPaths
 func TestReadonlyPathsCannotBeWritten(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -67,6 +69,7 @@ func TestReadonlyPathsCannotBeWritten(t *testing.T) {
 	get[string](t, s, "read=/proc/sys/net/ipv4/ip_forward")
 }
 
+//proves:linux.maskedPaths
 func TestAPathIsMaskedWhereItsLinksLeadInsideTheRoot(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -83,6 +86,7 @@ func TestAPathIsMaskedWhereItsLinksLeadInsideTheRoot(t *testing.T) {
 	equal(t, "secret", get[string](t, h.run(b), "read=/inside/secret"), "")
 }
 
+//proves:linux.maskedPaths linux.readonlyPaths
 func TestMaskedPathsMustBeAbsolute(t *testing.T) {
 	h := newHost(t)
 	h.fails([]string{"linux.maskedPaths[0]", "absolute"}, func(s *specs.Spec) { s.Linux.MaskedPaths = []string{"proc/keys"} })

@@ -99,7 +99,7 @@ func TestAForkBombIsStopped(t *testing.T) {
 	equal(t, "without a limit", seen.Children, 60)
 }
 
-//proves:linux.resources.pids.limit
+//proves:linux.resources.pids.limit config-linux.md#pids:1
 func TestALimitOfNoPidsLeavesInitAlone(t *testing.T) {
 	t.Parallel()
 	needBusybox(t)
@@ -165,6 +165,7 @@ func blkio(t *testing.T) string {
 	return "io"
 }
 
+//proves:linux.resources.devices[].type=b config-linux.md#block-io:3 config-linux.md#block-io:4 config-linux.md#block-io:5 config-linux.md#block-io:6
 func TestThrottledDevicesAreSlow(t *testing.T) {
 	h := newHost(t)
 	l, controller := newLoop(t), blkio(t)
@@ -175,27 +176,31 @@ func TestThrottledDevicesAreSlow(t *testing.T) {
 		knob    knob
 	}{
 		//proves:linux.resources.blockIO.throttleReadBpsDevice[].rate linux.resources.blockIO.throttleReadBpsDevice[].major
-		//proves:linux.resources.blockIO.throttleReadBpsDevice[].minor linux.resources.blockIO.throttleReadBpsDevice
+		//proves:linux.resources.blockIO.throttleReadBpsDevice[].minor
 		"bytes read": {
-			specs.LinuxBlockIO{ThrottleReadBpsDevice: l.throttle(512 << 10)}, "direct=read:/dev/loop:2:131072",
+			specs.LinuxBlockIO{ThrottleReadBpsDevice: l.throttle(512 << 10)},
+			"direct=read:/dev/loop:2:131072",
 			knob{v1: "blkio.throttle.read_bps_device", inV1: l.String() + " 524288", inV2: l.String() + " rbps=524288 wbps=max riops=max wiops=max"},
 		},
 		//proves:linux.resources.blockIO.throttleWriteBpsDevice[].rate linux.resources.blockIO.throttleWriteBpsDevice[].major
-		//proves:linux.resources.blockIO.throttleWriteBpsDevice[].minor linux.resources.blockIO.throttleWriteBpsDevice
+		//proves:linux.resources.blockIO.throttleWriteBpsDevice[].minor
 		"bytes written": {
-			specs.LinuxBlockIO{ThrottleWriteBpsDevice: l.throttle(512 << 10)}, "direct=write:/dev/loop:2:131072",
+			specs.LinuxBlockIO{ThrottleWriteBpsDevice: l.throttle(512 << 10)},
+			"direct=write:/dev/loop:2:131072",
 			knob{v1: "blkio.throttle.write_bps_device", inV1: l.String() + " 524288", inV2: l.String() + " rbps=max wbps=524288 riops=max wiops=max"},
 		},
 		//proves:linux.resources.blockIO.throttleReadIOPSDevice[].rate linux.resources.blockIO.throttleReadIOPSDevice[].major
-		//proves:linux.resources.blockIO.throttleReadIOPSDevice[].minor linux.resources.blockIO.throttleReadIOPSDevice
+		//proves:linux.resources.blockIO.throttleReadIOPSDevice[].minor
 		"reads": {
-			specs.LinuxBlockIO{ThrottleReadIOPSDevice: l.throttle(20)}, "direct=read:/dev/loop:10:4096",
+			specs.LinuxBlockIO{ThrottleReadIOPSDevice: l.throttle(20)},
+			"direct=read:/dev/loop:10:4096",
 			knob{v1: "blkio.throttle.read_iops_device", inV1: l.String() + " 20", inV2: l.String() + " rbps=max wbps=max riops=20 wiops=max"},
 		},
 		//proves:linux.resources.blockIO.throttleWriteIOPSDevice[].rate linux.resources.blockIO.throttleWriteIOPSDevice[].major
-		//proves:linux.resources.blockIO.throttleWriteIOPSDevice[].minor linux.resources.blockIO.throttleWriteIOPSDevice
+		//proves:linux.resources.blockIO.throttleWriteIOPSDevice[].minor
 		"writes": {
-			specs.LinuxBlockIO{ThrottleWriteIOPSDevice: l.throttle(20)}, "direct=write:/dev/loop:10:4096",
+			specs.LinuxBlockIO{ThrottleWriteIOPSDevice: l.throttle(20)},
+			"direct=write:/dev/loop:10:4096",
 			knob{v1: "blkio.throttle.write_iops_device", inV1: l.String() + " 20", inV2: l.String() + " rbps=max wbps=max riops=max wiops=20"},
 		},
 	} {
@@ -227,7 +232,7 @@ func TestWeightsOfBlockIOAreInTheFilesOfTheKernel(t *testing.T) {
 	}}))
 	//proves:linux.resources.blockIO.weight
 	knob{controller, "blkio.bfq.weight", "500", "io.bfq.weight", "default 500\n" + l.String() + " 300"}.check(t, c)
-	//proves:linux.resources.blockIO.weightDevice linux.resources.blockIO.weightDevice[].weight
+	//proves:linux.resources.blockIO.weightDevice[].weight
 	//proves:linux.resources.blockIO.weightDevice[].major linux.resources.blockIO.weightDevice[].minor
 	knob{controller, "blkio.bfq.weight_device", "default 500\n" + l.String() + " 300", "io.bfq.weight", "default 500\n" + l.String() + " 300"}.check(t, c)
 }
@@ -262,7 +267,8 @@ func hugePages(t *testing.T, count int) {
 	}
 }
 
-//proves:linux.resources.hugepageLimits linux.resources.hugepageLimits[].pageSize linux.resources.hugepageLimits[].limit
+//proves:linux.resources.hugepageLimits[].pageSize linux.resources.hugepageLimits[].limit
+//proves:config-linux.md#huge-page-limits:1 config-linux.md#huge-page-limits:2
 func TestHugePagesAreLimitedWhenTheyAreReserved(t *testing.T) {
 	hugePages(t, 3)
 	h := newHost(t)
@@ -278,7 +284,7 @@ func TestHugePagesAreLimitedWhenTheyAreReserved(t *testing.T) {
 	equal(t, "two pages", s.failure("hugepages=2"), "cannot allocate memory")
 }
 
-//proves:linux.resources.unified linux.resources.unified.*
+//proves:linux.resources.unified linux.resources.unified.* config-linux.md#unified:1 config-linux.md#unified:2
 func TestUnifiedFilesAreWrittenOnV2(t *testing.T) {
 	h := newHost(t)
 	unified := map[string]string{"cgroup.max.descendants": "7"}

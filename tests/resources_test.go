@@ -21,7 +21,7 @@ func TestLimitsAreInTheFilesOfTheKernel(t *testing.T) {
 	c := h.start(nil, resources(specs.LinuxResources{
 		Memory: &specs.LinuxMemory{
 			Limit: pointer(int64(64 << 20)), Reservation: pointer(int64(32 << 20)), Swap: pointer(int64(96 << 20)),
-			Swappiness: ifV1("memory", uint64(11)), KernelTCP: ifV1("memory", int64(1<<20)), //nolint:staticcheck // deprecated
+			Swappiness: ifV1("memory", uint64(11)), KernelTCP: ifV1("memory", int64(1<<20)),
 			DisableOOMKiller: ifV1("memory", true),
 		},
 		CPU: &specs.LinuxCPU{
@@ -58,6 +58,7 @@ func TestLimitsAreInTheFilesOfTheKernel(t *testing.T) {
 	}
 }
 
+//proves:config-linux.md#pids:1
 func TestSpecialValuesOfLimitsMeanWhatTheSpecSays(t *testing.T) {
 	h := newHost(t)
 	unlimited := "9223372036854771712" // of a page counter, in v1
@@ -150,16 +151,17 @@ func TestLimitsThatLinuxHasNoMoreAreAWarning(t *testing.T) {
 }
 
 //proves:linux.resources.memory.kernel linux.resources.memory.kernelTCP linux.resources.memory.swappiness
-//proves:linux.resources.memory.disableOOMKiller linux.resources.cpu.realtimeRuntime linux.resources.cpu.realtimePeriod
-//proves:linux.resources.blockIO.leafWeight linux.resources.network.classID linux.resources.network.priorities
+//proves:linux.resources.memory.disableOOMKiller linux.resources.cpu.realtimeRuntime
+//proves:linux.resources.cpu.realtimePeriod linux.resources.blockIO.leafWeight linux.resources.network.classID
+//proves:linux.resources.network.priorities config-linux.md#example:1
 func TestLimitsThatOnlyVersion1HasAreRefusedOnVersion2(t *testing.T) {
 	if !onlyV2() {
 		lacks(t, "cgroup v2 alone")
 	}
 	h := newHost(t)
 	for field, r := range map[string]specs.LinuxResources{
-		"memory.kernel":           {Memory: &specs.LinuxMemory{Kernel: pointer(int64(1 << 20))}},    //nolint:staticcheck // deprecated
-		"memory.kernelTCP":        {Memory: &specs.LinuxMemory{KernelTCP: pointer(int64(1 << 20))}}, //nolint:staticcheck // deprecated
+		"memory.kernel":           {Memory: &specs.LinuxMemory{Kernel: pointer(int64(1 << 20))}}, //nolint:staticcheck // deprecated
+		"memory.kernelTCP":        {Memory: &specs.LinuxMemory{KernelTCP: pointer(int64(1 << 20))}},
 		"memory.swappiness":       {Memory: &specs.LinuxMemory{Swappiness: pointer(uint64(10))}},
 		"memory.disableOOMKiller": {Memory: &specs.LinuxMemory{DisableOOMKiller: pointer(true)}},
 		"cpu.realtimeRuntime":     {CPU: &specs.LinuxCPU{RealtimeRuntime: pointer(int64(1000))}},
@@ -174,6 +176,8 @@ func TestLimitsThatOnlyVersion1HasAreRefusedOnVersion2(t *testing.T) {
 	}
 }
 
+//proves:linux.resources.rdma.*.hcaHandles linux.resources.rdma.*.hcaObjects config-linux.md#memory:3
+//proves:config-linux.md#unified:3
 func TestLimitsThatTheKernelRefusesAreNamed(t *testing.T) {
 	h := newHost(t)
 	for name, tt := range map[string]struct {
@@ -184,19 +188,24 @@ func TestLimitsThatTheKernelRefusesAreNamed(t *testing.T) {
 		"a list that is none":       {specs.LinuxResources{CPU: &specs.LinuxCPU{Cpus: "x"}}, []string{"linux.resources.cpu.cpus", "x"}},
 		"a quota that is too small": {
 			specs.LinuxResources{CPU: &specs.LinuxCPU{Quota: pointer(int64(5))}},
-			[]string{"linux.resources.cpu.quota", "5", "invalid argument", "at least 1000"},
+			[]string{"linux.resources.cpu.quota", "5", "from 1000 to"},
+		},
+		"a burst above the quota": {
+			specs.LinuxResources{CPU: &specs.LinuxCPU{Quota: pointer(int64(5000)), Burst: pointer(uint64(6000))}},
+			[]string{"linux.resources.cpu.burst", "6000"},
 		},
 		//proves:linux.resources.memory.swap
 		"swap below memory": {
 			specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: pointer(int64(64 << 20)), Swap: pointer(int64(32 << 20))}},
 			[]string{"linux.resources.memory.swap", "33554432", "memory and swap together"},
 		},
-		//proves:linux.resources.memory.checkBeforeUpdate
+		//proves:linux.resources.memory.checkBeforeUpdate config-linux.md#memory:3
 		"less memory than init has": {
 			specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: pointer(int64(4096)), CheckBeforeUpdate: pointer(true)}},
 			[]string{"linux.resources.memory.limit", "4096", "bytes are in use"},
 		},
-		//proves:linux.resources.unified linux.resources.unified.*
+		//proves:linux.resources.unified.*
+		//proves:config-linux.md#unified:3
 		"a unified file of none": {specs.LinuxResources{Unified: map[string]string{"cake.max": "1"}}, []string{"linux.resources.unified.cake.max", "cake controller"}},
 		"a unified value of none": {
 			specs.LinuxResources{Unified: map[string]string{"cgroup.max.depth": "deep"}},
@@ -215,7 +224,7 @@ func TestLimitsThatTheKernelRefusesAreNamed(t *testing.T) {
 			specs.LinuxResources{HugepageLimits: []specs.LinuxHugepageLimit{{Pagesize: "3MB", Limit: 1}}},
 			[]string{"linux.resources.hugepageLimits[0]", "hugetlb.3MB", "2MB"},
 		},
-		//proves:linux.resources.rdma
+		//proves:linux.resources.rdma.*.hcaHandles linux.resources.rdma.*.hcaObjects
 		"an rdma device of none": {
 			specs.LinuxResources{Rdma: map[string]specs.LinuxRdma{"mlx9_9": {HcaHandles: pointer(uint32(3)), HcaObjects: pointer(uint32(4))}}},
 			[]string{"linux.resources.rdma.mlx9_9", "hca_handle=3 hca_object=4"},

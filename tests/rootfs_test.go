@@ -59,6 +59,7 @@ func TestARootThatIsNotThereIsNamed(t *testing.T) {
 	h.fails([]string{"root", "must be set"}, func(s *specs.Spec) { s.Root = nil })
 }
 
+//proves:root.path
 func TestTheRootFilesystemIsAMountOfItsOwn(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -129,6 +130,7 @@ func laterOnHost(t *testing.T, dir string) {
 	}
 }
 
+//proves:mounts[].options=shared mounts[].options=rshared mounts[].options=slave mounts[].options=rslave mounts[].options=private mounts[].options=rprivate
 func TestPropagationOfAMountDecidesWhatIsSeenLater(t *testing.T) {
 	h := newHost(t)
 	for option, want := range map[string]struct {
@@ -174,6 +176,7 @@ func TestPropagationOfAMountDecidesWhatIsSeenLater(t *testing.T) {
 	}
 }
 
+//proves:mounts[].options=unbindable
 func TestAnUnbindableMountCannotBeBound(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -182,6 +185,7 @@ func TestAnUnbindableMountCannotBeBound(t *testing.T) {
 	equal(t, "unbindable", mountsOf(t, s)["/mnt"].isPeer("unbindable"), true)
 }
 
+//proves:linux.rootfsPropagation linux.rootfsPropagation=shared linux.rootfsPropagation=slave linux.rootfsPropagation=private linux.rootfsPropagation=unbindable
 func TestRootfsPropagationIsThatOfTheRoot(t *testing.T) {
 	h := newHost(t)
 	for propagation, want := range map[string]string{
@@ -200,6 +204,7 @@ func TestRootfsPropagationIsThatOfTheRoot(t *testing.T) {
 	h.fails([]string{"linux.rootfsPropagation", "cake"}, func(s *specs.Spec) { s.Linux.RootfsPropagation = "cake" })
 }
 
+//proves:linux.rootfsPropagation=slave linux.rootfsPropagation=private
 func TestAMountOnTheRootReachesASlaveOnly(t *testing.T) {
 	h := newHost(t)
 	for propagation, want := range map[string]bool{"rslave": true, "rprivate": false, "": true} {

@@ -2,6 +2,7 @@ package tests
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -108,14 +109,14 @@ func (a *agent) serve(t *testing.T, conn *net.UnixConn) {
 	a.states <- append(text[:n:n], rest...)
 	for {
 		var asked notification
-		switch err := listenerCall(fds[0], notifReceive, unsafe.Pointer(&asked)); err {
-		case nil:
-		case unix.ENOENT, unix.EINTR: // the caller was interrupted
-			continue
+		err := listenerCall(fds[0], notifReceive, unsafe.Pointer(&asked))
+		switch {
+		case err == nil:
+			a.reply(fds[0], asked)
+		case errors.Is(err, unix.ENOENT), errors.Is(err, unix.EINTR): // the caller was interrupted
 		default:
 			return
 		}
-		a.reply(fds[0], asked)
 	}
 }
 
@@ -155,6 +156,7 @@ func (a *agent) state(t *testing.T) (s specs.ContainerProcessState) {
 	return s
 }
 
+//proves:linux.seccomp.listenerPath linux.seccomp.listenerMetadata linux.seccomp.syscalls[].action=SCMP_ACT_NOTIFY
 func TestAnAgentAnswersSystemCalls(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -193,8 +195,8 @@ func TestAnAgentAnswersSystemCalls(t *testing.T) {
 	}
 }
 
+//proves:linux.seccomp.listenerMetadata
 func TestAnAgentGetsALongMessageWhole(t *testing.T) {
-	//proves:linux.seccomp.listenerMetadata
 	t.Parallel()
 	h := newHost(t)
 	a := newAgent(t)
@@ -206,8 +208,8 @@ func TestAnAgentGetsALongMessageWhole(t *testing.T) {
 	}
 }
 
+//proves:linux.seccomp.listenerPath
 func TestAListenerThatNobodyIsNotifiedOfIsIgnored(t *testing.T) {
-	//proves:linux.seccomp.listenerPath
 	t.Parallel()
 	h := newHost(t)
 	f := filter(specs.ActErrno, pointer(uint(unix.EXFULL)))
@@ -271,8 +273,8 @@ func TestNothingThatAProfileForbidsKeepsTheListenerFromTheAgent(t *testing.T) {
 	}
 }
 
+//proves:linux.seccomp.listenerPath
 func TestAnAgentThatTakesNoMoreIsAnError(t *testing.T) {
-	//proves:linux.seccomp.listenerPath
 	h := newHost(t)
 	dir := t.TempDir()
 	plain := filepath.Join(dir, "plain")
@@ -288,8 +290,8 @@ func TestAnAgentThatTakesNoMoreIsAnError(t *testing.T) {
 	}
 }
 
+//proves:linux.seccomp.flags=SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
 func TestWaitKillableKeepsASignalFromInterruptingTheAgent(t *testing.T) {
-	//proves:linux.seccomp.flags[]=SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
 	t.Parallel()
 	h := newHost(t)
 	for name, tt := range map[string]struct {
@@ -304,7 +306,8 @@ func TestWaitKillableKeepsASignalFromInterruptingTheAgent(t *testing.T) {
 			a := newAgent(t)
 			interrupted, tries := make(chan bool, 8), 0
 			a.before = func(listener int, asked notification) {
-				if tries++; tries > 1 {
+				tries++
+				if tries > 1 {
 					return
 				}
 				// The Go runtime of the probe handles SIGURG, and has the call restarted.

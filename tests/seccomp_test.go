@@ -70,6 +70,7 @@ func TestAFilterActsOnTheSystemCall(t *testing.T) {
 }
 
 func TestASystemCallNewerThanTheProfileDoesNotExist(t *testing.T) {
+	//proves:linux.seccomp linux.seccomp.defaultAction=SCMP_ACT_ERRNO
 	t.Parallel()
 	h := newHost(t)
 	// Docker's: what it leaves out is EPERM, what it cannot know is ENOSYS.
@@ -98,6 +99,8 @@ func TestAnExecIsUnderTheFilterToo(t *testing.T) {
 }
 
 func TestFiltersThatCannotWorkAreRefused(t *testing.T) {
+	//proves:linux.seccomp.defaultAction linux.seccomp.syscalls[].action linux.seccomp.syscalls[].names
+	//proves:linux.seccomp.architectures linux.seccomp.flags linux.seccomp.syscalls[].args[].op linux.seccomp.listenerPath
 	h := newHost(t)
 	for name, tt := range map[string]struct {
 		change func(*specs.LinuxSeccomp)
@@ -110,8 +113,9 @@ func TestFiltersThatCannotWorkAreRefused(t *testing.T) {
 		"an operator that does not exist": {func(f *specs.LinuxSeccomp) {
 			f.Syscalls[0].Args = []specs.LinuxSeccompArg{{Index: 0, Op: "CAKE"}}
 		}, []string{"linux.seccomp.syscalls[0].args[0]"}},
-		"no names":              {func(f *specs.LinuxSeccomp) { f.Syscalls[0].Names = nil }, []string{"linux.seccomp.syscalls[0].names"}},
-		"notify without a path": {func(f *specs.LinuxSeccomp) { f.Syscalls[0].Action = specs.ActNotify }, []string{"linux.seccomp.listenerPath"}},
+		"no names":                {func(f *specs.LinuxSeccomp) { f.Syscalls[0].Names = nil }, []string{"linux.seccomp.syscalls[0].names"}},
+		"metadata without a path": {func(f *specs.LinuxSeccomp) { f.ListenerMetadata = "x" }, []string{"linux.seccomp.listenerMetadata", "listenerPath"}},
+		"notify without a path":   {func(f *specs.LinuxSeccomp) { f.Syscalls[0].Action = specs.ActNotify }, []string{"linux.seccomp.listenerPath"}},
 		"notify without a agent": {func(f *specs.LinuxSeccomp) {
 			f.Syscalls[0].Action = specs.ActNotify
 			f.ListenerPath = "/nowhere/socket"

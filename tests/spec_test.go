@@ -72,6 +72,8 @@ func TestARootlessSpecMapsTheUser(t *testing.T) {
 	}
 }
 
+//proves:features.md#specification-version:6 features.hooks features.linux.namespaces features.linux.cgroup.v1
+//proves:features.linux.cgroup.v2
 func TestFeaturesIsWhatTheSpecificationDescribes(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -104,6 +106,7 @@ func sorted(s []string) []string {
 	return s
 }
 
+//proves:features.mountOptions features.md#mount-options:1 features.md#mount-options:2
 func TestEveryMountOptionThatIsAnnouncedIsAccepted(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

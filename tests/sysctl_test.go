@@ -11,6 +11,7 @@ func sysctl(key, value string) edit {
 	return func(s *specs.Spec) { s.Linux.Sysctl = map[string]string{key: value} }
 }
 
+//proves:linux.sysctl.*
 func TestParametersOfTheKernelAreSetInTheContainerOnly(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -35,6 +36,7 @@ func TestParametersOfTheKernelAreSetInTheContainerOnly(t *testing.T) {
 	}
 }
 
+//proves:linux.sysctl.*
 func TestParametersOfTheHostAreRefused(t *testing.T) {
 	h := newHost(t)
 	for name, tt := range map[string]struct {

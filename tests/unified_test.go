@@ -13,7 +13,11 @@ import (
 // else: in a mount namespace in which nothing else is mounted.
 func (h *host) onlyUnified(args ...string) result {
 	h.t.Helper()
-	return h.finish(onlyUnified("rw", append([]string{suite.runtime, "--root", h.root}, args...)...))
+	return h.finish(h.unifiedCommand(args...))
+}
+
+func (h *host) unifiedCommand(args ...string) *exec.Cmd {
+	return onlyUnified("rw", append([]string{suite.runtime, "--root", h.root}, args...)...)
 }
 
 // onlyUnified is a command in a mount namespace where cgroup v2 is mounted with

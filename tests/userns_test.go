@@ -19,6 +19,7 @@ func inUserNamespace(s *specs.Spec) {
 	mapAll(s)
 }
 
+//proves:linux.uidMappings[].containerID linux.uidMappings[].hostID linux.gidMappings[].containerID linux.gidMappings[].hostID linux.namespaces[].type=user
 func TestTheHostSeesTheMappedUser(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -54,6 +55,7 @@ func TestTheHostSeesTheMappedUser(t *testing.T) {
 	}
 }
 
+//proves:linux.uidMappings[].containerID linux.uidMappings[].hostID linux.uidMappings[].size linux.gidMappings[].containerID linux.gidMappings[].hostID linux.gidMappings[].size
 func TestSeveralRangesAreMapped(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -141,15 +143,14 @@ func TestIDsThatAreNotMappedAreRefused(t *testing.T) {
 		edit  edit
 		words []string
 	}{
-		"the user":           {func(s *specs.Spec) { s.Process.User.UID = 70000 }, []string{"process.user.uid", "70000", "not mapped"}},
-		"the group":          {func(s *specs.Spec) { s.Process.User.GID = 70000 }, []string{"process.user.gid", "70000", "not mapped"}},
-		"an additional one":  {func(s *specs.Spec) { s.Process.User.AdditionalGids = []uint32{1, 70000} }, []string{"process.user.additionalGids[1]", "70000", "not mapped"}},
-		"no mappings at all": {func(s *specs.Spec) { s.Linux.UIDMappings = nil }, []string{"linux.uidMappings", "must not be empty"}},
-		"root": {func(s *specs.Spec) {
-			ids := []specs.LinuxIDMapping{{ContainerID: 1000, HostID: 100000, Size: 1}}
-			s.Linux.UIDMappings, s.Linux.GIDMappings = ids, ids
-			s.Process.User = specs.User{UID: 1000, GID: 1000}
-		}, []string{"linux.uidMappings", "must map 0"}},
+		"the user":                   {func(s *specs.Spec) { s.Process.User.UID = 70000 }, []string{"process.user.uid", "70000", "not mapped"}},
+		"the group":                  {func(s *specs.Spec) { s.Process.User.GID = 70000 }, []string{"process.user.gid", "70000", "not mapped"}},
+		"an additional one":          {func(s *specs.Spec) { s.Process.User.AdditionalGids = []uint32{1, 70000} }, []string{"process.user.additionalGids[1]", "70000", "not mapped"}},
+		"no mappings at all":         {func(s *specs.Spec) { s.Linux.UIDMappings = nil }, []string{"linux.uidMappings", "must not be empty"}},
+		"more than the kernel takes": {func(s *specs.Spec) { s.Linux.GIDMappings = lines(341, 1, 1) }, []string{"linux.gidMappings", "341 entries, the kernel takes 340"}},
+		"more text than a page":      {func(s *specs.Spec) { s.Linux.GIDMappings = lines(250, 1000000000, 2000000000) }, []string{"linux.gidMappings", "the kernel takes less than 4096"}},
+		"ids beyond the last":        {func(s *specs.Spec) { s.Linux.UIDMappings = append(s.Linux.UIDMappings, ids(4294967290, 200000, 10)...) }, []string{"linux.uidMappings[1].containerID", "beyond the last ID"}},
+		"none":                       {func(s *specs.Spec) { s.Linux.UIDMappings[0].Size = 0 }, []string{"linux.uidMappings[0].size", "above 0"}},
 		"ranges that overlap": {func(s *specs.Spec) {
 			s.Linux.UIDMappings = append(s.Linux.UIDMappings, specs.LinuxIDMapping{ContainerID: 5, HostID: 300000, Size: 5})
 		}, []string{"linux.uidMappings"}},

@@ -22,8 +22,8 @@ func checkCommand(p *program) *cli.Command {
 	return &cli.Command{
 		Usage:     "say what would keep a bundle from running here, and make nothing",
 		UsageText: p.name + " check [options]",
-		Description: `Reads a bundle and says, one finding a line, everything that "create" or "start"
-would refuse: what is wrong with the config.json and what this host lacks.
+		Description: `Reads a bundle and says, one finding a line, what "create" or "start" would
+refuse: all that is wrong with the config.json and what this host lacks.
 Warnings are about what would work, and probably not as it was meant.
 
 The exit status is 0 if all is well, 1 if the bundle would fail, and 2 if there
@@ -31,7 +31,7 @@ are warnings only.
 
 Example:
 
-   hull check --bundle web && hull run --bundle web web`,
+   hull check --bundle bundle && hull run --bundle bundle web`,
 		Flags: []cli.Flag{
 			stringFlag("bundle", "find the bundle in `DIR` (default: the current directory)", "b"),
 			stringFlag("config", "read the configuration from `FILE` (default: config.json in the bundle)", "f"),

@@ -1,6 +1,7 @@
 package dbus
 
 import (
+	"errors"
 	"io"
 	"time"
 
@@ -44,7 +45,7 @@ func (s socket) await(option int) error {
 
 // inTime gives the errno of a call that ran out of time its name.
 func inTime(err error) error {
-	if err == unix.EAGAIN {
+	if errors.Is(err, unix.EAGAIN) {
 		return unix.ETIMEDOUT
 	}
 	return err

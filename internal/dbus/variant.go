@@ -129,27 +129,43 @@ func (n *node) encode(w *Writer, signature string) error {
 	if n.typed != "" && n.typed != signature {
 		return errMismatch
 	}
-	switch {
-	case n.kind == boolean && signature == "b":
-		w.Bool(n.text == "true")
-		return nil
-	case n.kind == number:
+	switch n.kind {
+	case boolean:
+		if signature == "b" {
+			w.Bool(n.text == "true")
+			return nil
+		}
+	case number:
 		return encodeNumber(w, n.text, signature)
-	case n.kind == text && (signature == "s" || signature == "o"):
-		w.String(n.text)
-		return nil
-	case n.kind == text && signature == "g" && len(n.text) <= math.MaxUint8:
-		w.signature(n.text)
-		return nil
-	case n.kind == byteString && signature == "ay":
-		w.Bytes(append([]byte(n.text), 0))
-		return nil
-	case n.kind == array && signature[0] == 'a':
-		return n.encodeArray(w, signature[1:])
-	case n.kind == tuple && signature[0] == '(':
-		return n.encodeTuple(w, signature[1:len(signature)-1])
+	case text:
+		return encodeText(w, n.text, signature)
+	case byteString:
+		if signature == "ay" {
+			w.Bytes(append([]byte(n.text), 0))
+			return nil
+		}
+	case array:
+		if signature[0] == 'a' {
+			return n.encodeArray(w, signature[1:])
+		}
+	case tuple:
+		if signature[0] == '(' {
+			return n.encodeTuple(w, signature[1:len(signature)-1])
+		}
 	}
 	return errMismatch
+}
+
+func encodeText(w *Writer, s, signature string) error {
+	switch {
+	case signature == "s", signature == "o":
+		w.String(s)
+	case signature == "g" && len(s) <= math.MaxUint8:
+		w.signature(s)
+	default:
+		return errMismatch
+	}
+	return nil
 }
 
 func (n *node) encodeArray(w *Writer, element string) (err error) {

@@ -2,8 +2,10 @@ package fault_test
 
 import (
 	"errors"
+	"strings"
 	"syscall"
 	"testing"
+	"unicode/utf8"
 
 	"hull/internal/fault"
 )
@@ -45,8 +47,44 @@ func TestErrnoSurvivesTheProcessBoundary(t *testing.T) {
 	}
 }
 
-func FuzzDecodeNeverPanics(f *testing.F) {
+// FuzzDecode checks that a message is refused, or says the same when it has
+// crossed once more.
+func FuzzDecode(f *testing.F) {
 	f.Add(fault.Encode(fault.New("a", "b", syscall.EPERM).WithHint("c")))
 	f.Add([]byte{1, 3, 255, 255, 255, 255})
-	f.Fuzz(func(_ *testing.T, b []byte) { _ = fault.Decode(b) })
+	f.Fuzz(func(t *testing.T, b []byte) {
+		err := fault.Decode(b)
+		if err == nil {
+			return
+		}
+		if again := fault.Decode(fault.Encode(err)); again == nil || again.Error() != err.Error() {
+			t.Errorf("%q became %v", err, again)
+		}
+	})
+}
+
+func TestManyFaultsAndLongOnesAreOneShortLine(t *testing.T) {
+	var e fault.InvalidError
+	if e.Err() != nil {
+		t.Error("nothing is an error")
+	}
+	for range 20 {
+		e.Add("a", "%q is wrong", strings.Repeat("x", 1<<20))
+	}
+	if text := e.Error(); !strings.HasSuffix(text, "; and 4 more") || len(text) > 16<<10 {
+		t.Errorf("%d bytes: %.500s", len(text), text)
+	}
+	for range 100000 {
+		e.Add("a", "b")
+	}
+	if text := e.Error(); !e.Full() || !strings.HasSuffix(text, "; and very many more") {
+		t.Errorf("%d: %.500s", len(e), text)
+	}
+}
+
+func TestAStringIsCutBetweenCharacters(t *testing.T) {
+	short := fault.Shorten("a" + strings.Repeat("\u00e9", 1000))
+	if !utf8.ValidString(short) || !strings.Contains(short, "... 1746 bytes ...") {
+		t.Errorf("%q", short)
+	}
 }

@@ -27,6 +27,9 @@ func (a *Address) Permanent() bool { return a.flags&unix.IFA_F_PERMANENT != 0 }
 // Global reports whether the address is valid everywhere (RT_SCOPE_UNIVERSE).
 func (a *Address) Global() bool { return a.header[3] == unix.RT_SCOPE_UNIVERSE }
 
+// device is the index of the device that it was an address of.
+func (a *Address) device() int32 { return int32(binary.NativeEndian.Uint32(a.header[4:])) }
+
 // Addresses returns the addresses of the device with the index.
 func (c *Conn) Addresses(index int32) ([]Address, error) {
 	query := make([]byte, 4, unix.SizeofIfAddrmsg)
@@ -37,7 +40,10 @@ func (c *Conn) Addresses(index int32) ([]Address, error) {
 		err := c.do(unix.RTM_GETADDR, unix.NLM_F_DUMP, query, func(m message) error {
 			torn = torn || m.flags&unix.NLM_F_DUMP_INTR != 0
 			a, err := parseAddress(m)
-			list = append(list, a)
+			// Not all families know of the filter.
+			if err == nil && a.device() == index {
+				list = append(list, a)
+			}
 			return err
 		})
 		// A list that somebody changed meanwhile is asked for again.

@@ -11,11 +11,13 @@ type Link struct {
 	Index int32
 	Name  string
 	Up    bool
+	// Master is the index of the bridge or bond that it is part of, or 0.
+	Master int32
 }
 
 // Change is what Set does to a device; what is zero stays as it is. The kernel
-// carries it out in the order of the fields, and what was done before something
-// fails stays done.
+// moves it first, then names it, and what was done before something fails stays
+// done.
 type Change struct {
 	// Namespace is where the device goes: a descriptor of a network
 	// namespace. It is down there, and has no addresses.
@@ -26,6 +28,8 @@ type Change struct {
 	// Name is its new name. If it contains %d, the kernel puts a number there
 	// that makes it unique.
 	Name string
+	// Master is the index of a bridge or bond to make it part of.
+	Master int32
 	// Up sets it up.
 	Up bool
 }
@@ -65,6 +69,9 @@ func (c *Conn) Set(index int32, change Change) error {
 	if change.Name != "" {
 		b = appendAttribute(b, textAttribute(unix.IFLA_IFNAME, change.Name))
 	}
+	if change.Master > 0 {
+		b = appendAttribute(b, numberAttribute(unix.IFLA_MASTER, uint32(change.Master)))
+	}
 	return c.do(unix.RTM_NEWLINK, 0, b, nothing)
 }
 
@@ -88,8 +95,11 @@ func parseLink(m message) (l Link, err error) {
 	l.Index = int32(binary.NativeEndian.Uint32(m.body[4:]))
 	l.Up = binary.NativeEndian.Uint32(m.body[8:])&unix.IFF_UP != 0
 	for _, a := range attributes {
-		if a.kind == unix.IFLA_IFNAME {
+		switch a.kind {
+		case unix.IFLA_IFNAME:
 			l.Name = a.text()
+		case unix.IFLA_MASTER:
+			l.Master = int32(a.number())
 		}
 	}
 	return l, nil

@@ -79,6 +79,9 @@ type Config struct {
 	// Subgroup is a cgroup below the unit's that the container lives in, with
 	// Systemd; its limits are there as well. Empty is the unit's own.
 	Subgroup string
+	// Leaf is a cgroup below all that, for Sink. Both are as CleanBelow
+	// returns them.
+	Leaf string
 	// Unwritable is the policy for hierarchies that cannot be written.
 	Unwritable Unwritable
 	// Warn receives what was tolerated. Nil drops it.
@@ -131,11 +134,11 @@ type Cgroup struct {
 	rec        Record
 	properties []Property
 	// subgroup is set while the cgroup is being created.
-	subgroup   string
-	unwritable Unwritable
-	warn       func(error)
-	system     system
-	foreseen   *foreseen
+	subgroup, leaf string
+	unwritable     Unwritable
+	warn           func(error)
+	system         system
+	foreseen       *foreseen
 }
 
 // New resolves the paths of cfg. It has no side effect on the system.
@@ -158,6 +161,9 @@ func newOn(sys system, cfg Config) (*Cgroup, error) {
 		err = c.resolvePaths(cfg)
 	default:
 		err = fault.Newf("use cgroup driver", "", "unknown driver %d", cfg.Driver)
+	}
+	if err == nil && cfg.Leaf != "" {
+		err = c.useLeaf(cfg.Leaf)
 	}
 	if err != nil {
 		return nil, err

@@ -271,7 +271,7 @@ func TestADisabledCgroupDoesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	j, err := c.Join(OwnCredentials)
-	if err != nil || j.Into != nil || len(j.Tasks) != 0 || j.Adopt {
+	if err != nil || j.Into != nil || len(j.Tasks) != 0 || j.Adopt != nil {
 		t.Errorf("Join: %+v %v", j, err)
 	}
 	for name, f := range map[string]func() error{

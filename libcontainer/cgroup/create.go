@@ -41,8 +41,8 @@ func (c *Cgroup) makeDirs() error {
 		i--
 	}
 	// systemd gives its units what it manages, and would take back more.
-	if u := c.unified(); u != nil && len(c.rec.Hierarchies) == 1 && c.rec.Driver == Cgroupfs {
-		u.enableAll()
+	if c.onlyV2() && c.rec.Driver == Cgroupfs {
+		c.unified().enableAll()
 	}
 	return nil
 }

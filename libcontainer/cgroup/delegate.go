@@ -26,27 +26,33 @@ const SameGroup = -1
 // and not its own limits. v1 cgroups stay as they are (config-linux.md, "Cgroup
 // ownership").
 func (c *Cgroup) Delegate(owner Owner) error {
-	u := c.unified()
-	if u == nil || len(c.rec.Hierarchies) != 1 {
+	if !c.onlyV2() {
 		return nil
 	}
-	return give(u.dir(), owner)
+	return give(c.unified().dir(), owner)
 }
 
-// Sink moves the process init into a cgroup below the container's, and gives
-// that one away: the limits stay where the process cannot reach them. All
-// controllers of the container's cgroup are there.
-func (c *Cgroup) Sink(init int, name string, owner Owner) error {
-	u := c.unified()
-	if u == nil || len(c.rec.Hierarchies) != 1 {
+// useLeaf checks that the cgroup can have what Sink makes.
+func (c *Cgroup) useLeaf(name string) error {
+	if c.rec.Driver != Disabled && !c.onlyV2() {
 		return fault.New("delegate cgroup", name, errNotV2)
 	}
-	name, err := cleanBelow(name)
-	if err != nil || name == "" {
-		return err
+	c.leaf = name
+	return nil
+}
+
+// onlyV2 reports whether the container has a cgroup of v2 and no other.
+func (c *Cgroup) onlyV2() bool { return c.unified() != nil && len(c.rec.Hierarchies) == 1 }
+
+// Sink moves the process init into Config.Leaf, and gives that one away: the
+// limits stay where the process cannot reach them. All controllers of the
+// container's cgroup are there.
+func (c *Cgroup) Sink(init int, owner Owner) error {
+	if c.leaf == "" || !c.onlyV2() {
+		return nil
 	}
-	below := *u
-	below.Path = path.Join(u.Path, name)
+	below := *c.unified()
+	below.Path = path.Join(below.Path, c.leaf)
 	if err := below.mkdir(); err != nil {
 		return err
 	}
@@ -54,7 +60,7 @@ func (c *Cgroup) Sink(init int, name string, owner Owner) error {
 	if err := writeFile(file, strconv.Itoa(init)); err != nil {
 		return fault.New("move process "+strconv.Itoa(init)+" to", file, err)
 	}
-	below.enableWithin(strings.Count(name, "/") + 1)
+	below.enableWithin(strings.Count(c.leaf, "/") + 1)
 	return give(below.dir(), owner)
 }
 

@@ -69,7 +69,12 @@ func (c *Cgroup) SetDevices(rules []specs.LinuxDeviceCgroup) error {
 	case h.v2():
 		err = list.attach(h.dir())
 	default:
-		err = list.write(h.dir())
+		if c.rec.Driver == Systemd {
+			err = c.tellDevices(&list)
+		}
+		if err == nil {
+			err = list.write(h.dir())
+		}
 	}
 	if err != nil && c.unwritable == Tolerate {
 		c.warn(err)
@@ -115,22 +120,22 @@ func compileDevices(rules []specs.LinuxDeviceCgroup) (deviceList, error) {
 
 // addSpec takes in one rule. The object of the error is the JSON path below it.
 func (l *deviceList) addSpec(r *specs.LinuxDeviceCgroup) *fault.Error {
-	a, ok := parseAccess(r.Access)
-	if !ok {
-		return fault.Newf("", ".access", "%q is not made of r, w and m", r.Access)
-	}
 	act := deny
 	if r.Allow {
 		act = allow
 	}
 	switch r.Type {
 	case "", "a":
-		// Everything: what was said before is void.
+		// Everything, whatever the access: what was said before is void.
 		*l = deviceList{otherwise: act, exceptions: l.exceptions[:0]}
 		return nil
 	case "b", "c":
 	default:
 		return fault.Newf("", ".type", "unknown type %q (one of a, b, c)", r.Type)
+	}
+	a, ok := parseAccess(r.Access)
+	if !ok {
+		return fault.Newf("", ".access", "%q is not made of r, w and m", r.Access)
 	}
 	d := device{kind: r.Type[0], major: anyNumber, minor: anyNumber}
 	for _, n := range [...]struct {
@@ -212,16 +217,21 @@ func (r deviceRule) String() string {
 		}
 		b.WriteString(strconv.FormatInt(n, 10))
 	}
-	b.WriteByte(' ')
-	for _, a := range [...]struct {
+	return b.String() + " " + r.access.String()
+}
+
+// String is the access as rules have it.
+func (a access) String() string {
+	var b []byte
+	for _, is := range [...]struct {
 		bit  access
 		char byte
 	}{{read, 'r'}, {write, 'w'}, {mknod, 'm'}} {
-		if r.access&a.bit != 0 {
-			b.WriteByte(a.char)
+		if a&is.bit != 0 {
+			b = append(b, is.char)
 		}
 	}
-	return b.String()
+	return string(b)
 }
 
 // write sets the v1 controller: first the default, which voids what was there,

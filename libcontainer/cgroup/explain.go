@@ -29,7 +29,7 @@ func (k knobs) explain(s setting, cause error) error {
 func (k knobs) hint(s setting, cause error) string {
 	switch {
 	case errors.Is(cause, unix.ENOENT):
-		return k.hintMissing(s)
+		return k.hintMissing()
 	case errors.Is(cause, unix.EBUSY) && k.name == "memory":
 		usage, _ := k.read(k.pick("memory.usage_in_bytes", "memory.current"))
 		return strings.TrimSpace(usage) + " bytes are in use"
@@ -45,7 +45,7 @@ func (k knobs) hint(s setting, cause error) string {
 	return ""
 }
 
-func (k knobs) hintMissing(s setting) string {
+func (k knobs) hintMissing() string {
 	if k.name == "hugetlb" {
 		sizes, _ := pageSizes()
 		slices.Sort(sizes)
@@ -62,17 +62,16 @@ func (k knobs) hintRange(s setting) string {
 	switch s.field {
 	case "cpu.cpus", "cpu.mems":
 		file := "/" + s.file + k.pick("", ".effective")
-		if has, err := readFile(k.h.Mount + path.Dir(k.h.Path) + file); err == nil {
-			return "its parent has " + strings.TrimSpace(has)
+		if has, ok := k.h.above(file); ok {
+			return "its parent has " + has
 		}
 	case "cpu.quota", "cpu.period":
 		return "both are at least 1000 µs, a period at most 1000000 µs, and no share is above the parent's"
 	case "cpu.burst":
 		return "it is at most the quota"
 	case "cpu.realtimeRuntime", "cpu.realtimePeriod":
-		has, err := readFile(k.h.Mount + path.Dir(k.h.Path) + "/cpu.rt_runtime_us")
-		if err == nil {
-			return "its parent has " + strings.TrimSpace(has) + " µs for all its children, and the runtime is at most the period"
+		if has, ok := k.h.above("/cpu.rt_runtime_us"); ok {
+			return "its parent has " + has + " µs for all its children, and the runtime is at most the period"
 		}
 	case "cpu.idle":
 		return "it is 0 or 1"
@@ -87,4 +86,18 @@ func (k knobs) hintRange(s setting) string {
 		return "a weight is 10 to 1000 (1 to 1000 with BFQ)"
 	}
 	return ""
+}
+
+// above returns what the parent has in a file. One that is yet to be made is
+// going to have the same as its own.
+func (h *Hierarchy) above(file string) (string, bool) {
+	for p := path.Dir(h.Path); ; p = path.Dir(p) {
+		has, err := readFile(h.Mount + p + file)
+		if err == nil {
+			return strings.TrimSpace(has), true
+		}
+		if p == "/" {
+			return "", false
+		}
+	}
 }

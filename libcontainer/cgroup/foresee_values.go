@@ -1,7 +1,7 @@
 package cgroup
 
 import (
-	"strconv"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -29,14 +29,8 @@ func (k knobs) foreseeCpuset(s setting) error {
 	if root, err := readFile(k.h.Mount + "/" + s.file); err == nil && !covers(root, wanted) {
 		return unix.EINVAL
 	}
-	// What is still to be made takes over the values of what is there.
-	for _, p := range ancestors(k.h.Path) {
-		if parent, err := readFile(k.h.Mount + p + "/" + s.file); err == nil {
-			if strings.TrimSpace(parent) != "" && !covers(parent, wanted) {
-				return unix.EACCES
-			}
-			return nil
-		}
+	if parent, ok := k.h.above("/" + s.file); ok && parent != "" && !covers(parent, wanted) {
+		return unix.EACCES
 	}
 	return nil
 }
@@ -71,17 +65,7 @@ func foreseeBlockIO(s setting) error {
 // foreseePageSize looks for the pages of a file such as "hugetlb.2MB.max".
 func foreseePageSize(file string) error {
 	size, _, _ := strings.Cut(strings.TrimPrefix(file, "hugetlb."), ".")
-	n, err := strconv.ParseUint(strings.TrimRight(size, "BGKM"), 10, 32)
-	if err != nil {
-		return nil // a file of the controller, not of a size
-	}
-	switch strings.TrimLeft(size, "0123456789") {
-	case "MB":
-		n <<= 10
-	case "GB":
-		n <<= 20
-	}
-	if !exists("/sys/kernel/mm/hugepages/hugepages-" + strconv.FormatUint(n, 10) + "kB") {
+	if sizes, err := pageSizes(); err == nil && strings.HasSuffix(size, "B") && !slices.Contains(sizes, size) {
 		return unix.ENOENT
 	}
 	return nil

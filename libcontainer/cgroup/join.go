@@ -22,9 +22,9 @@ type Join struct {
 	// it has one thread: the move of a single thread by itself takes no
 	// global lock (kernel 5.4).
 	Tasks []*os.File
-	// Adopt says that the parent has to call Cgroup.Adopt as soon as the
-	// process exists: under systemd, the scope begins with it.
-	Adopt bool
+	// Adopt, unless nil, has to be called with the process as soon as it
+	// exists: it is for a service manager to bring it in.
+	Adopt func(pid int) error
 }
 
 // Close closes the descriptors.
@@ -63,7 +63,7 @@ const (
 // Join opens the cgroup for its first process.
 func (c *Cgroup) Join(as Credentials) (Join, error) {
 	if c.rec.Driver == Systemd {
-		return Join{Adopt: true}, nil
+		return Join{Adopt: c.Adopt}, nil
 	}
 	return c.JoinAt(nil, 0, as)
 }
@@ -73,15 +73,14 @@ func (c *Cgroup) Join(as Credentials) (Join, error) {
 // counts. A path that leads out of the container's cgroup is refused by the
 // kernel (RESOLVE_BENEATH).
 func (c *Cgroup) JoinAt(subs []Sub, init int, as Credentials) (Join, error) {
+	if c.rec.Driver == Systemd && c.rec.Bus != systemManager {
+		return Join{Adopt: func(pid int) error { return c.attach(pid, subs, init) }}, nil
+	}
 	var j Join
 	for i := range c.rec.Hierarchies {
 		h := &c.rec.Hierarchies[i]
 		file := h.joinFile(as)
-		sub := h.sub(subs)
-		if sub == "." && init > 0 {
-			sub = h.beside(init)
-		}
-		f, err := h.open(sub, file)
+		f, err := h.open(h.sub(subs, init), file)
 		if err != nil {
 			j.Close()
 			return Join{}, err
@@ -116,8 +115,17 @@ func (h *Hierarchy) beside(init int) string {
 	return "."
 }
 
-// sub returns the path of subs for h.
-func (h *Hierarchy) sub(subs []Sub) string {
+// sub returns the path of subs for h, or where init is if they have none.
+func (h *Hierarchy) sub(subs []Sub, init int) string {
+	p := h.named(subs)
+	if p == "." && init > 0 {
+		return h.beside(init)
+	}
+	return p
+}
+
+// named returns the path of subs for h.
+func (h *Hierarchy) named(subs []Sub) string {
 	p := "."
 	for _, s := range subs {
 		if s.Controllers == "" {

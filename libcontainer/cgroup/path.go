@@ -114,11 +114,13 @@ func checkPath(p string) error {
 	return nil
 }
 
-// cleanBelow returns a path below a cgroup without its slashes at the ends; one
-// that could lead out is refused.
-func cleanBelow(name string) (string, error) {
+var errLeadsOut = errors.New("a path below the container's cgroup must not climb")
+
+// CleanBelow returns a path below the container's cgroup as Config takes it,
+// without slashes at its ends; one that could lead out is refused.
+func CleanBelow(name string) (string, error) {
 	if slices.Contains(strings.Split(name, "/"), "..") {
-		return "", fault.Newf("use cgroup", name, "a path below the container's own must not have ..")
+		return "", errLeadsOut
 	}
 	return strings.TrimPrefix(path.Clean("/"+name), "/"), nil
 }

@@ -115,7 +115,6 @@ func onlyMemoryV1(m *specs.LinuxMemory) list {
 	if m.Kernel != nil && *m.Kernel != -1 {
 		l.addInt("memory.kernel", "", m.Kernel)
 	}
-	//nolint:staticcheck // as above
 	if m.KernelTCP != nil && *m.KernelTCP != -1 {
 		l.addInt("memory.kernelTCP", "", m.KernelTCP)
 	}

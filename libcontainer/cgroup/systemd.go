@@ -33,9 +33,7 @@ func (c *Cgroup) resolveUnit(cfg Config) error {
 	if err != nil {
 		return fault.Newf("", "linux.cgroupsPath", "%q: %w", cfg.Path, err)
 	}
-	if c.subgroup, err = cleanBelow(cfg.Subgroup); err != nil {
-		return err
-	}
+	c.subgroup = cfg.Subgroup
 	trees, err := c.system.trees()
 	if err != nil {
 		return err

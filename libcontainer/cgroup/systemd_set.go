@@ -29,6 +29,9 @@ func (c *Cgroup) setUnitProperties(r *specs.LinuxResources) error {
 		if r.Pids != nil && r.Pids.Limit != nil {
 			numberProperty(w, "TasksMax", tasksMax(*r.Pids.Limit))
 		}
+		if b := r.BlockIO; b != nil && deref(b.Weight) != 0 && c.knobs("io").v2() {
+			numberProperty(w, "IOWeight", uint64(ioWeight(*b.Weight)))
+		}
 		unifiedProperties(w, r.Unified)
 	})
 	conn, err := dbus.Dial(c.rec.Bus, unitTimeout)

@@ -65,7 +65,7 @@ func TestSystemdOwnsTheScopeFromItsFirstProcessToItsEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	j, err := c.Join(OwnCredentials)
-	if err != nil || !j.Adopt {
+	if err != nil || j.Adopt == nil {
 		t.Fatalf("Join: %+v %v", j, err)
 	}
 	cmd := exec.Command("sleep", "1000")
@@ -94,6 +94,20 @@ func TestSystemdOwnsTheScopeFromItsFirstProcessToItsEnd(t *testing.T) {
 	}
 	if got := unitProperty(t, c, "CPUQuotaPerSecUSec"); got != "500ms" {
 		t.Errorf("CPUQuotaPerSecUSec is %q", got)
+	}
+	if err := c.SetDevices(nil); err != nil {
+		t.Error(err)
+	}
+	if h := c.controller("devices"); h != nil && !h.v2() {
+		if got := unitProperty(t, c, "DevicePolicy"); got != "strict" {
+			t.Errorf("DevicePolicy is %q", got)
+		}
+		got := unitProperty(t, c, "DeviceAllow")
+		for _, want := range []string{"char-* m", "block-* m", "/dev/char/1:3 rwm", "char-136 rwm"} {
+			if !strings.Contains(got, want) {
+				t.Errorf("DeviceAllow lacks %q:\n%s", want, got)
+			}
+		}
 	}
 	if err := c.Kill(); err != nil {
 		t.Error(err)

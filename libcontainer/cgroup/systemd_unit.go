@@ -2,6 +2,7 @@ package cgroup
 
 import (
 	"errors"
+	"path"
 	"strconv"
 	"strings"
 
@@ -51,6 +52,32 @@ func (c *Cgroup) startArguments(pid int) *dbus.Writer {
 	})
 	w.Array(8, func() {}) // no auxiliary units
 	return w
+}
+
+// attach has a user's service manager bring pid in. The user may not move it:
+// the kernel wants the cgroup above both, that of the place it comes from as
+// well, to be the user's (cgroups(7), "Delegation").
+func (c *Cgroup) attach(pid int, subs []Sub, init int) error {
+	u := c.unified()
+	if u == nil {
+		return fault.New("move process to", c.rec.Unit, ErrNoCgroup)
+	}
+	below, err := CleanBelow(u.sub(subs, init))
+	if err != nil {
+		return fault.New("move process to", c.rec.Unit, err)
+	}
+	_, inner, _ := strings.Cut(u.Path, "/"+c.rec.Unit)
+	conn, err := dbus.Dial(c.rec.Bus, unitTimeout)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	w := &dbus.Writer{}
+	w.String(c.rec.Unit)
+	w.String(path.Join("/", inner, below))
+	w.Array(4, func() { w.Uint32(uint32(pid)) })
+	_, err = c.callManager(conn, "AttachProcessesToUnit", "ssau", w)
+	return err
 }
 
 // stopUnit makes systemd forget the unit. One that is gone is no error.

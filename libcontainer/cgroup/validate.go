@@ -99,19 +99,23 @@ func (v *validator) cpu(c *specs.LinuxCPU) {
 	if q := deref(c.Quota); q > 0 && deref(c.Burst) > uint64(q) {
 		v.refuse("cpu.burst", "%d is above cpu.quota, %d", *c.Burst, q)
 	}
-	if p := deref(c.RealtimePeriod); p != 0 && deref(c.RealtimeRuntime) > 0 && uint64(*c.RealtimeRuntime) > p {
-		v.refuse("cpu.realtimeRuntime", "%d is above cpu.realtimePeriod, %d", *c.RealtimeRuntime, p)
-	}
-	if r := deref(c.RealtimeRuntime); r < -1 {
-		v.refuse("cpu.realtimeRuntime", "%d is not a number of microseconds, or -1 for no limit", r)
-	}
+	v.realtime(c)
 	if i := deref(c.Idle); i != 0 && i != 1 {
 		v.refuse("cpu.idle", "%d is neither 0 nor 1", i)
 	}
 	for _, l := range [...]struct{ field, value string }{{"cpu.cpus", c.Cpus}, {"cpu.mems", c.Mems}} {
 		if _, err := mask(l.value); err != nil {
-			v.refuse(l.field, "%q is not a list of numbers and ranges such as 0-3,7", l.value)
+			v.refuse(l.field, "%q is not a list of numbers and ranges", l.value)
 		}
+	}
+}
+
+func (v *validator) realtime(c *specs.LinuxCPU) {
+	if p := deref(c.RealtimePeriod); p != 0 && deref(c.RealtimeRuntime) > 0 && uint64(*c.RealtimeRuntime) > p {
+		v.refuse("cpu.realtimeRuntime", "%d is above cpu.realtimePeriod, %d", *c.RealtimeRuntime, p)
+	}
+	if r := deref(c.RealtimeRuntime); r < -1 {
+		v.refuse("cpu.realtimeRuntime", "%d is not a number of microseconds, or -1 for no limit", r)
 	}
 }
 

@@ -26,6 +26,7 @@ func TestValuesThatNoKernelHoldsAreRefusedByTheirPath(t *testing.T) {
 		{`{"cpu":{"mems":"a"}}`, `linux.resources.cpu.mems: "a" is not a list of numbers and ranges such as 0-3,7`},
 		{`{"blockIO":{"weight":9}}`, `linux.resources.blockIO.weight: 9 is not from 10 to 1000`},
 		{`{"blockIO":{"weightDevice":[{"major":-1,"minor":0,"weight":10}]}}`, `linux.resources.blockIO.weightDevice[0].major: -1 is not the number of a device`},
+		{`{"blockIO":{"weightDevice":[{"major":8,"minor":0}]}}`, `linux.resources.blockIO.weightDevice[0]: must have weight or leafWeight`},
 		{`{"blockIO":{"throttleReadBpsDevice":[{"major":8,"minor":4294967296,"rate":1}]}}`, `linux.resources.blockIO.throttleReadBpsDevice[0].minor: 4294967296 is not the number of a device`},
 		{`{"hugepageLimits":[{"pageSize":"2mb","limit":1}]}`, `linux.resources.hugepageLimits[0].pageSize: "2mb" is not a size such as "64KB", "2MB" or "1GB"`},
 		{`{"hugepageLimits":[{"pageSize":"02MB","limit":1}]}`, `linux.resources.hugepageLimits[0].pageSize: "02MB" is not a size such as "64KB", "2MB" or "1GB"`},

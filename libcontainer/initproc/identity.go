@@ -19,9 +19,7 @@ func (s *stage) takeIDs() (err error) {
 		return fault.New("read capabilities", "", err)
 	}
 	s.caps = s.grantable(p.Capabilities)
-	if p.Umask >= 0 {
-		unix.Umask(int(p.Umask))
-	}
+	unix.Umask(int(p.Umask))
 	ownStdio(p)
 	if err := dropBounding(s.caps.Bounding); err != nil {
 		return err

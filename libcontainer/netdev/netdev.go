@@ -272,9 +272,10 @@ func arrivalName() (string, error) {
 	return "hull" + hex.EncodeToString(random[:]), nil
 }
 
-// Restore moves back the devices that Move has moved, and sets them up and gives
-// them their addresses as they were. Routes that do not follow from addresses
-// are lost. What cannot be restored is given to warn.
+// Restore moves back the devices that Move has moved, and makes their state, the
+// bridge or bond that they were part of, and their addresses what they were.
+// Routes that do not follow from addresses are lost. What cannot be restored is
+// given to warn.
 func (s *Set) Restore(warn func(error)) {
 	for i := range s.devices {
 		if s.devices[i].index == 0 {
@@ -296,10 +297,8 @@ func (s *Set) restore(d *device) error {
 	if err != nil {
 		return err
 	}
-	if d.before.Up {
-		if err := s.host.Set(link.Index, rtnl.Change{Up: true}); err != nil {
-			return err
-		}
+	if err := s.host.Set(link.Index, rtnl.Change{Master: d.before.Master, Up: d.before.Up}); err != nil {
+		return err
 	}
 	for i := range d.addresses {
 		if err := s.host.AddAddress(link.Index, &d.addresses[i]); err != nil {

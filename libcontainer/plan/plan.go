@@ -267,8 +267,7 @@ type Process struct {
 	UID, GID       uint32
 	Groups         Groups
 	AdditionalGIDs []uint32
-	// Umask is -1 to leave the caller's.
-	Umask int32
+	Umask          int32
 
 	Capabilities Capabilities
 	NoNewPrivs   bool

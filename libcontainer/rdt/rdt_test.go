@@ -98,7 +98,8 @@ func create(t *testing.T, root string, config specs.LinuxIntelRdt) Place {
 }
 
 func TestAContainerWithoutAClassGetsOneOfItsNameThatGoesWithIt(t *testing.T) {
-	//proves:linux.intelRdt linux.intelRdt.memBwSchema
+	//proves:linux.intelRdt.memBwSchema config-linux.md#intelrdt:1 config-linux.md#intelrdt:9
+	//proves:config-linux.md#intelrdt:14 config-linux.md#intelrdt:19
 	root := standIn(t)
 	p := create(t, root, specs.LinuxIntelRdt{MemBwSchema: "MB:0=20", L3CacheSchema: "L3:0=f"})
 	class := filepath.Join(root, "c1")
@@ -125,6 +126,7 @@ func TestAContainerWithoutAClassGetsOneOfItsNameThatGoesWithIt(t *testing.T) {
 
 func TestSchemataAreWrittenInTheOrderOfTheSpecification(t *testing.T) {
 	//proves:linux.intelRdt.l3CacheSchema linux.intelRdt.memBwSchema linux.intelRdt.schemata
+	//proves:config-linux.md#intelrdt:10
 	g := Group{config: &specs.LinuxIntelRdt{Schemata: []string{"L3:0=1", "L2:0=3"}, MemBwSchema: "MB:0=20", L3CacheSchema: "L3:0=f"}}
 	var got []string
 	for _, v := range g.values() {
@@ -136,6 +138,7 @@ func TestSchemataAreWrittenInTheOrderOfTheSpecification(t *testing.T) {
 }
 
 func TestWithoutASchemaNothingIsWrittenToSchemata(t *testing.T) {
+	//proves:config-linux.md#intelrdt:13
 	root := standIn(t)
 	create(t, root, specs.LinuxIntelRdt{})
 	if got := content(root, "c1", "schemata"); !strings.Contains(got, "L3:0=7ff") {
@@ -144,7 +147,8 @@ func TestWithoutASchemaNothingIsWrittenToSchemata(t *testing.T) {
 }
 
 func TestAClassThatIsNamedIsMadeIfNeedBeAndStays(t *testing.T) {
-	//proves:linux.intelRdt.closID linux.intelRdt.schemata linux.intelRdt.schemata[]
+	//proves:linux.intelRdt.closID linux.intelRdt.schemata config-linux.md#intelrdt:12
+	//proves:config-linux.md#intelrdt:15 config-linux.md#intelrdt:18 config-linux.md#intelrdt:20
 	root := standIn(t)
 	for _, config := range []specs.LinuxIntelRdt{
 		{ClosID: "gold", Schemata: []string{"L3:0=f", "MB:0=20"}},
@@ -167,7 +171,7 @@ func TestAClassThatIsNamedIsMadeIfNeedBeAndStays(t *testing.T) {
 }
 
 func TestTheDefaultClassIsTheRoot(t *testing.T) {
-	//proves:linux.intelRdt.closID
+	//proves:linux.intelRdt.closID config-linux.md#intelrdt:4
 	root := standIn(t)
 	p := create(t, root, specs.LinuxIntelRdt{ClosID: "/", EnableMonitoring: true})
 	if want := (Place{Class: root, Monitor: filepath.Join(root, "mon_groups", "c1")}); p != want {
@@ -179,7 +183,8 @@ func TestTheDefaultClassIsTheRoot(t *testing.T) {
 }
 
 func TestAMonitoringGroupIsMadeInTheClassAndGoesWithTheContainer(t *testing.T) {
-	//proves:linux.intelRdt.enableMonitoring
+	//proves:linux.intelRdt.enableMonitoring config-linux.md#intelrdt:21 config-linux.md#intelrdt:22
+	//proves:config-linux.md#intelrdt:23
 	for _, closID := range []string{"", "gold"} {
 		root := standIn(t)
 		p := create(t, root, specs.LinuxIntelRdt{ClosID: closID, Schemata: []string{"L3:0=f"}, EnableMonitoring: true})
@@ -206,7 +211,9 @@ func TestAMonitoringGroupIsMadeInTheClassAndGoesWithTheContainer(t *testing.T) {
 }
 
 func TestWhatCannotBeIsRefusedBeforeAnythingIsMade(t *testing.T) {
-	//proves:linux.intelRdt.closID linux.intelRdt.l3CacheSchema linux.intelRdt.memBwSchema linux.intelRdt.enableMonitoring
+	//proves:linux.intelRdt.closID linux.intelRdt.l3CacheSchema linux.intelRdt.memBwSchema
+	//proves:linux.intelRdt.enableMonitoring config-linux.md#intelrdt:16 config-linux.md#intelrdt:17
+	//proves:config-linux.md#intelrdt:18 config-linux.md#intelrdt:24
 	for name, tt := range map[string]struct {
 		prepare func(root string)
 		config  specs.LinuxIntelRdt
@@ -266,7 +273,7 @@ func tree(t *testing.T, root string) (paths []string) {
 }
 
 func TestAClassAgreesWithWhatItWasMadeFrom(t *testing.T) {
-	//proves:linux.intelRdt.l3CacheSchema linux.intelRdt.memBwSchema
+	//proves:linux.intelRdt.l3CacheSchema linux.intelRdt.memBwSchema config-linux.md#intelrdt:16
 	const schemata = "    L2:0=ff\n    L3:0=7f0;1=1f\n    MB:0=20;1=70\n"
 	root := standIn(t)
 	g := Group{mount: root}
@@ -327,6 +334,7 @@ func TestWhatFailsHalfwayIsUndone(t *testing.T) {
 }
 
 func TestAMachineWithoutMoreClassesSaysSo(t *testing.T) {
+	//proves:config-linux.md#intelrdt:24
 	root := standIn(t)
 	g, err := plan(t, root, specs.LinuxIntelRdt{})
 	if err != nil {

@@ -266,4 +266,7 @@ func TestEveryFieldOfAProfileIsInTheKey(t *testing.T) {
 	if a != b {
 		t.Error("equal profiles have different keys")
 	}
+	if strict, err := keyOf(base(), RefuseUnknown); err != nil || strict == a {
+		t.Errorf("what is refused when strict has the key of what is not: %v", err)
+	}
 }

@@ -13,11 +13,14 @@ import (
 // empty, only the flags matter, and whether somebody listens. CheckProgram has
 // accepted the program.
 func FromProgram(program []byte, p *specs.LinuxSeccomp) (*Filter, error) {
-	flags, err := filterFlags(p, ProgramNotifies(program))
+	flags, err := filterFlags(p)
 	if err != nil {
 		return nil, err
 	}
-	return &Filter{Program: program, Flags: flags}, nil
+	if ProgramNotifies(program) {
+		flags |= unix.SECCOMP_FILTER_FLAG_NEW_LISTENER
+	}
+	return &Filter{Program: program, Flags: settled(flags)}, nil
 }
 
 // ProgramNotifies reports whether a program can return

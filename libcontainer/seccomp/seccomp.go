@@ -67,9 +67,12 @@ func Compile(p *specs.LinuxSeccomp, unknown UnknownCalls) (*Filter, error) {
 			return nil, err
 		}
 	}
-	flags, err := filterFlags(p, profile.Notifies(p))
+	flags, err := filterFlags(p)
 	if err != nil {
 		return nil, err
+	}
+	if profile.Notifies(p) {
+		flags |= unix.SECCOMP_FILTER_FLAG_NEW_LISTENER
 	}
 	abis, err := abisOf(p)
 	if err != nil {
@@ -84,7 +87,7 @@ func Compile(p *specs.LinuxSeccomp, unknown UnknownCalls) (*Filter, error) {
 		return nil, fault.Newf("", "linux.seccomp", "the profile needs a program of %d instructions", n).
 			WithHint("the kernel accepts %d", unix.BPF_MAXINSNS)
 	}
-	return &Filter{Program: program, Flags: flags}, nil
+	return &Filter{Program: program, Flags: settled(flags)}, nil
 }
 
 // refuseUnknown names the first system call that libseccomp does not know.
@@ -103,7 +106,7 @@ func refuseUnknown(p *specs.LinuxSeccomp) error {
 // filterFlags returns the bits that the profile asks for. A profile without
 // the flags field gets SPEC_ALLOW, as under runc: since Linux 5.16 the kernel's
 // own default is the same, before that a filter slowed the container down.
-func filterFlags(p *specs.LinuxSeccomp, notifies bool) (uint32, error) {
+func filterFlags(p *specs.LinuxSeccomp) (uint32, error) {
 	var flags uint32
 	if p.Flags == nil {
 		flags = unix.SECCOMP_FILTER_FLAG_SPEC_ALLOW
@@ -118,11 +121,16 @@ func filterFlags(p *specs.LinuxSeccomp, notifies bool) (uint32, error) {
 	// See profile.FlagTsync. The kernel would refuse it if another thread
 	// had a filter of its own.
 	flags &^= unix.SECCOMP_FILTER_FLAG_TSYNC
-	if notifies {
-		return flags | unix.SECCOMP_FILTER_FLAG_NEW_LISTENER, nil
+	return flags, nil
+}
+
+// settled drops what makes no sense without a listener: nothing is received
+// then, and the kernel says EINVAL.
+func settled(flags uint32) uint32 {
+	if flags&unix.SECCOMP_FILTER_FLAG_NEW_LISTENER == 0 {
+		flags &^= unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
 	}
-	// Without a listener nothing is received, and the kernel says EINVAL.
-	return flags &^ unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, nil
+	return flags
 }
 
 // kernelHasFlag reports whether the kernel knows one SECCOMP_FILTER_FLAG_*.

@@ -56,7 +56,11 @@ func (r *row) line() string {
 	}
 	by := strings.Join(shown, ", ")
 	if r.sentence == "" {
-		return "| `" + r.id + "` | " + strings.Join([]string{cell(r.does), r.kernel, by}, " | ") + " |\n"
+		does := r.does
+		if r.whole && does == "" {
+			does = "As its properties say."
+		}
+		return "| `" + r.id + "` | " + strings.Join([]string{cell(does), r.kernel, by}, " | ") + " |\n"
 	}
 	if r.does != "" {
 		by = strings.TrimSpace(cell(r.does) + " " + by)
@@ -68,7 +72,7 @@ func cell(text string) string { return strings.ReplaceAll(text, "|", `\|`) }
 
 // sum counts rows by who shows them.
 type sum struct {
-	all, binary, packages, foreign, open int
+	all, binary, packages, foreign, departed, open int
 }
 
 func (s *sum) add(r *row) {
@@ -84,6 +88,8 @@ func (s *sum) add(r *row) {
 		s.packages++
 	case r.foreign():
 		s.foreign++
+	case r.departed():
+		s.departed++
 	default:
 		s.open++
 	}
@@ -95,6 +101,7 @@ func (t *table) sums() string {
 	for _, p := range t.parts {
 		for _, r := range p.rows {
 			switch {
+			case r.whole:
 			case r.sentence != "":
 				sentences.add(r)
 			case strings.Contains(r.id, "="):
@@ -105,12 +112,13 @@ func (t *table) sums() string {
 		}
 	}
 	var w strings.Builder
-	w.WriteString("| | rows | on the binary | in a package only | not for us | not shown |\n| --- | --- | --- | --- | --- | --- |\n")
+	w.WriteString("| | rows | shown on the binary | in a package only | not for us | not followed | not shown |\n| --- | --- | --- | --- | --- | --- | --- |\n")
 	for _, s := range []struct {
 		name string
 		sum  sum
 	}{{"properties", properties}, {"values of properties", values}, {"sentences", sentences}} {
-		fmt.Fprintf(&w, "| %s | %d | %d | %d | %d | %d |\n", s.name, s.sum.all, s.sum.binary, s.sum.packages, s.sum.foreign, s.sum.open)
+		fmt.Fprintf(&w, "| %s | %d | %d | %d | %d | %d | %d |\n",
+			s.name, s.sum.all, s.sum.binary, s.sum.packages, s.sum.foreign, s.sum.departed, s.sum.open)
 	}
 	return w.String()
 }

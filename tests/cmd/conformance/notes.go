@@ -14,7 +14,8 @@ import (
 // an ID and the text for it; a line that starts with a blank goes on with it.
 //
 // In an ID, % is any name or value, and 3..7 at the end are these ordinals. The
-// text may start with [6.9], the kernel that is needed, or with "not for us:".
+// text may start with [6.9], the kernel that is needed, or with one of the texts
+// below.
 // With a + before it, the ID is a row that the schema leaves out.
 type chapter struct {
 	file   string
@@ -32,8 +33,12 @@ type note struct {
 	used   bool
 }
 
-// foreignText starts the note of a row that binds somebody else.
-const foreignText = "not for us: "
+// How the note of a sentence starts that binds somebody else, and of one that hull
+// does not follow, with a reason. They need no test.
+const (
+	foreignText  = "not for us: "
+	departedText = "not followed: "
+)
 
 // readChapters reads the chapters in the order of their files' names.
 func readChapters(dir string) ([]*chapter, error) {

@@ -71,8 +71,8 @@ func newSchemas(dir string) *schemas {
 // foreign are the platforms whose configuration is not hull's.
 var foreign = []string{"freebsd", "solaris", "vm", "windows", "zos"} //nolint:gochecknoglobals // a constant, were there such lists
 
-// paths lists the properties of a schema file, below prefix: the leaves alone,
-// and after each the values that it may have.
+// paths lists the properties of a schema file, below prefix, and after each the
+// values that it may have.
 func (s *schemas) paths(file, prefix string) ([]string, error) {
 	root, file, err := s.resolve(file, schema{Ref: file})
 	if err != nil {
@@ -90,12 +90,13 @@ func (s *schemas) paths(file, prefix string) ([]string, error) {
 	return ids, nil
 }
 
-// walk appends the leaves at and below the property id.
+// walk appends the property id and those below it.
 func (s *schemas) walk(ids []string, id, file string, of schema) ([]string, error) {
 	of, file, err := s.resolve(file, of)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", id, err)
 	}
+	ids = append(ids, id)
 	switch {
 	case of.Items != nil:
 		return s.walkItems(ids, id, file, *of.Items)
@@ -104,7 +105,7 @@ func (s *schemas) walk(ids []string, id, file string, of schema) ([]string, erro
 	case len(of.Pattern) > 0:
 		return append(ids, id+".*"), nil
 	case len(of.Properties) == 0:
-		return appendValues(append(ids, id), id, of.Enum), nil
+		return appendValues(ids, id, of.Enum), nil
 	}
 	for _, p := range of.Properties {
 		if ids, err = s.walk(ids, id+"."+p.name, cmp.Or(p.file, file), p.schema); err != nil {
@@ -114,17 +115,22 @@ func (s *schemas) walk(ids []string, id, file string, of schema) ([]string, erro
 	return ids, nil
 }
 
-// walkItems is walk for an array: one of objects has its properties below
-// "id[]", one of words is a property itself.
+// walkItems is walk for what is in a list: objects have their properties below
+// "id[]", words are values of the list.
 func (s *schemas) walkItems(ids []string, id, file string, items schema) ([]string, error) {
 	items, file, err := s.resolve(file, items)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", id, err)
 	}
 	if len(items.Properties) == 0 {
-		return appendValues(append(ids, id), id, items.Enum), nil
+		return appendValues(ids, id, items.Enum), nil
 	}
-	return s.walk(ids, id+"[]", file, items)
+	for _, p := range items.Properties {
+		if ids, err = s.walk(ids, id+"[]."+p.name, cmp.Or(p.file, file), p.schema); err != nil {
+			return nil, err
+		}
+	}
+	return ids, nil
 }
 
 func appendValues(ids []string, id string, values []string) []string {

@@ -18,10 +18,14 @@ type row struct {
 	does     string
 	kernel   string // if a newer one than hull's is needed
 	proofs   []proof
+	whole    bool // it has properties of its own, which are rows
 }
 
 // foreign returns whether the row binds somebody else than a runtime on Linux.
 func (r *row) foreign() bool { return strings.HasPrefix(r.does, foreignText) }
+
+// departed returns whether hull does otherwise, on purpose.
+func (r *row) departed() bool { return strings.HasPrefix(r.does, departedText) }
 
 // part is a chapter with its rows.
 type part struct {
@@ -61,8 +65,9 @@ func readTable(root, dir string) (*table, error) {
 		return nil, err
 	}
 	rows := make([]*row, 0, 2*len(ids))
-	for _, id := range withAdded(ids, chapters) {
-		rows = append(rows, &row{id: id})
+	ids = withAdded(ids, chapters)
+	for _, id := range ids {
+		rows = append(rows, &row{id: id, whole: isWhole(id, ids)})
 	}
 	m := newMarkdown()
 	for _, file := range documents {
@@ -124,6 +129,13 @@ func mountOptions(text string) []string {
 		names = append(names, m[1])
 	}
 	return names
+}
+
+// isWhole returns whether there are properties of the property id.
+func isWhole(id string, ids []string) bool {
+	return slices.ContainsFunc(ids, func(other string) bool {
+		return strings.HasPrefix(other, id+".") || strings.HasPrefix(other, id+"[].")
+	})
 }
 
 // withAdded adds the rows that only the notes know.
@@ -215,7 +227,10 @@ func (c *chapter) annotate(r *row) {
 
 // judge says what a row lacks.
 func (t *table) judge(r *row) {
-	if len(r.proofs) == 0 && !r.foreign() {
+	if r.whole { // its properties say the rest
+		return
+	}
+	if len(r.proofs) == 0 && !r.foreign() && !r.departed() {
 		t.complain("%s: no test proves it", r.id)
 	}
 	if r.sentence == "" && r.does == "" {

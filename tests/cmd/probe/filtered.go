@@ -38,18 +38,23 @@ func call(argument string) (called, error) {
 	number, list, _ := strings.Cut(argument, ":")
 	values := strings.FieldsFunc(number+","+list, func(r rune) bool { return r == ',' })
 	var args [7]uintptr
+	if len(values) > len(args) {
+		return called{}, errors.New("call takes six arguments")
+	}
 	for i, text := range values {
 		v, err := strconv.ParseUint(text, 0, 64)
-		if err != nil || i >= len(args) {
-			return called{}, errors.New("call takes number:argument,argument...")
+		if err != nil {
+			return called{}, errors.New("call takes number:argument,argument")
 		}
 		args[i] = uintptr(v)
 	}
+	c := called{}
 	r, _, errno := syscall.Syscall6(args[0], args[1], args[2], args[3], args[4], args[5], args[6])
-	if errno != 0 {
-		return called{Errno: int(errno)}, nil
+	if errno == 0 {
+		c.Value = uint64(r)
 	}
-	return called{Value: uint64(r)}, nil
+	c.Errno = int(errno)
+	return c, nil
 }
 
 // threadCall returns once the thread has made the call, or is no more.

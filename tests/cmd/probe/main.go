@@ -18,7 +18,11 @@ import (
 )
 
 func main() {
-	if err := run(os.Args[1:]); err != nil {
+	do, args := run, os.Args[1:]
+	if len(args) > 1 && args[0] == "weigh" {
+		do, args = weigh, args[1:]
+	}
+	if err := do(args); err != nil {
 		fmt.Fprintln(os.Stderr, "probe:", err)
 		os.Exit(125)
 	}

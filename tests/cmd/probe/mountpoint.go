@@ -24,8 +24,9 @@ func act(verb, argument string) (any, error) {
 		return "unmounted", unix.Unmount(argument, 0)
 	case "statfs":
 		return statfs(argument)
-	case "chown": // path, to user and group 0
-		return "changed", os.Lchown(argument, 0, 0)
+	case "msgget": // make a message queue
+		_, _, errno := unix.Syscall(unix.SYS_MSGGET, 0, 0o600, 0)
+		return "made", orNil(errno)
 	}
 	return feel(verb, argument)
 }

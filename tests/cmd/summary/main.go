@@ -4,6 +4,8 @@
 // It counts leaves: a test with subtests is not counted beside them. A package
 // that does not build, or dies outside a test, counts as one failure. Skips are
 // listed with their reasons, because a test that did not run proves nothing.
+//
+// Each fuzz test counts twice: with its seeds, and with new input for a moment.
 package main
 
 import (
@@ -46,6 +48,9 @@ func run(tags, conformance string, w io.Writer) (bool, error) {
 	// One at a time: the suites compare mounts, cgroups and processes of the
 	// host before and after, so that they must not see each other's.
 	if err := goTest(report, tags, suites, "-p=1"); err != nil {
+		return false, err
+	}
+	if err := fuzz(report, tags); err != nil {
 		return false, err
 	}
 	passed := report.finish()

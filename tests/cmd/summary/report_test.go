@@ -77,6 +77,18 @@ func TestLastLineCountsLeavesAndTellsSuccess(t *testing.T) {
 			[]string{"tests TestA"},
 		},
 		{
+			"a fuzz test runs with its seeds, and with new input",
+			map[string]string{"a_test.go": header + `func FuzzA(f *testing.F) { f.Add(1); f.Fuzz(func(t *testing.T, n int) {}) }`},
+			"2 passed, 0 failed, 0 skipped", true, nil,
+		},
+		{
+			"what fuzzing finds is a failure",
+			map[string]string{"a_test.go": header + `func FuzzA(f *testing.F) {
+				f.Add(uint8(1)); f.Fuzz(func(t *testing.T, n uint8) { if n > 1 { t.Error("found") } }) }`},
+			"1 passed, 1 failed, 0 skipped", false,
+			[]string{"FuzzA", "found"},
+		},
+		{
 			"no test at all is no success",
 			map[string]string{"a.go": "package a\n"},
 			"0 passed, 0 failed, 0 skipped", false, nil,

@@ -1,0 +1,223 @@
+package cgroup
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"path"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"hull/internal/linux"
+)
+
+// diceRules makes rules of fuzzer bytes, four a rule, from few enough numbers
+// that rules meet.
+func diceRules(b []byte) []specs.LinuxDeviceCgroup {
+	numbers := []*int64{nil, ptr(int64(-1)), ptr(int64(0)), ptr(int64(1)), ptr(int64(5)), ptr(int64(math.MaxUint32)), ptr(int64(1 << 40)), ptr(int64(-2))}
+	types := []string{"", "a", "b", "c", "c", "b", "c", "x"}
+	accesses := []string{"r", "w", "m", "rw", "rwm", "rm", "wm", "mrw", "", "x"}
+	var rules []specs.LinuxDeviceCgroup
+	for ; len(b) >= 4; b = b[4:] {
+		rules = append(rules, specs.LinuxDeviceCgroup{
+			Allow: b[0]&1 == 1, Type: types[b[0]>>1&7], Major: numbers[b[1]&7], Minor: numbers[b[2]&7], Access: accesses[int(b[3])%len(accesses)],
+		})
+	}
+	return rules
+}
+
+// question is an access that a process asks for.
+type question struct {
+	kind         byte
+	major, minor uint32
+	access       access
+}
+
+// verdict runs a program as the kernel does.
+func (q question) verdict(t *testing.T, program []linux.BPFInstruction) action {
+	t.Helper()
+	kind := uint32(unix.BPF_DEVCG_DEV_CHAR)
+	if q.kind == 'b' {
+		kind = unix.BPF_DEVCG_DEV_BLOCK
+	}
+	memory := map[int16]uint32{0: uint32(q.access)<<16 | kind, 4: q.major, 8: q.minor}
+	var r [11]uint32
+	for pc := 0; ; pc++ {
+		if pc >= len(program) {
+			t.Fatal("the program has no end")
+		}
+		i := program[pc]
+		dst, src, value := &r[i.Registers&15], r[i.Registers>>4], uint32(i.Immediate)
+		if i.Code&unix.BPF_X != 0 {
+			value = src
+		}
+		holds := false
+		switch i.Code &^ unix.BPF_X {
+		case unix.BPF_LDX | unix.BPF_MEM | unix.BPF_W:
+			*dst = memory[i.Offset]
+		case unix.BPF_ALU | unix.BPF_MOV:
+			*dst = value
+		case unix.BPF_ALU | unix.BPF_AND:
+			*dst &= value
+		case unix.BPF_ALU | unix.BPF_RSH:
+			*dst >>= value
+		case unix.BPF_JMP32 | unix.BPF_JNE:
+			holds = *dst != value
+		case unix.BPF_JMP32 | unix.BPF_JEQ:
+			holds = *dst == value
+		case unix.BPF_JMP | unix.BPF_EXIT:
+			return action(r[0])
+		default:
+			t.Fatalf("instruction %d: %+v", pc, i)
+		}
+		if holds {
+			pc += int(i.Offset)
+		}
+	}
+}
+
+// obey does with v1 files what the kernel does (security/device_cgroup.c): the
+// lines of one file are exceptions from what "a" in the other has set.
+func (q question) obey(t *testing.T, l *deviceList) action {
+	t.Helper()
+	for _, e := range l.exceptions {
+		var kind byte
+		var major, minor, accesses string
+		line := e.String()
+		if _, err := fmt.Sscanf(strings.Replace(line, ":", " ", 1), "%c %s %s %s", &kind, &major, &minor, &accesses); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		of := func(text string, n uint32) bool { return text == "*" || text == strconv.FormatUint(uint64(n), 10) }
+		if kind != q.kind || !of(major, q.major) || !of(minor, q.minor) {
+			continue
+		}
+		var has access
+		for i, c := range "mrw" {
+			if strings.ContainsRune(accesses, c) {
+				has |= 1 << i
+			}
+		}
+		if l.otherwise == deny && q.access&^has == 0 || l.otherwise == allow && q.access&has != 0 {
+			return allow - l.otherwise
+		}
+	}
+	return l.otherwise
+}
+
+// meant is what the rules say of an access of one kind, in their order, and the
+// devices that are always allowed.
+func (q question) meant(rules []specs.LinuxDeviceCgroup) action {
+	verdict := deny
+	for i := range rules {
+		r := &rules[i]
+		of := func(n *int64, m uint32) bool { return n == nil || *n == -1 || *n == int64(m) }
+		everything := r.Type == "" || r.Type == "a"
+		a, _ := parseAccess(r.Access)
+		if everything || r.Type[0] == q.kind && of(r.Major, q.major) && of(r.Minor, q.minor) && a&q.access != 0 {
+			verdict = deny
+			if r.Allow {
+				verdict = allow
+			}
+		}
+	}
+	for _, d := range defaultDevices() {
+		if d.overlaps(deviceRule{device{q.kind, int64(q.major), int64(q.minor)}, q.access}) {
+			verdict = allow
+		}
+	}
+	return verdict
+}
+
+// FuzzDeviceRulesMeanTheSameOnEitherVersion runs the programs of cgroup v2 and
+// the files of v1 on all that can be asked, and compares them with each other
+// and, for accesses of one kind, with the rules.
+func FuzzDeviceRulesMeanTheSameOnEitherVersion(f *testing.F) {
+	f.Add([]byte{0, 0, 0, 4, 7, 3, 3, 0, 5, 2, 0, 3})
+	f.Add([]byte{3, 0, 0, 4, 6, 3, 0, 1, 6, 3, 4, 2})
+	f.Add([]byte{7, 3, 0, 4, 6, 3, 3, 1})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		rules := diceRules(b[:min(len(b), 200)])
+		l, err := compileDevices(rules)
+		if err != nil {
+			if !strings.HasPrefix(err.Error(), "linux.resources.devices[") {
+				t.Errorf("no path: %v", err)
+			}
+			return
+		}
+		program := l.program()
+		for _, kind := range []byte{'b', 'c'} {
+			for _, major := range []uint32{0, 1, 5, 7, math.MaxUint32} {
+				for _, minor := range []uint32{0, 1, 3, 5, math.MaxUint32} {
+					for a := mknod; a <= allAccess; a++ {
+						q := question{kind, major, minor, a}
+						v1, v2 := q.obey(t, &l), q.verdict(t, program)
+						if v1 != v2 {
+							t.Fatalf("%+v\n%c %d:%d %d: v1 says %d, v2 %d", rules, kind, major, minor, a, v1, v2)
+						}
+						if a&(a-1) == 0 && l.simple() && v2 != q.meant(rules) {
+							t.Fatalf("%+v\n%c %d:%d %d: %d, the rules say otherwise", rules, kind, major, minor, a, v2)
+						}
+					}
+				}
+			}
+		}
+	})
+}
+
+// simple reports whether no exception is a part of another: where a deny-list
+// allows a part of what it denies, the wider rule goes on.
+func (l *deviceList) simple() bool { return l.otherwise == deny }
+
+func FuzzCgroupPathsStayWhereTheyBelong(f *testing.F) {
+	for _, seed := range []string{"/a/b", "../../x", "", "/", "a//b/..", "x\ny", "slice:prefix:name", "system.slice::x", "a-b.slice:x:y.slice"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		self := described(t, hybridSelf, hybridInfo)
+		locate, err := (&Cgroup{system: self}).locator(Config{ID: "ct", Path: text})
+		if err == nil {
+			p := locate(tree{mount: "/cg/unified"})
+			if checkPath(p) == nil && (path.Clean(p) != p || p[0] != '/' || p == "/" || strings.Contains(p+"/", "/../") || strings.ContainsRune(p, '\n')) {
+				t.Errorf("%q leads to %q", text, p)
+			}
+			for name := range strings.SplitSeq(p, "/") {
+				if checkPath(p) == nil && len(name) > maxName {
+					t.Errorf("%q has a name that no directory can have", text)
+				}
+			}
+		}
+		if dir, err := expandSlice(text); err == nil && (path.Clean(dir) != dir || dir[0] != '/') {
+			t.Errorf("the slice %q is in %q", text, dir)
+		}
+		unit := new(Cgroup)
+		if err := unit.nameUnit(Config{ID: "ct", Path: text}, "system.slice"); err == nil && strings.Contains(unit.rec.Unit, "/") {
+			t.Errorf("%q is the unit %q", text, unit.rec.Unit)
+		}
+	})
+}
+
+func FuzzListsOfBits(f *testing.F) {
+	for _, seed := range []string{"0-3,7", "", "3-1", "0-65535", " 1 , 2", "99999999999"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		m, err := mask(text)
+		if err != nil {
+			return
+		}
+		var list []string
+		for i := range 8 * len(m) {
+			if m[i/8]>>(i%8)&1 == 1 {
+				list = append(list, strconv.Itoa(i))
+			}
+		}
+		again, err := mask(strings.Join(list, ","))
+		if err != nil || !bytes.Equal(again, m) || len(m) > maxMask/8 {
+			t.Errorf("%q: %x is not %x: %v", text, m, again, err)
+		}
+	})
+}

@@ -93,7 +93,7 @@ func TestTheAppArmorProfileConfinesTheProcess(t *testing.T) {
 
 // A change of profile is refused under no_new_privs; one more profile is not.
 func TestTheAppArmorProfileIsStackedOnTheOneThatConfinesHull(t *testing.T) {
-	outer := loadProfile(t, "outer", "allow all,\n")
+	outer := loadProfile(t, "outer", "allow all,\nchange_profile -> **,\nchange_profile -> &**,\n")
 	inner := loadProfile(t, "inner", secretive)
 	h := newHost(t)
 	confinedHull := func(args ...string) (r result) {

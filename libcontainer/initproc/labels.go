@@ -97,10 +97,15 @@ func (s *stage) writeLabels() error {
 	for _, l := range s.labels {
 		if _, err := unix.Write(l.file.FD(), []byte(l.value)); err != nil {
 			failed := fault.New("set "+l.object, l.value, err)
-			if errors.Is(err, unix.ENOENT) {
-				return failed.WithHint("no profile of that name is loaded: apparmor_parser(8) loads one")
+			switch {
+			case errors.Is(err, unix.ENOENT):
+				failed.Hint = "no profile of that name is loaded: apparmor_parser(8) loads one"
+			case errors.Is(err, unix.EACCES):
+				failed.Hint = "what confines hull must allow the change, a profile of AppArmor by change_profile"
+			default:
+				failed.Hint = "the security module must be enabled and know the label"
 			}
-			return failed.WithHint("the security module must be enabled and know the label")
+			return failed
 		}
 		l.file.Close()
 	}

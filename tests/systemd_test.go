@@ -142,7 +142,7 @@ func TestAnnotationsArePropertiesOfTheScope(t *testing.T) {
 	c := h.start(nil, edits...)
 	checkUnit(t, "hull-"+c.id+".scope", map[string]string{
 		"TimeoutStopUSec": "7s", "RuntimeMaxUSec": "1h", "CollectMode": "inactive-or-failed", "SendSIGHUP": "yes",
-		"Documentation": "man:a(1) man:b(1)", "CPUWeight": "88", "AllowedCPUs": "0", "KillSignal": "10", "Description": "it's mine",
+		"Documentation": `"man:a(1)" "man:b(1)"`, "CPUWeight": "88", "AllowedCPUs": "0", "KillSignal": "10", "Description": "it's mine",
 	})
 	equal(t, "cpu.weight", readFile(t, c.cgroup("")+"/cpu.weight"), "88\n")
 }

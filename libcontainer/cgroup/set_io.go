@@ -42,6 +42,9 @@ func setBlockIOV1(k knobs, b *specs.LinuxBlockIO) error {
 func setBlockIOV2(k knobs, b *specs.LinuxBlockIO) error {
 	l := k.weightsV2(b)
 	addWeight(&l, "blockIO.leafWeight", "", "", b.LeafWeight)
+	for i, d := range b.WeightDevice {
+		addWeight(&l, "blockIO.weightDevice["+strconv.Itoa(i)+"].leafWeight", "", devNumber(d.LinuxBlockIODevice)+" ", d.LeafWeight)
+	}
 	for _, t := range throttles(b) {
 		for i, d := range t.devices {
 			rate := strconv.FormatUint(d.Rate, 10)

@@ -30,7 +30,7 @@ func (n *creation) drive(d *drive, gate state.Gate) error {
 	if err != nil {
 		return err
 	}
-	sources, release, err := openSources(d.pid, n.sources)
+	sources, release, err := openSources(d.pid, n.sources, viewOf(n.spec))
 	if err != nil {
 		return err
 	}

@@ -36,7 +36,7 @@ func namesDevice(key string) bool {
 func (c *checker) seccomp() {
 	f := &c.filter
 	if c.spec.Process == nil || !f.wanted() {
-		if c.spec.Linux.Seccomp != nil && f.profile.DefaultAction == "" {
+		if p := c.spec.Linux.Seccomp; p != nil && p.DefaultAction == "" && len(p.Syscalls) == 0 {
 			c.add(Warning, "", fault.Newf("", "linux.seccomp", "has no defaultAction, so there is no filter"))
 		}
 		return

@@ -1,6 +1,7 @@
 package libcontainer
 
 import (
+	"os"
 	"path/filepath"
 	"strconv"
 
@@ -48,6 +49,9 @@ func (n *creation) compile() error {
 		return err
 	}
 	inputs := spec.Inputs{ID: n.id, Bundle: n.bundle, CgroupMounts: cgroupMounts, Process: process, Warn: n.runtime.warn}
+	if os.Geteuid() != 0 {
+		inputs.Opener = spec.InitOpens
+	}
 	if n.options.Pivot == NoPivot {
 		inputs.Pivot = plan.MoveRoot
 	}

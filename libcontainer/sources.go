@@ -1,7 +1,11 @@
 package libcontainer
 
 import (
+	"errors"
+	"os"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -13,26 +17,106 @@ import (
 	"hull/spec"
 )
 
+// view is the mount namespace in which sources of bind mounts are looked for.
+type view int
+
+const (
+	hostView view = iota
+	// containerView is the copy of the host's mounts that init begins with. In
+	// it a user namespace has locked the attributes that the host gave them
+	// (mount_namespaces(7)); those of a clone made on the host the container
+	// could clear again.
+	containerView
+)
+
+func viewOf(s *specs.Spec) view {
+	mounts := spec.Namespace(s, specs.MountNamespace)
+	if spec.Namespace(s, specs.UserNamespace) != nil && mounts != nil && mounts.Path == "" {
+		return containerView
+	}
+	return hostView
+}
+
 // openSources clones the mounts that init could not reach, or not with the
 // privileges of the container, and maps the ids of those that ask for it. The
 // descriptors are detached mounts, in the order of the plan.
-func openSources(pid int, sources []spec.Source) (fds []int, release func(), err error) {
+func openSources(pid int, sources []spec.Source, from view) (fds []int, release func(), err error) {
 	release = func() {
 		for _, fd := range fds {
 			unix.Close(fd)
 		}
 	}
+	if len(sources) == 0 {
+		return nil, release, nil
+	}
 	ids := idMapper{pid: pid}
 	defer ids.close()
-	for i := range sources {
-		fd, err := openSource(&ids, &sources[i])
-		if err != nil {
-			release()
-			return nil, nil, err
+	open := func() error {
+		for i := range sources {
+			fd, err := openSource(&ids, &sources[i])
+			if err != nil {
+				return err
+			}
+			fds = append(fds, fd)
 		}
-		fds = append(fds, fd)
+		return nil
+	}
+	if from == containerView {
+		err = inMountsOf(pid, open)
+	} else {
+		err = open()
+	}
+	if err != nil {
+		release()
+		return nil, nil, err
 	}
 	return fds, release, nil
+}
+
+// inMountsOf calls f on a thread in the mount namespace of a process, with the
+// rights of this one. The thread ends with it.
+func inMountsOf(pid int, f func() error) error {
+	path := "/proc/" + strconv.Itoa(pid) + "/ns/mnt"
+	ns, err := os.Open(path)
+	if err != nil {
+		return fault.New("open", path, pathless(err))
+	}
+	defer ns.Close()
+	return onThread(func() error {
+		// A thread that shares its root with others may not leave them.
+		err := unix.Unshare(unix.CLONE_FS)
+		if err == nil {
+			err = unix.Setns(int(ns.Fd()), unix.CLONE_NEWNS)
+		}
+		if err != nil {
+			return fault.New("enter the mounts of", "init", err)
+		}
+		return f()
+	})
+}
+
+// onThread calls f on a thread that ends afterwards. The first thread of the
+// process cannot end, and /proc/self would show what becomes of it: while it is
+// held here, the next goroutine gets another.
+func onThread(f func() error) error {
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		if unix.Gettid() == unix.Getpid() {
+			done <- onThread(f)
+			runtime.UnlockOSThread()
+			return
+		}
+		done <- f()
+	}()
+	return <-done
+}
+
+func sourceHint(err error, f plan.MountFlags) string {
+	if errors.Is(err, unix.EINVAL) && f&plan.Recursive == 0 {
+		return "its mount is unbindable, or has mounts below that a user namespace may not uncover: use rbind"
+	}
+	return ""
 }
 
 func openSource(ids *idMapper, s *spec.Source) (int, error) {
@@ -45,7 +129,7 @@ func openSource(ids *idMapper, s *spec.Source) (int, error) {
 	}
 	fd, err := unix.OpenTree(unix.AT_FDCWD, s.Path, flags)
 	if err != nil {
-		return -1, fault.New("open source of", s.Name+" "+s.Path, err)
+		return -1, &fault.Error{Op: "open source of", Object: s.Name + " " + s.Path, Cause: err, Hint: sourceHint(err, s.Flags)}
 	}
 	if s.IDMap == nil {
 		return fd, nil

@@ -24,6 +24,8 @@ type Inputs struct {
 	// it runs in a user namespace. For a container in a user namespace Compile
 	// sees to that.
 	DeviceSource plan.DeviceSource
+	// Opener says who clones the sources of bind mounts in a user namespace.
+	Opener Opener
 	// CgroupMounts are the steps that take the place of a mount of type cgroup:
 	// which they are depends on the host's hierarchies. A Target is relative to
 	// the destination of the mount. To each step but a Link, Compile adds the
@@ -35,6 +37,17 @@ type Inputs struct {
 	// Warn gets what has no effect although it was asked for. It may be nil.
 	Warn func(error)
 }
+
+// Opener is who clones the sources of bind mounts of a container in a user
+// namespace.
+type Opener uint8
+
+const (
+	// ParentOpens lets sources be where only the caller can look.
+	ParentOpens Opener = iota
+	// InitOpens is for a caller who may not clone mounts: a plain user.
+	InitOpens
+)
 
 // Compile translates s, which has passed Validate, into the plan of the
 // container's init, and says which sources of bind mounts (those with
@@ -177,7 +190,8 @@ func (c *compiler) bind(m mount) {
 		m.Source = filepath.Join(c.in.Bundle, m.Source)
 	}
 	shared := slices.ContainsFunc(m.Propagation, func(f uint64) bool { return f&unix.MS_SHARED != 0 })
-	if shared || m.idMap != nil || Namespace(c.spec, specs.UserNamespace) != nil {
+	userns := Namespace(c.spec, specs.UserNamespace) != nil
+	if m.idMap != nil || userns && c.in.Opener == ParentOpens || shared && !userns {
 		m.Flags |= plan.Supplied
 		if host := c.plan.Rootfs.HostPropagation; host != 0 && !shared {
 			// A clone made in the host's mount namespace is a peer of its mounts:

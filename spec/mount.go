@@ -20,8 +20,8 @@ type Source struct {
 	Mount int
 	Name  string
 	// Path is absolute on the host. The parent clones the mount there with
-	// open_tree(2) in its own mount namespace, with AT_RECURSIVE and
-	// AT_SYMLINK_NOFOLLOW as Flags say (plan.Recursive, plan.SourceNoFollow).
+	// open_tree(2), with AT_RECURSIVE and AT_SYMLINK_NOFOLLOW as Flags say
+	// (plan.Recursive, plan.SourceNoFollow).
 	Path  string
 	Flags plan.MountFlags
 	// IDMap is applied to the clone, if not nil.

@@ -33,7 +33,7 @@ const (
 )
 
 //proves:process.capabilities.bounding process.capabilities.effective process.capabilities.inheritable
-//proves:process.capabilities.permitted process.capabilities.ambient
+//proves:process.capabilities.permitted process.capabilities.ambient process.capabilities
 func TestTheFiveCapabilitySets(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

@@ -75,6 +75,8 @@ func object(pairs ...any) map[string]any {
 
 // The bundles that are broken are in testdata/bad. This one looks closely at what
 // a few of them leave.
+//
+//proves:runtime.md#errors:1 runtime.md#lifecycle:2 runtime.md#create:6
 func TestABrokenConfigurationLeavesNothing(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

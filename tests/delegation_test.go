@@ -64,9 +64,10 @@ func ownedBy(t *testing.T, dir string, uid uint32) (names []string) {
 	return names
 }
 
+//proves:linux.cgroupsPath config-linux.md#cgroup-ownership:2 config-linux.md#cgroup-ownership:3
+//proves:config-linux.md#cgroup-ownership:4 config-linux.md#cgroup-ownership:5 config-linux.md#cgroup-ownership:6
+//proves:config-linux.md#cgroup-ownership:8
 //proves:linux.namespaces[].type=cgroup
-//proves:config-linux.md#cgroup-ownership:2 config-linux.md#cgroup-ownership:3 config-linux.md#cgroup-ownership:4
-//proves:config-linux.md#cgroup-ownership:5 config-linux.md#cgroup-ownership:6 config-linux.md#cgroup-ownership:8
 func TestACgroupBelongsToTheContainerIfItCanManageIt(t *testing.T) {
 	needTool(t, "unshare")
 	h := newHost(t)

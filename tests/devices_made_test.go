@@ -67,8 +67,8 @@ func TestADeviceIsNotMadeOverAnotherFile(t *testing.T) {
 		"the device itself": func(p string) error { return unix.Mknod(p, unix.S_IFCHR|0o600, int(unix.Mkdev(1, 3))) },
 	}
 	for name, mk := range makers {
-		for kind, edits := range map[string][]edit{"": nil, " in a user namespace": {inUserNamespace}} {
-			t.Run(name+kind, func(t *testing.T) {
+		for kind, edits := range map[string][]edit{"": nil, "in a user namespace": {inUserNamespace}} {
+			t.Run(name+" "+kind, func(t *testing.T) {
 				h := &host{t: t, root: h.root}
 				// The image has its own /dev.
 				b := h.newBundle([]string{"stat=/dev/null"}, append(edits, withDevices(specs.LinuxDevice{Path: "/dev/null", Type: "c", Major: 1, Minor: 3}), func(s *specs.Spec) {

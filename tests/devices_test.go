@@ -46,7 +46,9 @@ func TestTheDefaultDevicesAreThere(t *testing.T) {
 	}
 }
 
-//proves:linux.devices[].path linux.devices[].type linux.devices[].type=c linux.devices[].type=b linux.devices[].type=u linux.devices[].type=p linux.devices[].major linux.devices[].minor linux.devices[].fileMode linux.devices[].uid linux.devices[].gid
+//proves:linux.devices[].path linux.devices[].type linux.devices[].type=c linux.devices[].type=b
+//proves:linux.devices[].type=u linux.devices[].type=p linux.devices[].major linux.devices[].minor
+//proves:linux.devices[].fileMode linux.devices[].uid linux.devices[].gid linux.devices config-linux.md#devices:1
 func TestConfiguredDevicesAreMade(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -87,7 +89,8 @@ func TestTheUmaskOfTheCallerDoesNotChangeDevices(t *testing.T) {
 	equal(t, "umask", get[string](t, s, "umask"), "0022")
 }
 
-//proves:linux.devices[].type linux.devices[].path linux.devices[].major
+//proves:linux.devices[].type linux.devices[].path linux.devices[].major config-linux.md#devices:4
+//proves:config-linux.md#devices:5
 func TestDevicesThatCannotBeMadeAreNamed(t *testing.T) {
 	h := newHost(t)
 	for name, tt := range map[string]struct {
@@ -112,8 +115,9 @@ func TestDevicesThatCannotBeMadeAreNamed(t *testing.T) {
 
 //proves:linux.resources.devices[].allow linux.resources.devices[].type
 //proves:linux.resources.devices[].major linux.resources.devices[].minor linux.resources.devices[].access
-//proves:linux.resources.devices[].type=a linux.resources.devices[].type=c
-//proves:config-linux.md#allowed-device-list:1 config-linux.md#allowed-device-list:2
+//proves:linux.resources.devices[].type=a linux.resources.devices[].type=b linux.resources.devices[].type=c
+//proves:config-linux.md#allowed-device-list:1
+//proves:config-linux.md#allowed-device-list:2
 func TestDeviceRulesAreInForce(t *testing.T) {
 	h := newHost(t)
 	rule := func(allow bool, kind string, major, minor int64, access string) specs.LinuxDeviceCgroup {

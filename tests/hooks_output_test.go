@@ -80,9 +80,10 @@ func openFiles(t *testing.T, pid int) (names []string) {
 }
 
 // What goes nowhere else is still in the error.
+//
+//proves:annotations.run.oci.hooks.stdout annotations.run.oci.hooks.stderr
 func TestOneStreamOfAHookMayBeAppendedAlone(t *testing.T) {
 	t.Parallel()
-	//proves:annotations.run.oci.hooks.stdout annotations.run.oci.hooks.stderr
 	for _, kind := range []string{"createRuntime", "createContainer"} {
 		h := newHost(t)
 		b := h.withShell(chatty, annotate("run.oci.hooks.stdout", "out"), func(s *specs.Spec) {

@@ -1,7 +1,6 @@
 package tests
 
 import (
-	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
@@ -10,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
-	"github.com/opencontainers/runtime-spec/specs-go/features"
 	"golang.org/x/sys/unix"
 )
 
@@ -105,18 +103,16 @@ func TestMalformedPropertiesOfResctrlAreRefused(t *testing.T) {
 	}
 }
 
+// That hull supports it does not depend on the host; what there is here does.
 func TestFeaturesSayWhetherThereIsResctrl(t *testing.T) {
 	t.Parallel()
-	//proves:features.linux.intelRdt.enabled features.linux.intelRdt.schemata features.linux.intelRdt.monitoring
+	//proves:features.annotations.*
 	mount := resctrlMount(t)
-	var f features.Features
-	if err := json.Unmarshal([]byte(newHost(t).must("features")), &f); err != nil {
-		t.Fatal(err)
-	}
-	want := mount != ""
-	equal(t, "enabled", f.Linux.IntelRdt.Enabled, want)
-	equal(t, "schemata", f.Linux.IntelRdt.Schemata, want)
-	equal(t, "monitoring", f.Linux.IntelRdt.Monitoring, want && isDirectory(filepath.Join(mount, "mon_groups")))
+	has := featuresOf(t, newHost(t)).Annotations
+	equal(t, "it", has["org.hull.kernel.intelRdt"] == "true", mount != "")
+	equal(t, "schemata", has["org.hull.kernel.intelRdt.schemata"] == "true", mount != "")
+	equal(t, "monitoring", has["org.hull.kernel.intelRdt.monitoring"] == "true",
+		mount != "" && isDirectory(filepath.Join(mount, "mon_groups")))
 }
 
 // tasksOf returns the threads in a directory of resctrl.

@@ -53,9 +53,9 @@ func setMemoryPolicy(mode int, nodes *uint64) error {
 	return nil
 }
 
+//proves:linux.memoryPolicy.mode linux.memoryPolicy.nodes linux.memoryPolicy.flags
 func TestTheMemoryPolicyIsThatOfTheConfiguration(t *testing.T) {
 	t.Parallel()
-	//proves:linux.memoryPolicy.mode linux.memoryPolicy.nodes linux.memoryPolicy.flags
 	for want, is := range map[string]specs.LinuxMemoryPolicy{
 		//proves:linux.memoryPolicy.mode=MPOL_DEFAULT
 		"default": {Mode: specs.MpolDefault},

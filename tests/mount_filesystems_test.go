@@ -79,8 +79,8 @@ func TestATmpfsWithFilesOfTheImageAllowsWhatItsOptionsAllow(t *testing.T) {
 	}
 	s := h.run(b)
 	seen := mountsOf(t, s)
-	seenAs(t, s, "allows=/open", seen["/open"], changed(true, "atime=strict"))
-	seenAs(t, s, "allows=/shut", seen["/shut"], allowed(false))
+	seenAs(t, s, "allows=/open", seen["/open"], changed(allAllowed(), "atime=strict"))
+	seenAs(t, s, "allows=/shut", seen["/shut"], nothingAllowed())
 	if _, err := os.Stat(b.path("rootfs/open/written")); err == nil {
 		t.Error("what was written to the tmpfs is in the image")
 	}
@@ -232,6 +232,8 @@ func TestOptionsOfAFilesystemAreRefusedForABind(t *testing.T) {
 	}
 }
 
+//proves:mounts[].options=rsync mounts[].options=rasync mounts[].options=rdirsync mounts[].options=rmand
+//proves:mounts[].options=rnomand
 func TestOptionsWithoutEffectAreReported(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -240,7 +242,7 @@ func TestOptionsWithoutEffectAreReported(t *testing.T) {
 	r := h.try("run", "--bundle", b.dir, newID())
 	equal(t, "status", r.status, 0)
 	for _, o := range options {
-		want := fmt.Sprintf(`mounts[7].options: "%s" has no effect here`, o)
+		want := fmt.Sprintf("mounts[7].options: %q has no effect here", o)
 		if !strings.Contains(strings.ReplaceAll(r.stderr, `\"`, `"`), want) {
 			t.Errorf("no warning %s:\n%s", want, r.stderr)
 		}

@@ -42,11 +42,13 @@ func ids(container, host, size uint32) []specs.LinuxIDMapping {
 
 const nobody = 65534
 
-//proves:mounts[].options=idmap mounts[].options=ridmap
-//proves:mounts[].uidMappings[].containerID mounts[].uidMappings[].hostID mounts[].uidMappings[].size
-//proves:mounts[].gidMappings[].containerID mounts[].gidMappings[].hostID mounts[].gidMappings[].size config.md#linux-mount-options:2 config.md#linux-mount-options:3 config.md#linux-mount-options:4 config.md#linux-mount-options:5
-//proves:config.md#linux-mount-options:7 config.md#linux-mount-options:8 config.md#linux-mount-options:9 config.md#linux-mount-options:10
-//proves:config.md#linux-mount-options:11 config.md#linux-mount-options:13 config.md#posix-platform-mounts:1 config.md#posix-platform-mounts:4
+//proves:mounts[].options=idmap mounts[].options=ridmap mounts[].uidMappings[].containerID
+//proves:mounts[].uidMappings[].hostID mounts[].uidMappings[].size mounts[].gidMappings[].containerID
+//proves:mounts[].gidMappings[].hostID mounts[].gidMappings[].size config.md#linux-mount-options:2
+//proves:config.md#linux-mount-options:3 config.md#linux-mount-options:4 config.md#linux-mount-options:5
+//proves:config.md#linux-mount-options:7 config.md#linux-mount-options:8 config.md#linux-mount-options:9
+//proves:config.md#linux-mount-options:10 config.md#linux-mount-options:11 config.md#linux-mount-options:13
+//proves:config.md#posix-platform-mounts:1 config.md#posix-platform-mounts:4
 func TestOwnersOfAnIDMappedMountAreThoseOfItsMapping(t *testing.T) {
 	h := newHost(t)
 	userns := inUserNamespace // 0 is 100000
@@ -107,7 +109,8 @@ func TestWhatIsMadeOnAnIDMappedMountHasTheOtherOwnerOutside(t *testing.T) {
 			if err := os.Chown(source, int(tt.want[0]), int(tt.want[1])); err != nil {
 				t.Fatal(err)
 			}
-			m := bind(source, "idmap")
+			// A user namespace may not uncover what is below a mount.
+			m := specs.Mount{Destination: "/mnt", Source: source, Options: []string{"rbind", "idmap"}}
 			m.UIDMappings, m.GIDMappings = tt.uids, tt.gids
 			get[string](t, h.probe([]string{"make=/mnt/new"}, tt.in, writableRoot, addMounts(m)), "make=/mnt/new")
 			var st syscall.Stat_t
@@ -137,6 +140,8 @@ func TestManyMountsHaveOneMappingOrEachTheirOwn(t *testing.T) {
 	}
 }
 
+//proves:config.md#linux-mount-options:5 config.md#linux-mount-options:6 config.md#linux-mount-options:11
+//proves:config.md#linux-mount-options:12 config.md#posix-platform-mounts:3 config.md#posix-platform-mounts:6
 func TestIDMapsThatCannotBeAreRefused(t *testing.T) {
 	h := newHost(t)
 	for name, tt := range map[string]struct {

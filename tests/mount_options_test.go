@@ -85,33 +85,37 @@ func mountSources(t *testing.T) (dir string) {
 	return dir
 }
 
-// allowed is what a mount without attributes, or with all, lets the probe do.
-func allowed(all bool) map[string]string {
-	if all {
-		return map[string]string{
-			"write": "yes", "exec": "yes", "suid": "yes", "dev": "yes", "follow": "yes",
-			"atime": "relative", "diratime": "yes",
-		}
-	}
+// allAllowed is what a mount without attributes lets the probe do.
+func allAllowed() map[string]string {
 	return map[string]string{
-		"write": "no", "exec": "no", "suid": "no", "dev": "no", "follow": "no", "atime": "no", "diratime": "no",
+		"write": "yes", "exec": "yes", "suid": "yes", "dev": "yes", "follow": "yes",
+		"atime": "relative", "diratime": "yes",
 	}
 }
 
-// changed is allowed with the differences of a table: "-write +exec atime=strict".
-func changed(all bool, differences string) map[string]string {
-	out := allowed(all)
+// nothingAllowed is what one with all attributes lets it do.
+func nothingAllowed() map[string]string {
+	out := allAllowed()
+	for what := range out {
+		out[what] = "no"
+	}
+	return out
+}
+
+// changed applies the differences of a table, "-write +exec atime=strict", to what
+// a source allows.
+func changed(allows map[string]string, differences string) map[string]string {
 	for d := range strings.FieldsSeq(differences) {
 		switch name, value, is := strings.Cut(d, "="); {
 		case is:
-			out[name] = value
+			allows[name] = value
 		case d[0] == '-':
-			out[d[1:]] = "no"
+			allows[d[1:]] = "no"
 		default:
-			out[d[1:]] = "yes"
+			allows[d[1:]] = "yes"
 		}
 	}
-	return out
+	return allows
 }
 
 // seenAs compares what the probe could do at a mount point, and what mountinfo
@@ -156,10 +160,16 @@ type boundOption struct {
 }
 
 func (o *boundOption) want() (top, sub map[string]string) {
-	return changed(o.source != guardedSource, o.top), changed(o.source == plainSource, o.sub)
+	switch o.source {
+	case guardedSource:
+		return changed(nothingAllowed(), o.top), changed(nothingAllowed(), o.sub)
+	case mixedSource:
+		return changed(allAllowed(), o.top), changed(nothingAllowed(), o.sub)
+	}
+	return changed(allAllowed(), o.top), changed(allAllowed(), o.sub)
 }
 
-// each binds the source of every row in one container, and looks.
+// boundRows binds the source of every row in one container, and looks.
 func boundRows(t *testing.T, rows []boundOption) {
 	t.Helper()
 	h := newHost(t)

@@ -29,7 +29,7 @@ func TestMountsOnASourceThatTheParentOpenedStayInside(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := &host{t: t, root: h.root}
-			dir := sharedTree(t, unix.MS_SHARED)
+			dir := sharedTree(t)
 			reachable(t, dir)
 			if err := os.Mkdir(filepath.Join(dir, "own"), 0o777); err != nil {
 				t.Fatal(err)
@@ -52,7 +52,7 @@ func TestMountsOnASourceThatTheParentOpenedStayInside(t *testing.T) {
 
 func TestPropagationOptionsReachAsFarAsTheySay(t *testing.T) {
 	h := newHost(t)
-	dir := sharedTree(t, unix.MS_SHARED)
+	dir := sharedTree(t)
 	sub := filepath.Join(dir, "sub")
 	if err := os.Mkdir(sub, 0o755); err != nil {
 		t.Fatal(err)
@@ -103,7 +103,7 @@ func TestRootfsPropagationDecidesWhoSeesAMountOfTheContainer(t *testing.T) {
 	} {
 		t.Run(propagation, func(t *testing.T) {
 			h := &host{t: t, root: h.root}
-			dir := sharedTree(t, unix.MS_SHARED)
+			dir := sharedTree(t)
 			b := h.newBundle([]string{"bind=/:/tmp", "mount=tmpfs:/etc", "make=/etc/new", "list=/tmp/etc", "sleep"}, writableRoot, allCapabilities,
 				func(s *specs.Spec) {
 					s.Linux.RootfsPropagation = propagation

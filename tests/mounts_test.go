@@ -166,7 +166,7 @@ func TestFilesAreBound(t *testing.T) {
 	}
 }
 
-//proves:mounts[].options mounts[].type
+//proves:mounts[].options mounts[].type config.md#linux-mount-options:16
 func TestTmpfsHasItsOptions(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -271,7 +271,7 @@ func TestSymbolicLinksOfADestinationAreResolvedInsideTheRoot(t *testing.T) {
 	}
 }
 
-//proves:config.md#mounts:1
+//proves:config.md#mounts:1 mounts
 func TestTheOrderOfMountsCounts(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

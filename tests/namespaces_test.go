@@ -72,7 +72,10 @@ func mapAll(s *specs.Spec) {
 	s.Linux.UIDMappings, s.Linux.GIDMappings = ids, ids
 }
 
-//proves:linux.namespaces[].type linux.namespaces[].type=pid linux.namespaces[].type=network linux.namespaces[].type=mount linux.namespaces[].type=ipc linux.namespaces[].type=uts linux.namespaces[].type=user linux.namespaces[].type=cgroup linux.namespaces[].type=time config-linux.md#namespaces:2 config-linux.md#namespaces:6 config-linux.md#namespaces:7
+//proves:linux.namespaces[].type linux.namespaces[].type=pid linux.namespaces[].type=network
+//proves:linux.namespaces[].type=mount linux.namespaces[].type=ipc linux.namespaces[].type=uts
+//proves:linux.namespaces[].type=user linux.namespaces[].type=cgroup linux.namespaces[].type=time
+//proves:config-linux.md#namespaces:2 config-linux.md#namespaces:6 config-linux.md#namespaces:7
 func TestANewNamespaceDiffersAndAnAbsentOneIsTheHosts(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -262,6 +265,7 @@ func TestWithoutAPIDNamespaceThePIDIsTheHosts(t *testing.T) {
 }
 
 //proves:linux.namespaces[].path linux.namespaces[].type config-linux.md#namespaces:3 config-linux.md#namespaces:8
+//proves:linux.namespaces config-linux.md#namespaces:5
 func TestANamespaceThatCannotBeJoinedIsNamed(t *testing.T) {
 	h := newHost(t)
 	missing := filepath.Join(t.TempDir(), "missing")
@@ -345,7 +349,8 @@ func children(t *testing.T) map[int]bool {
 	return out
 }
 
-//proves:linux.timeOffsets.monotonic.secs linux.timeOffsets.monotonic.nanosecs linux.timeOffsets.boottime.secs linux.namespaces[].type=time
+//proves:linux.timeOffsets.monotonic.secs linux.timeOffsets.monotonic.nanosecs linux.timeOffsets.boottime.secs
+//proves:linux.namespaces[].type=time
 func TestClocksOfATimeNamespaceAreShifted(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -376,6 +381,7 @@ func TestClocksOfATimeNamespaceAreShifted(t *testing.T) {
 	}
 }
 
+//proves:linux.timeOffsets
 func TestTimeOffsetsAreRefusedWhereTheyCannotWork(t *testing.T) {
 	h := newHost(t)
 	offsets := func(clock string) edit {

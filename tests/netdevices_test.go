@@ -62,9 +62,9 @@ func kept(name string) []address {
 // others are the addresses that the kernel has not made by itself.
 func others(d device) []address { return slices.DeleteFunc(d.Addresses, isAutomatic) }
 
+//proves:config-linux.md#network-devices:1 config-linux.md#network-devices:5 config-linux.md#network-devices:6
+//proves:features.linux.netDevices.enabled config-linux.md#namespace-lifecycle-and-container-termination:2
 func TestANetworkDeviceMovesIntoTheContainer(t *testing.T) {
-	//proves:config-linux.md#network-devices:1 config-linux.md#network-devices:5
-	//proves:config-linux.md#network-devices:6 features.linux.netDevices.enabled
 	t.Parallel()
 	outside := newNetwork(t)
 	h := outside.newHost()
@@ -97,9 +97,9 @@ func TestANetworkDeviceMovesIntoTheContainer(t *testing.T) {
 	eventually(t, "the pair is gone", func() bool { return slices.Equal(outside.names(), []string{"lo"}) })
 }
 
+//proves:linux.netDevices.*.name config-linux.md#network-devices:1 config-linux.md#network-devices:4
+//proves:config-linux.md#network-devices:5 config-linux.md#network-devices:6
 func TestNetworkDevicesGetTheirNamesInTheContainer(t *testing.T) {
-	//proves:linux.netDevices.*.name config-linux.md#network-devices:1 config-linux.md#network-devices:4
-	//proves:config-linux.md#network-devices:5 config-linux.md#network-devices:6
 	t.Parallel()
 	outside := newNetwork(t)
 	h := outside.newHost()
@@ -121,10 +121,10 @@ func TestNetworkDevicesGetTheirNamesInTheContainer(t *testing.T) {
 	}
 }
 
+//proves:linux.netDevices.*.name config-linux.md#network-devices:1 config-linux.md#network-devices:4
+//proves:config-linux.md#namespace-lifecycle-and-container-termination:1
+//proves:config-linux.md#namespace-lifecycle-and-container-termination:2
 func TestNetworkDevicesMoveIntoANamespaceThatIsJoined(t *testing.T) {
-	//proves:linux.netDevices.*.name config-linux.md#network-devices:1 config-linux.md#network-devices:4
-	//proves:config-linux.md#namespace-lifecycle-and-container-termination:1
-	//proves:config-linux.md#namespace-lifecycle-and-container-termination:2
 	t.Parallel()
 	outside, pod := newNetwork(t), newNetwork(t)
 	h := outside.newHost()
@@ -169,8 +169,8 @@ func TestSysctlsOfANetworkDeviceThatMovesAreSet(t *testing.T) {
 	equal(t, "forwarding", get[string](t, s, file), "1\n")
 }
 
+//proves:linux.netDevices.*.name config-linux.md#network-devices:2 config-linux.md#network-devices:3
 func TestANetworkDeviceThatCannotMoveStaysAsItIs(t *testing.T) {
-	//proves:linux.netDevices.*.name config-linux.md#network-devices:2 config-linux.md#network-devices:3
 	outside, pod := newNetwork(t), newNetwork(t)
 	h := outside.newHost()
 	outside.veth("v0")

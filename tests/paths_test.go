@@ -86,7 +86,7 @@ func TestAPathIsMaskedWhereItsLinksLeadInsideTheRoot(t *testing.T) {
 	equal(t, "secret", get[string](t, h.run(b), "read=/inside/secret"), "")
 }
 
-//proves:linux.maskedPaths linux.readonlyPaths
+//proves:linux.maskedPaths linux.readonlyPaths config-linux.md#masked-paths:1 config-linux.md#readonly-paths:1
 func TestMaskedPathsMustBeAbsolute(t *testing.T) {
 	h := newHost(t)
 	h.fails([]string{"linux.maskedPaths[0]", "absolute"}, func(s *specs.Spec) { s.Linux.MaskedPaths = []string{"proc/keys"} })

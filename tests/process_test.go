@@ -160,7 +160,7 @@ func TestTheUmaskAndTheOOMScore(t *testing.T) {
 	equal(t, "umask", get[string](t, s, "umask"), "0027")
 	equal(t, "oom_score_adj", get[string](t, s, score), "345\n")
 
-	// What is not set is 0022, and the caller's.
+	// What is not set: 0022 as ever, and the score of the caller.
 	b, c := h.newBundle([]string{"umask", score}), h.start(nil)
 	for _, args := range [][]string{{"run", "--bundle", b.dir, newID()}, {"exec", c.id, "/probe", "umask", score}} {
 		cmd := h.command(args...)
@@ -216,6 +216,7 @@ func TestNoNewPrivileges(t *testing.T) {
 
 //proves:process.scheduler.policy=SCHED_BATCH process.scheduler.policy=SCHED_IDLE process.scheduler.nice
 //proves:process.ioPriority.class=IOPRIO_CLASS_BE process.ioPriority.priority linux.personality.domain=LINUX32
+//proves:linux.personality.domain
 func TestTheSchedulerAndThePriorities(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -263,6 +264,7 @@ func TestTheNamesOfTheHost(t *testing.T) {
 	equal(t, "the host's nodename", get[map[string]string](t, s, "uname")["nodename"], own)
 }
 
+//proves:hostname domainname
 func TestNamesOfTheHostNeedANamespace(t *testing.T) {
 	h := newHost(t)
 	h.fails([]string{"hostname", "needs a uts namespace"}, dropNamespace(specs.UTSNamespace))

@@ -216,3 +216,52 @@ func TestTheFeaturesHaveNoNull(t *testing.T) {
 		t.Error(text)
 	}
 }
+
+//proves:features.potentiallyUnsafeConfigAnnotations
+func TestTheAnnotationsThatActAreAnnounced(t *testing.T) {
+	t.Parallel()
+	equal(t, "annotations", sorted(newHost(t).announced().PotentiallyUnsafeConfigAnnotations), []string{
+		"org.criu.config", "org.systemd.property.", "run.oci.delegate-cgroup", "run.oci.hooks.stderr", "run.oci.hooks.stdout",
+		"run.oci.keep_original_groups", "run.oci.mount_context_type", "run.oci.pidfd_receiver", "run.oci.seccomp.receiver",
+		"run.oci.seccomp_bpf_data", "run.oci.seccomp_fail_unknown_syscall", "run.oci.systemd.subgroup",
+	})
+}
+
+//proves:features.linux.apparmor.enabled features.linux.selinux.enabled features.linux.intelRdt.enabled
+//proves:features.linux.intelRdt.schemata features.linux.intelRdt.monitoring features.linux.netDevices.enabled
+//proves:features.linux.cgroup.v1 features.linux.cgroup.v2 features.linux.cgroup.systemd
+//proves:features.linux.cgroup.systemdUser features.linux.cgroup.rdma
+func TestWhatHullCanDoIsAnnouncedWhateverTheMachineHas(t *testing.T) {
+	t.Parallel()
+	f := newHost(t).announced().Linux
+	on := pointer(true)
+	equal(t, "AppArmor", f.Apparmor, features.Apparmor{Enabled: on})
+	equal(t, "SELinux", f.Selinux, features.Selinux{Enabled: on})
+	equal(t, "Intel RDT", f.IntelRdt, features.IntelRdt{Enabled: on, Schemata: on, Monitoring: on})
+	equal(t, "network devices", f.NetDevices, features.NetDevices{Enabled: on})
+	if f.Cgroup == nil || f.Cgroup.SystemdUser == nil {
+		t.Fatalf("cgroup: %+v", f.Cgroup)
+	}
+	// Whether a user's systemd is asked is the only one that may change.
+	equal(t, "cgroups", f.Cgroup, features.Cgroup{V1: on, V2: on, Systemd: on, SystemdUser: f.Cgroup.SystemdUser, Rdma: on})
+}
+
+// What depends on the machine is in the annotations, and in the flags of seccomp
+// that the specification has for that.
+//
+//proves:features.md#features-structure:1
+func TestTheFeaturesAreTheSameOnAnotherMachine(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.through = []string{needTool(t, "unshare"), "--mount", "sh", "-c", `umount -l /sys /proc && exec "$0" "$@"`}
+	var there features.Features
+	if err := json.Unmarshal([]byte(h.must("features")), &there); err != nil {
+		t.Fatal(err)
+	}
+	h.through = nil
+	here := h.announced()
+	equal(t, "what the kernel has", len(here.Annotations) == 0, false)
+	here.Annotations, there.Annotations = nil, nil
+	here.Linux.Seccomp.SupportedFlags, there.Linux.Seccomp.SupportedFlags = nil, nil
+	equal(t, "features", there, here)
+}

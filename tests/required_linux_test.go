@@ -28,9 +28,16 @@ func TestWhatIsRequiredOfMountsDevicesAndMappingsMustBeThere(t *testing.T) {
 	for _, path := range [][]any{
 		{"mounts", 0, "destination"},
 		{"linux", "namespaces", 0, "type"},
-		{"linux", "devices", 0, "type"}, {"linux", "devices", 0, "path"}, {"linux", "devices", 0, "major"}, {"linux", "devices", 0, "minor"},
-		{"linux", "uidMappings", 0, "containerID"}, {"linux", "uidMappings", 0, "hostID"}, {"linux", "uidMappings", 0, "size"},
-		{"linux", "gidMappings", 0, "containerID"}, {"linux", "gidMappings", 0, "hostID"}, {"linux", "gidMappings", 0, "size"},
+		{"linux", "devices", 0, "type"},
+		{"linux", "devices", 0, "path"},
+		{"linux", "devices", 0, "major"},
+		{"linux", "devices", 0, "minor"},
+		{"linux", "uidMappings", 0, "containerID"},
+		{"linux", "uidMappings", 0, "hostID"},
+		{"linux", "uidMappings", 0, "size"},
+		{"linux", "gidMappings", 0, "containerID"},
+		{"linux", "gidMappings", 0, "hostID"},
+		{"linux", "gidMappings", 0, "size"},
 	} {
 		if err := os.WriteFile(b.path("config.json"), change(t, text, nil, path...), 0o644); err != nil {
 			t.Fatal(err)

@@ -108,11 +108,11 @@ func TestContainersWithoutPivotAndWithoutAMountNamespaceWork(t *testing.T) {
 
 // sharedTree is a mount on the host, shared, with a directory "later" to mount
 // something on.
-func sharedTree(t *testing.T, propagation uintptr) string {
+func sharedTree(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	mountTmpfs(t, dir)
-	if err := unix.Mount("", dir, "", propagation, ""); err != nil {
+	if err := unix.Mount("", dir, "", unix.MS_SHARED, ""); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Mkdir(filepath.Join(dir, "later"), 0o755); err != nil {
@@ -149,7 +149,7 @@ func TestPropagationOfAMountDecidesWhatIsSeenLater(t *testing.T) {
 	} {
 		t.Run("option "+option, func(t *testing.T) {
 			h := &host{t: t, root: h.root}
-			dir := sharedTree(t, unix.MS_SHARED)
+			dir := sharedTree(t)
 			m := bind(dir)
 			if option != "" {
 				m.Options = append(m.Options, option)
@@ -185,7 +185,8 @@ func TestAnUnbindableMountCannotBeBound(t *testing.T) {
 	equal(t, "unbindable", mountsOf(t, s)["/mnt"].isPeer("unbindable"), true)
 }
 
-//proves:linux.rootfsPropagation linux.rootfsPropagation=shared linux.rootfsPropagation=slave linux.rootfsPropagation=private linux.rootfsPropagation=unbindable
+//proves:linux.rootfsPropagation linux.rootfsPropagation=shared linux.rootfsPropagation=slave
+//proves:linux.rootfsPropagation=private linux.rootfsPropagation=unbindable
 func TestRootfsPropagationIsThatOfTheRoot(t *testing.T) {
 	h := newHost(t)
 	for propagation, want := range map[string]string{
@@ -204,13 +205,13 @@ func TestRootfsPropagationIsThatOfTheRoot(t *testing.T) {
 	h.fails([]string{"linux.rootfsPropagation", "cake"}, func(s *specs.Spec) { s.Linux.RootfsPropagation = "cake" })
 }
 
-//proves:linux.rootfsPropagation=slave linux.rootfsPropagation=private
+//proves:linux.rootfsPropagation=slave linux.rootfsPropagation=private linux.rootfsPropagation
 func TestAMountOnTheRootReachesASlaveOnly(t *testing.T) {
 	h := newHost(t)
 	for propagation, want := range map[string]bool{"rslave": true, "rprivate": false, "": true} {
 		t.Run("rootfsPropagation "+propagation, func(t *testing.T) {
 			h := &host{t: t, root: h.root}
-			dir := sharedTree(t, unix.MS_SHARED)
+			dir := sharedTree(t)
 			b := h.newBundle([]string{"sleep"}, func(s *specs.Spec) {
 				s.Linux.RootfsPropagation = propagation
 				s.Root.Path = filepath.Join(dir, "root")

@@ -103,9 +103,10 @@ func TestTheSchedulerIsThatOfTheConfiguration(t *testing.T) {
 }
 
 // What is not set is 0, whatever the caller has.
+//
+//proves:process.scheduler.nice process.scheduler.priority
 func TestTheNiceValueOfTheCallerIsNotThatOfAScheduler(t *testing.T) {
 	t.Parallel()
-	//proves:process.scheduler.nice process.scheduler.priority
 	caller(t, func() (func() error, error) {
 		err := unix.Setpriority(unix.PRIO_PROCESS, 0, 5)
 		return func() error { return unix.Setpriority(unix.PRIO_PROCESS, 0, 0) }, err

@@ -214,7 +214,7 @@ func TestLogAndTheFlagLogWriteToTheAuditLog(t *testing.T) {
 		{"log in a rule", inRule(t, specs.ActLog, nil), 0, "0x7ffc0000"},
 		//proves:linux.seccomp.defaultAction=SCMP_ACT_LOG
 		{"log by default", byDefault(t, specs.ActLog, nil), 0, "0x7ffc0000"},
-		//proves:linux.seccomp.flags[]=SECCOMP_FILTER_FLAG_LOG
+		//proves:linux.seccomp.flags=SECCOMP_FILTER_FLAG_LOG
 		{"the flag, and an errno", withFlag(t, inRule(t, specs.ActErrno, pointer(uint(5)))), 5, "0x50000"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -268,7 +268,7 @@ func TestFlagsOfAFilterAreGivenToTheKernel(t *testing.T) {
 		flags []specs.LinuxSeccompFlag
 		want  string
 	}{
-		//proves:linux.seccomp.flags linux.seccomp.flags[]=SECCOMP_FILTER_FLAG_SPEC_ALLOW linux.seccomp.flags[]=SECCOMP_FILTER_FLAG_LOG
+		//proves:linux.seccomp.flags linux.seccomp.flags=SECCOMP_FILTER_FLAG_SPEC_ALLOW linux.seccomp.flags=SECCOMP_FILTER_FLAG_LOG
 		"speculation stays if nothing is said": {nil, "SECCOMP_FILTER_FLAG_SPEC_ALLOW"},
 		"none if the list is empty":            {[]specs.LinuxSeccompFlag{}, "0"},
 		"speculation":                          {[]specs.LinuxSeccompFlag{specs.LinuxSeccompFlagSpecAllow}, "SECCOMP_FILTER_FLAG_SPEC_ALLOW"},
@@ -298,8 +298,8 @@ func TestFlagsOfAFilterAreGivenToTheKernel(t *testing.T) {
 	}
 }
 
+//proves:linux.seccomp.flags=SECCOMP_FILTER_FLAG_TSYNC
 func TestTheFilterIsOnEveryThread(t *testing.T) {
-	//proves:linux.seccomp.flags[]=SECCOMP_FILTER_FLAG_TSYNC
 	t.Parallel()
 	h := newHost(t)
 	f := filter(specs.ActKillThread, nil)

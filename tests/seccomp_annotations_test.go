@@ -50,8 +50,8 @@ func onGetpgid(value uint32) string {
 	)
 }
 
+//proves:annotations.run.oci.seccomp_bpf_data
 func TestAProgramTakesThePlaceOfTheProfile(t *testing.T) {
-	//proves:annotations.run.oci.seccomp_bpf_data
 	t.Parallel()
 	h := newHost(t)
 	raw := withAnnotation(bpfAnnotation, onGetpgid(uint32(unix.SECCOMP_RET_ERRNO)|uint32(unix.EXFULL)))
@@ -75,8 +75,8 @@ func TestAProgramTakesThePlaceOfTheProfile(t *testing.T) {
 	}
 }
 
+//proves:annotations.run.oci.seccomp_bpf_data
 func TestProgramsThatTheKernelWouldRefuseAreRefused(t *testing.T) {
-	//proves:annotations.run.oci.seccomp_bpf_data
 	h := newHost(t)
 	allow := ret(unix.SECCOMP_RET_ALLOW)
 	long := make([]unix.SockFilter, 4097)
@@ -141,8 +141,8 @@ func TestTheReceiverGetsTheListener(t *testing.T) {
 	})
 }
 
+//proves:annotations.run.oci.seccomp_fail_unknown_syscall
 func TestUnknownSystemCallsAreErrorsOnlyIfAnAnnotationSaysSo(t *testing.T) {
-	//proves:annotations.run.oci.seccomp_fail_unknown_syscall
 	h := newHost(t)
 	f := filter(specs.ActErrno, nil)
 	f.Syscalls[0].Names = []string{getpgid, "no_such_call"}

@@ -76,8 +76,8 @@ func TestOperatorsCompareAllBitsOfAnArgument(t *testing.T) {
 	}
 }
 
+//proves:linux.seccomp.syscalls[].args[].index
 func TestEachOfTheSixArgumentsCanBeCompared(t *testing.T) {
-	//proves:linux.seccomp.syscalls[].args[].index
 	t.Parallel()
 	h := newHost(t)
 	for index := range uint(6) {
@@ -95,8 +95,8 @@ func TestEachOfTheSixArgumentsCanBeCompared(t *testing.T) {
 	}
 }
 
+//proves:linux.seccomp.syscalls linux.seccomp.syscalls[].names linux.seccomp.syscalls[].args
 func TestConditionsOfARuleAllHoldAndRulesAreAlternatives(t *testing.T) {
-	//proves:linux.seccomp.syscalls linux.seccomp.syscalls[].names linux.seccomp.syscalls[].args
 	t.Parallel()
 	h := newHost(t)
 	is := func(index uint, v uint64) specs.LinuxSeccompArg {
@@ -167,8 +167,8 @@ func TestConditionsOfARuleAllHoldAndRulesAreAlternatives(t *testing.T) {
 	}
 }
 
+//proves:linux.seccomp.syscalls[].names linux.seccomp
 func TestARuleIsForAllOfItsNamesAndThoseThatAreUnknownAreIgnored(t *testing.T) {
-	//proves:linux.seccomp.syscalls[].names linux.seccomp
 	t.Parallel()
 	h := newHost(t)
 	f := filter(specs.ActErrno, pointer(uint(unix.EXFULL)))
@@ -182,8 +182,8 @@ func TestARuleIsForAllOfItsNamesAndThoseThatAreUnknownAreIgnored(t *testing.T) {
 	}
 }
 
+//proves:linux.seccomp.defaultErrnoRet linux.seccomp.syscalls[].errnoRet
 func TestAReturnValueIsRefusedForActionsThatHaveNone(t *testing.T) {
-	//proves:linux.seccomp.defaultErrnoRet linux.seccomp.syscalls[].errnoRet
 	h := newHost(t)
 	for _, action := range []specs.LinuxSeccompAction{
 		specs.ActKill, specs.ActKillProcess, specs.ActKillThread, specs.ActTrap, specs.ActAllow, specs.ActLog, specs.ActNotify,
@@ -211,32 +211,32 @@ func TestArchitecturesAreCoveredOrRefusedByName(t *testing.T) {
 		covered bool
 	}{
 		//proves:linux.seccomp.architectures
-		//proves:linux.seccomp.architectures[]=SCMP_ARCH_ARM linux.seccomp.architectures[]=SCMP_ARCH_AARCH64
+		//proves:linux.seccomp.architectures=SCMP_ARCH_ARM linux.seccomp.architectures=SCMP_ARCH_AARCH64
 		{specs.ArchARM, true},
 		{specs.ArchAARCH64, true},
-		//proves:linux.seccomp.architectures[]=SCMP_ARCH_MIPSEL linux.seccomp.architectures[]=SCMP_ARCH_MIPSEL64
-		//proves:linux.seccomp.architectures[]=SCMP_ARCH_MIPSEL64N32 linux.seccomp.architectures[]=SCMP_ARCH_PPC64LE
+		//proves:linux.seccomp.architectures=SCMP_ARCH_MIPSEL linux.seccomp.architectures=SCMP_ARCH_MIPSEL64
+		//proves:linux.seccomp.architectures=SCMP_ARCH_MIPSEL64N32 linux.seccomp.architectures=SCMP_ARCH_PPC64LE
 		{specs.ArchMIPSEL, true},
 		{specs.ArchMIPSEL64, true},
 		{specs.ArchMIPSEL64N32, true},
 		{specs.ArchPPC64LE, true},
-		//proves:linux.seccomp.architectures[]=SCMP_ARCH_RISCV64
+		//proves:linux.seccomp.architectures=SCMP_ARCH_RISCV64
 		{specs.ArchRISCV64, true},
 		// A filter cannot cover the other byte order (libseccomp says EDOM).
-		//proves:linux.seccomp.architectures[]=SCMP_ARCH_MIPS linux.seccomp.architectures[]=SCMP_ARCH_MIPS64
-		//proves:linux.seccomp.architectures[]=SCMP_ARCH_MIPS64N32 linux.seccomp.architectures[]=SCMP_ARCH_PPC
+		//proves:linux.seccomp.architectures=SCMP_ARCH_MIPS linux.seccomp.architectures=SCMP_ARCH_MIPS64
+		//proves:linux.seccomp.architectures=SCMP_ARCH_MIPS64N32 linux.seccomp.architectures=SCMP_ARCH_PPC
 		{specs.ArchMIPS, false},
 		{specs.ArchMIPS64, false},
 		{specs.ArchMIPS64N32, false},
 		{specs.ArchPPC, false},
-		//proves:linux.seccomp.architectures[]=SCMP_ARCH_PPC64 linux.seccomp.architectures[]=SCMP_ARCH_S390
-		//proves:linux.seccomp.architectures[]=SCMP_ARCH_S390X linux.seccomp.architectures[]=SCMP_ARCH_PARISC
+		//proves:linux.seccomp.architectures=SCMP_ARCH_PPC64 linux.seccomp.architectures=SCMP_ARCH_S390
+		//proves:linux.seccomp.architectures=SCMP_ARCH_S390X linux.seccomp.architectures=SCMP_ARCH_PARISC
 		{specs.ArchPPC64, false},
 		{specs.ArchS390, false},
 		{specs.ArchS390X, false},
 		{specs.ArchPARISC, false},
-		//proves:linux.seccomp.architectures[]=SCMP_ARCH_PARISC64 linux.seccomp.architectures[]=SCMP_ARCH_M68K
-		//proves:linux.seccomp.architectures[]=SCMP_ARCH_SHEB
+		//proves:linux.seccomp.architectures=SCMP_ARCH_PARISC64 linux.seccomp.architectures=SCMP_ARCH_M68K
+		//proves:linux.seccomp.architectures=SCMP_ARCH_SHEB
 		{specs.ArchPARISC64, false},
 		{specs.ArchM68K, false},
 		{specs.ArchSHEB, false},
@@ -253,7 +253,7 @@ func TestArchitecturesAreCoveredOrRefusedByName(t *testing.T) {
 			equal(t, "getpgid", get[called](t, h.probe([]string{makeGetpgid}, withFilter(f)), makeGetpgid).Errno, unix.EXFULL)
 		})
 	}
-	//proves:linux.seccomp.architectures[]=SCMP_ARCH_LOONGARCH64 linux.seccomp.architectures[]=SCMP_ARCH_SH
+	//proves:linux.seccomp.architectures=SCMP_ARCH_LOONGARCH64 linux.seccomp.architectures=SCMP_ARCH_SH
 	for _, arch := range []specs.Arch{specs.ArchLOONGARCH64, specs.ArchSH} { // libseccomp 2.6
 		t.Run(string(arch), func(t *testing.T) {
 			h := &host{t: t, root: h.root}

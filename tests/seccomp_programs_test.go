@@ -93,8 +93,8 @@ func (h *host) tiny(program []byte, edits ...edit) *bundle {
 	return b
 }
 
+//proves:linux.seccomp linux.seccomp.defaultAction=SCMP_ACT_KILL_PROCESS
 func TestAProfileNeedAllowWhatTheProgramDoesAndNothingMore(t *testing.T) {
-	//proves:linux.seccomp linux.seccomp.defaultAction=SCMP_ACT_KILL_PROCESS
 	t.Parallel()
 	h := newHost(t)
 	strict := withFilter(&specs.LinuxSeccomp{
@@ -179,7 +179,7 @@ func TestX86ProgramsAreUnderTheFilterIfTheProfileSaysSo(t *testing.T) {
 		number uint16
 		want   int
 	}{
-		//proves:linux.seccomp.architectures linux.seccomp.architectures[]=SCMP_ARCH_X86
+		//proves:linux.seccomp.architectures linux.seccomp.architectures=SCMP_ARCH_X86
 		"covered":                 {[]specs.Arch{specs.ArchX86}, getpgid, int(unix.EXFULL)},
 		"covered, another call":   {[]specs.Arch{specs.ArchX86_64, specs.ArchX86}, getppid, 0},
 		"of an unlisted one, all": {[]specs.Arch{specs.ArchX86_64}, getppid, 128 + int(unix.SIGSYS)},
@@ -202,7 +202,7 @@ func TestNumbersOfX32AreATableOfTheirOwn(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	const native, x32 = "call=121:0", "call=0x40000079:0"
-	//proves:linux.seccomp.architectures[]=SCMP_ARCH_X86_64 linux.seccomp.architectures[]=SCMP_ARCH_X32
+	//proves:linux.seccomp.architectures=SCMP_ARCH_X86_64 linux.seccomp.architectures=SCMP_ARCH_X32
 	for name, archs := range map[string][]specs.Arch{
 		"both":                             {specs.ArchX86_64, specs.ArchX32},
 		"the native one is always covered": {specs.ArchX32},

@@ -69,8 +69,8 @@ func TestAFilterActsOnTheSystemCall(t *testing.T) {
 	})
 }
 
+//proves:linux.seccomp linux.seccomp.defaultAction=SCMP_ACT_ERRNO
 func TestASystemCallNewerThanTheProfileDoesNotExist(t *testing.T) {
-	//proves:linux.seccomp linux.seccomp.defaultAction=SCMP_ACT_ERRNO
 	t.Parallel()
 	h := newHost(t)
 	// Docker's: what it leaves out is EPERM, what it cannot know is ENOSYS.
@@ -98,9 +98,9 @@ func TestAnExecIsUnderTheFilterToo(t *testing.T) {
 	equal(t, "getpgid", c.exec(callGetpgid).failure(callGetpgid), "operation not supported")
 }
 
+//proves:linux.seccomp.defaultAction linux.seccomp.syscalls[].action linux.seccomp.syscalls[].names
+//proves:linux.seccomp.architectures linux.seccomp.flags linux.seccomp.syscalls[].args[].op linux.seccomp.listenerPath
 func TestFiltersThatCannotWorkAreRefused(t *testing.T) {
-	//proves:linux.seccomp.defaultAction linux.seccomp.syscalls[].action linux.seccomp.syscalls[].names
-	//proves:linux.seccomp.architectures linux.seccomp.flags linux.seccomp.syscalls[].args[].op linux.seccomp.listenerPath
 	h := newHost(t)
 	for name, tt := range map[string]struct {
 		change func(*specs.LinuxSeccomp)

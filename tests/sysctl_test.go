@@ -36,7 +36,7 @@ func TestParametersOfTheKernelAreSetInTheContainerOnly(t *testing.T) {
 	}
 }
 
-//proves:linux.sysctl.*
+//proves:linux.sysctl.* linux.sysctl
 func TestParametersOfTheHostAreRefused(t *testing.T) {
 	h := newHost(t)
 	for name, tt := range map[string]struct {

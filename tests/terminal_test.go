@@ -249,7 +249,7 @@ func TestTheTerminalOfTheCallerIsPutBack(t *testing.T) {
 	equal(t, "modes", after, before)
 }
 
-//proves:process.terminal
+//proves:process.terminal config-linux.md#default-devices:1
 func TestTheTerminalIsTheConsoleAndControlsTheSession(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

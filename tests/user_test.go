@@ -10,8 +10,8 @@ import (
 
 type identity struct{ UID, GID, Groups []uint32 }
 
-//proves:process.user.uid process.user.gid process.user.additionalGids
-//proves:config.md#posix-platform-user:1 config.md#posix-platform-user:2
+//proves:process.user.uid process.user.gid process.user.additionalGids config.md#posix-platform-user:1
+//proves:config.md#posix-platform-user:2
 func TestTheUserAndItsGroupsAreExact(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -57,7 +57,7 @@ func TestTheGroupsOfTheCallerAreNotPassedOn(t *testing.T) {
 	equal(t, "groups of an exec", len(get[identity](t, parseSight(t, h.finish(cmd).stdout), "ids").Groups), 0)
 }
 
-//proves:process.user.uid process.user.gid process.user.umask
+//proves:process.user.uid process.user.gid process.user.umask config.md#valid-values:1
 func TestIDsThatMeanNothingAreRefused(t *testing.T) {
 	h := newHost(t)
 	h.fails([]string{"process.user.uid", "4294967295"}, func(s *specs.Spec) { s.Process.User.UID = 4294967295 })

@@ -88,3 +88,35 @@ func TestAUserNamespaceNeedNotHaveRoot(t *testing.T) {
 	h.refuses([]string{"process.user.uid", "0 is not mapped"}, "exec", "--user", "0", c.id, "/probe", "ids")
 	c.delete()
 }
+
+// mount_namespaces(7), "Restrictions on mount namespaces": what a mount is not
+// allowed on the host stays forbidden in a user namespace, to its root as well.
+//
+//proves:mounts[].options linux.namespaces[].type=user
+func TestRootOfAUserNamespaceCannotUnlockAMountOfTheHost(t *testing.T) {
+	h := newHost(t)
+	dir := mountSources(t)
+	for option, words := range map[string]string{"rbind": "ro nosuid nodev noexec", "rbind,nosymfollow": "ro nosuid nodev noexec nosymfollow", "rbind,ridmap": "ro nosuid nodev noexec"} {
+		t.Run(option, func(t *testing.T) {
+			h := &host{t: t, root: h.root}
+			s := h.probe([]string{"mounts", "unlock=/mnt", "unlock=/mnt/sub", "unmount=/mnt/sub"}, inUserNamespace, writableRoot, allCapabilities, addMounts(
+				specs.Mount{Destination: "/mnt", Source: filepath.Join(dir, guardedSource), Options: strings.Split(option, ",")}))
+			for _, at := range []string{"/mnt", "/mnt/sub"} {
+				m := mountsOf(t, s)[at]
+				for o := range strings.FieldsSeq(words) {
+					if !m.has(o) && (at == "/mnt" || o != "nosymfollow" || option == "rbind") {
+						t.Errorf("%s lost %s: %v", at, o, m.options)
+					}
+				}
+				if s.failure("unlock="+at) == "" {
+					t.Errorf("%s was unlocked", at)
+				}
+			}
+			if s.failure("unmount=/mnt/sub") == "" {
+				t.Error("what is below a mount was uncovered")
+			}
+		})
+	}
+	h.fails([]string{"mounts[7]", "operation not permitted", "ro is locked"}, inUserNamespace, addMounts(
+		specs.Mount{Destination: "/mnt", Source: filepath.Join(dir, guardedSource), Options: []string{"rbind", "rw"}}))
+}

@@ -19,7 +19,8 @@ func inUserNamespace(s *specs.Spec) {
 	mapAll(s)
 }
 
-//proves:linux.uidMappings[].containerID linux.uidMappings[].hostID linux.gidMappings[].containerID linux.gidMappings[].hostID linux.namespaces[].type=user
+//proves:linux.uidMappings[].containerID linux.uidMappings[].hostID linux.gidMappings[].containerID
+//proves:linux.gidMappings[].hostID linux.namespaces[].type=user
 func TestTheHostSeesTheMappedUser(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -55,7 +56,10 @@ func TestTheHostSeesTheMappedUser(t *testing.T) {
 	}
 }
 
-//proves:linux.uidMappings[].containerID linux.uidMappings[].hostID linux.uidMappings[].size linux.gidMappings[].containerID linux.gidMappings[].hostID linux.gidMappings[].size
+//proves:linux.uidMappings[].containerID linux.uidMappings[].hostID linux.uidMappings[].size
+//proves:linux.gidMappings[].containerID linux.gidMappings[].hostID linux.gidMappings[].size linux.uidMappings
+//proves:linux.gidMappings config-linux.md#user-namespace-mappings:1 config-linux.md#user-namespace-mappings:2
+//proves:config-linux.md#user-namespace-mappings:3
 func TestSeveralRangesAreMapped(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

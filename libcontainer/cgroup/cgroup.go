@@ -50,7 +50,9 @@ const (
 	Fail Unwritable = iota
 	// Tolerate goes on without that hierarchy and reports it through
 	// Config.Warn. It holds only for a cgroup whose path nobody asked for
-	// (Config.Path is empty); limits in a hierarchy so lost are errors.
+	// (Config.Path is empty); limits in a hierarchy so lost are errors. Device
+	// rules that may not be set are tolerated whatever the path: who may not
+	// set them may not make or open devices beyond his own either.
 	Tolerate
 )
 
@@ -136,6 +138,7 @@ type Cgroup struct {
 	// subgroup is set while the cgroup is being created.
 	subgroup, leaf string
 	unwritable     Unwritable
+	devices        Unwritable
 	warn           func(error)
 	system         system
 	foreseen       *foreseen
@@ -145,7 +148,7 @@ type Cgroup struct {
 func New(cfg Config) (*Cgroup, error) { return newOn(standardSystem(), cfg) }
 
 func newOn(sys system, cfg Config) (*Cgroup, error) {
-	c := &Cgroup{rec: Record{Driver: cfg.Driver}, properties: cfg.Properties, warn: cfg.Warn, system: sys}
+	c := &Cgroup{rec: Record{Driver: cfg.Driver}, properties: cfg.Properties, devices: cfg.Unwritable, warn: cfg.Warn, system: sys}
 	if c.warn == nil {
 		c.warn = func(error) {}
 	}

@@ -69,14 +69,11 @@ func (c *Cgroup) SetDevices(rules []specs.LinuxDeviceCgroup) error {
 	case h.v2():
 		err = list.attach(h.dir())
 	default:
-		if c.rec.Driver == Systemd {
-			err = c.tellDevices(&list)
-		}
-		if err == nil {
-			err = list.write(h.dir())
-		}
+		// systemd is not told: a unit that it learns a rule for while it
+		// runs, it takes out of the v1 cgroup that the rules are in.
+		err = list.write(h.dir())
 	}
-	if err != nil && c.unwritable == Tolerate {
+	if err != nil && c.devices == Tolerate {
 		c.warn(err)
 		return nil
 	}

@@ -105,7 +105,7 @@ func (v *validator) cpu(c *specs.LinuxCPU) {
 	}
 	for _, l := range [...]struct{ field, value string }{{"cpu.cpus", c.Cpus}, {"cpu.mems", c.Mems}} {
 		if _, err := mask(l.value); err != nil {
-			v.refuse(l.field, "%q is not a list of numbers and ranges", l.value)
+			v.refuse(l.field, "%q is not a list of numbers and ranges such as 0-3,7", l.value)
 		}
 	}
 }

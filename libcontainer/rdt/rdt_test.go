@@ -97,9 +97,9 @@ func create(t *testing.T, root string, config specs.LinuxIntelRdt) Place {
 	return g.Place()
 }
 
+//proves:linux.intelRdt.memBwSchema config-linux.md#intelrdt:1 config-linux.md#intelrdt:9 config-linux.md#intelrdt:14
+//proves:config-linux.md#intelrdt:19
 func TestAContainerWithoutAClassGetsOneOfItsNameThatGoesWithIt(t *testing.T) {
-	//proves:linux.intelRdt.memBwSchema config-linux.md#intelrdt:1 config-linux.md#intelrdt:9
-	//proves:config-linux.md#intelrdt:14 config-linux.md#intelrdt:19
 	root := standIn(t)
 	p := create(t, root, specs.LinuxIntelRdt{MemBwSchema: "MB:0=20", L3CacheSchema: "L3:0=f"})
 	class := filepath.Join(root, "c1")
@@ -124,9 +124,9 @@ func TestAContainerWithoutAClassGetsOneOfItsNameThatGoesWithIt(t *testing.T) {
 	}
 }
 
+//proves:linux.intelRdt.l3CacheSchema linux.intelRdt.memBwSchema linux.intelRdt.schemata config-linux.md#intelrdt:10
+//proves:config-linux.md#intelrdt:8 config-linux.md#intelrdt:9 config-linux.md#intelrdt:11 config-linux.md#intelrdt:12
 func TestSchemataAreWrittenInTheOrderOfTheSpecification(t *testing.T) {
-	//proves:linux.intelRdt.l3CacheSchema linux.intelRdt.memBwSchema linux.intelRdt.schemata
-	//proves:config-linux.md#intelrdt:10
 	g := Group{config: &specs.LinuxIntelRdt{Schemata: []string{"L3:0=1", "L2:0=3"}, MemBwSchema: "MB:0=20", L3CacheSchema: "L3:0=f"}}
 	var got []string
 	for _, v := range g.values() {
@@ -137,8 +137,8 @@ func TestSchemataAreWrittenInTheOrderOfTheSpecification(t *testing.T) {
 	}
 }
 
+//proves:config-linux.md#intelrdt:13
 func TestWithoutASchemaNothingIsWrittenToSchemata(t *testing.T) {
-	//proves:config-linux.md#intelrdt:13
 	root := standIn(t)
 	create(t, root, specs.LinuxIntelRdt{})
 	if got := content(root, "c1", "schemata"); !strings.Contains(got, "L3:0=7ff") {
@@ -146,9 +146,9 @@ func TestWithoutASchemaNothingIsWrittenToSchemata(t *testing.T) {
 	}
 }
 
+//proves:linux.intelRdt.closID linux.intelRdt.schemata config-linux.md#intelrdt:12 config-linux.md#intelrdt:15
+//proves:config-linux.md#intelrdt:18 config-linux.md#intelrdt:20 config-linux.md#intelrdt:17
 func TestAClassThatIsNamedIsMadeIfNeedBeAndStays(t *testing.T) {
-	//proves:linux.intelRdt.closID linux.intelRdt.schemata config-linux.md#intelrdt:12
-	//proves:config-linux.md#intelrdt:15 config-linux.md#intelrdt:18 config-linux.md#intelrdt:20
 	root := standIn(t)
 	for _, config := range []specs.LinuxIntelRdt{
 		{ClosID: "gold", Schemata: []string{"L3:0=f", "MB:0=20"}},
@@ -170,8 +170,8 @@ func TestAClassThatIsNamedIsMadeIfNeedBeAndStays(t *testing.T) {
 	}
 }
 
+//proves:linux.intelRdt.closID config-linux.md#intelrdt:4
 func TestTheDefaultClassIsTheRoot(t *testing.T) {
-	//proves:linux.intelRdt.closID config-linux.md#intelrdt:4
 	root := standIn(t)
 	p := create(t, root, specs.LinuxIntelRdt{ClosID: "/", EnableMonitoring: true})
 	if want := (Place{Class: root, Monitor: filepath.Join(root, "mon_groups", "c1")}); p != want {
@@ -182,9 +182,9 @@ func TestTheDefaultClassIsTheRoot(t *testing.T) {
 	}
 }
 
+//proves:linux.intelRdt.enableMonitoring config-linux.md#intelrdt:21 config-linux.md#intelrdt:22
+//proves:config-linux.md#intelrdt:23
 func TestAMonitoringGroupIsMadeInTheClassAndGoesWithTheContainer(t *testing.T) {
-	//proves:linux.intelRdt.enableMonitoring config-linux.md#intelrdt:21 config-linux.md#intelrdt:22
-	//proves:config-linux.md#intelrdt:23
 	for _, closID := range []string{"", "gold"} {
 		root := standIn(t)
 		p := create(t, root, specs.LinuxIntelRdt{ClosID: closID, Schemata: []string{"L3:0=f"}, EnableMonitoring: true})
@@ -210,10 +210,10 @@ func TestAMonitoringGroupIsMadeInTheClassAndGoesWithTheContainer(t *testing.T) {
 	}
 }
 
+//proves:linux.intelRdt.closID linux.intelRdt.l3CacheSchema linux.intelRdt.memBwSchema linux.intelRdt.enableMonitoring
+//proves:config-linux.md#intelrdt:16 config-linux.md#intelrdt:17 config-linux.md#intelrdt:18
+//proves:config-linux.md#intelrdt:24
 func TestWhatCannotBeIsRefusedBeforeAnythingIsMade(t *testing.T) {
-	//proves:linux.intelRdt.closID linux.intelRdt.l3CacheSchema linux.intelRdt.memBwSchema
-	//proves:linux.intelRdt.enableMonitoring config-linux.md#intelrdt:16 config-linux.md#intelrdt:17
-	//proves:config-linux.md#intelrdt:18 config-linux.md#intelrdt:24
 	for name, tt := range map[string]struct {
 		prepare func(root string)
 		config  specs.LinuxIntelRdt
@@ -272,8 +272,8 @@ func tree(t *testing.T, root string) (paths []string) {
 	return paths
 }
 
+//proves:linux.intelRdt.l3CacheSchema linux.intelRdt.memBwSchema config-linux.md#intelrdt:16
 func TestAClassAgreesWithWhatItWasMadeFrom(t *testing.T) {
-	//proves:linux.intelRdt.l3CacheSchema linux.intelRdt.memBwSchema config-linux.md#intelrdt:16
 	const schemata = "    L2:0=ff\n    L3:0=7f0;1=1f\n    MB:0=20;1=70\n"
 	root := standIn(t)
 	g := Group{mount: root}
@@ -333,8 +333,8 @@ func TestWhatFailsHalfwayIsUndone(t *testing.T) {
 	}
 }
 
+//proves:config-linux.md#intelrdt:24
 func TestAMachineWithoutMoreClassesSaysSo(t *testing.T) {
-	//proves:config-linux.md#intelrdt:24
 	root := standIn(t)
 	g, err := plan(t, root, specs.LinuxIntelRdt{})
 	if err != nil {

@@ -2,7 +2,6 @@ package rootfs
 
 import (
 	"errors"
-	"path"
 
 	"golang.org/x/sys/unix"
 
@@ -19,7 +18,7 @@ func (r *Rootfs) MountAll() error {
 		if err := r.mount(i, m); err != nil {
 			return mountError(m, err)
 		}
-		if path.Clean(m.Target) == "/" && m.Kind != plan.Reconfigure {
+		if m.Target == "/" && m.Kind != plan.Reconfigure {
 			if err := r.reroot(); err != nil {
 				return mountError(m, err)
 			}

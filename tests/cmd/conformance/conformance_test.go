@@ -214,3 +214,26 @@ func TestHullKnowsTheWholeTableOfMountOptions(t *testing.T) {
 		}
 	}
 }
+
+// The map itself: every row has a proof, every mark a row, and the document is
+// what the tool writes.
+func TestEveryRowHasAProof(t *testing.T) {
+	root, table, err := load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, problem := range table.problems {
+		t.Error(problem)
+	}
+	want, err := table.document(filepath.Join(root, frame))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(filepath.Join(root, page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != want {
+		t.Errorf("%s is not up to date: make conformance writes it", page)
+	}
+}

@@ -20,6 +20,8 @@ func act(verb, argument string) (any, error) {
 	case "bind": // source:target
 		source, target, _ := strings.Cut(argument, ":")
 		return "bound", unix.Mount(source, target, "", unix.MS_BIND, "")
+	case "unlock": // take all attributes off a mount
+		return "unlocked", unix.Mount("", argument, "", unix.MS_REMOUNT|unix.MS_BIND, "")
 	case "unmount":
 		return "unmounted", unix.Unmount(argument, 0)
 	case "statfs":
@@ -49,7 +51,7 @@ func allows(dir, writable string) (map[string]string, error) {
 		"dev":      can(try(dir+"/null", unix.O_RDWR)),
 		"follow":   can(try(dir+"/link", unix.O_RDONLY)),
 		"atime":    accessTimes(dir),
-		"diratime": yesNo(touches(dir+"/dir", func() { _, _ = os.ReadDir(dir + "/dir") })),
+		"diratime": map[bool]string{true: "yes", false: "no"}[touches(dir+"/dir", func() { _, _ = os.ReadDir(dir + "/dir") })],
 	}
 	// Last: it makes the directory new.
 	out["write"] = can(try(dir+"/written", unix.O_WRONLY|unix.O_CREAT))
@@ -64,19 +66,15 @@ func try(path string, flags int) error {
 	return err
 }
 
-func yesNo(b bool) string {
-	if b {
-		return "yes"
-	}
-	return "no"
-}
-
 func rootBySetuid(program string) string {
 	out, err := exec.Command(program, "euid").Output()
 	if err != nil {
 		return err.Error()
 	}
-	return yesNo(strings.Contains(string(out), `"euid":0`))
+	if !strings.Contains(string(out), `"euid":0`) {
+		return "no"
+	}
+	return "yes"
 }
 
 // age makes the last access of "old" and "dir" some days ago; that of "new" is to

@@ -12,8 +12,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
-	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,7 +22,6 @@ import (
 	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
-	"golang.org/x/sys/unix"
 )
 
 // suite is what all tests share; TestMain sets it up.
@@ -148,12 +145,11 @@ func (h *host) try(args ...string) result {
 	return h.finish(h.command(args...))
 }
 
-// finish runs cmd for at most a minute. Output is taken in files: a detached
-// container keeps the pipes of its parent open, and what came through them by
-// the end of cmd would be a matter of the load.
+// finish runs cmd for at most a minute. What it and its children have written by
+// its end is its output: a detached container keeps the pipes open.
 func (h *host) finish(cmd *exec.Cmd) result {
 	h.t.Helper()
-	stdout, stderr := outputFile(h.t, &cmd.Stdout), outputFile(h.t, &cmd.Stderr)
+	stdout, stderr := newOutput(h.t, &cmd.Stdout), newOutput(h.t, &cmd.Stderr)
 	if err := cmd.Start(); err != nil {
 		h.t.Fatal(err)
 	}
@@ -164,31 +160,7 @@ func (h *host) finish(cmd *exec.Cmd) result {
 	if err != nil && !errors.As(err, &exit) {
 		h.t.Fatal(err)
 	}
-	return result{status: cmd.ProcessState.ExitCode(), stdout: stdout(), stderr: stderr()}
-}
-
-// outputFile makes an output of a command a file, unless it is something, and
-// returns what reads it.
-func outputFile(t *testing.T, output *io.Writer) (read func() string) {
-	t.Helper()
-	if *output != nil {
-		return func() string { return "" }
-	}
-	fd, err := unix.MemfdCreate("output", unix.MFD_CLOEXEC)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := os.NewFile(uintptr(fd), "output")
-	*output = f
-	return func() string {
-		t.Helper()
-		defer f.Close()
-		text, err := io.ReadAll(io.NewSectionReader(f, 0, math.MaxInt64))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(text)
-	}
+	return result{status: cmd.ProcessState.ExitCode(), stdout: stdout.take(), stderr: stderr.take()}
 }
 
 // must runs the runtime, which has to succeed, and returns its output.

@@ -160,7 +160,7 @@ func TestTheUmaskAndTheOOMScore(t *testing.T) {
 	equal(t, "umask", get[string](t, s, "umask"), "0027")
 	equal(t, "oom_score_adj", get[string](t, s, score), "345\n")
 
-	// What is not set is the caller's.
+	// What is not set: 0022 as ever, and the score of the caller.
 	b, c := h.newBundle([]string{"umask", score}), h.start(nil)
 	for _, args := range [][]string{{"run", "--bundle", b.dir, newID()}, {"exec", c.id, "/probe", "umask", score}} {
 		cmd := h.command(args...)
@@ -170,7 +170,7 @@ func TestTheUmaskAndTheOOMScore(t *testing.T) {
 			t.Fatal(r.stderr)
 		}
 		s := parseSight(t, r.stdout)
-		equal(t, "umask of "+args[0], get[string](t, s, "umask"), "0013")
+		equal(t, "umask of "+args[0], get[string](t, s, "umask"), "0022")
 		equal(t, "oom_score_adj of "+args[0], get[string](t, s, score), "77\n")
 	}
 }

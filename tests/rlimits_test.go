@@ -51,7 +51,7 @@ func TestLimitsAreThoseOfTheConfiguration(t *testing.T) {
 	for name, l := range map[string]specs.POSIXRlimit{
 		//proves:process.rlimits[].type=RLIMIT_CPU process.rlimits[].type=RLIMIT_FSIZE process.rlimits[].type=RLIMIT_DATA
 		"Max cpu time":  {Type: "RLIMIT_CPU", Soft: 100, Hard: 200},
-		"Max file size": {Type: "RLIMIT_FSIZE", Soft: 0, Hard: 1 << 40},
+		"Max file size": {Type: "RLIMIT_FSIZE", Soft: 1 << 30, Hard: 1 << 40},
 		"Max data size": {Type: "RLIMIT_DATA", Soft: 5 << 20, Hard: 6 << 20},
 		//proves:process.rlimits[].type=RLIMIT_STACK process.rlimits[].type=RLIMIT_CORE process.rlimits[].type=RLIMIT_RSS
 		"Max stack size":     {Type: "RLIMIT_STACK", Soft: 1 << 20, Hard: 2 << 20},
@@ -118,12 +118,12 @@ func TestALimitMayBeBelowWhatInitNeeds(t *testing.T) {
 		{Type: "RLIMIT_MEMLOCK"},
 	} {
 		b := h.withShell(limits(l), func(s *specs.Spec) {
-			s.Process.Args = []string{"/bin/echo", "ran"}
+			s.Process.Args = []string{"/bin/true"}
 			s.Process.User.UID = 1000
 		})
 		r := h.try("run", "--bundle", b.dir, newID())
-		if r.stdout != "ran\n" {
-			t.Errorf("%v: status %d, %q %q", l, r.status, r.stdout, r.stderr)
+		if r.status != 0 {
+			t.Errorf("%v: status %d, %q", l, r.status, r.stderr)
 		}
 	}
 }

@@ -46,11 +46,14 @@ func run(program []byte, c call) (uint32, error) {
 		case unix.BPF_RET:
 			return k, nil
 		case unix.BPF_LD:
-			if code == unix.BPF_LD|unix.BPF_MEM {
+			switch code {
+			case unix.BPF_LD | unix.BPF_MEM:
 				acc = mem[k]
-				continue
+			case unix.BPF_LD | unix.BPF_W | unix.BPF_ABS:
+				acc = c.word(k)
+			default:
+				return 0, errors.New("unknown load")
 			}
-			acc = c.word(k)
 		case unix.BPF_ST:
 			mem[k] = acc
 		case unix.BPF_ALU:

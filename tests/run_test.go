@@ -51,8 +51,8 @@ func TestRunEndsWith128AndTheSignalThatKilledTheProgram(t *testing.T) {
 	}
 }
 
+// Not in parallel with others: each 64 KiB has to wait for a processor three times.
 func TestRunPassesStdinAndALotOfOutput(t *testing.T) {
-	t.Parallel()
 	h := newHost(t)
 	b := h.newBundle(nil, shell("cat"))
 	cmd := h.command("run", "--bundle", b.dir, newID())

@@ -166,12 +166,12 @@ func (c *Container) joinAll(pidfd int) (*nsenter.Namespaces, error) {
 		// an init whose memory is not that namespace's, because its program
 		// cannot be read there, or was not executed yet, opens nothing any more
 		// (ptrace(2), "Ptrace access mode checking"); a file of its own does.
-		cgroup, err := c.openNamespaceOfInit("cgroup")
+		own, err := c.openNamespaceOfInit("cgroup")
 		if err != nil {
 			unix.Close(fd)
 			return nil, err
 		}
-		ns.Join = append(ns.Join, c.join(unix.CLONE_NEWCGROUP, cgroup))
+		ns.Join = append(ns.Join, c.join(unix.CLONE_NEWCGROUP, own))
 		flags &^= unix.CLONE_NEWCGROUP
 	}
 	ns.Join = append(ns.Join, c.join(flags, os.NewFile(uintptr(fd), "pidfd")))

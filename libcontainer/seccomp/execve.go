@@ -66,42 +66,58 @@ func (v *verdicts) all(at int, acc word) bool {
 	for ; v.steps > 0 && at >= 0 && (at+1)*instructionSize <= len(v.program); at++ {
 		v.steps--
 		b := v.program[at*instructionSize:]
-		code, yes, no, k := binary.NativeEndian.Uint16(b), int(b[2]), int(b[3]), binary.NativeEndian.Uint32(b[4:])
-		switch code & 7 {
+		i := unix.SockFilter{Code: binary.NativeEndian.Uint16(b), Jt: b[2], Jf: b[3], K: binary.NativeEndian.Uint32(b[4:])}
+		switch i.Code & 7 {
 		case unix.BPF_RET:
-			return code == unix.BPF_RET|unix.BPF_K && v.is(k)
-		case unix.BPF_LD:
-			acc = v.load(code, k)
-		case unix.BPF_ALU:
-			acc.known = acc.known && code == unix.BPF_ALU|unix.BPF_AND|unix.BPF_K
-			acc.value &= k
-		case unix.BPF_MISC:
-			acc.known = acc.known && code == unix.BPF_MISC|unix.BPF_TAX
+			return i.Code == unix.BPF_RET|unix.BPF_K && v.is(i.K)
 		case unix.BPF_JMP:
-			if code == unix.BPF_JMP|unix.BPF_JA {
-				at += int(k)
-				continue
-			}
-			holds, known := compare(code, acc, k)
-			switch {
-			case !known && !v.all(at+1+yes, acc):
+			over, ok := v.jump(at, i, acc)
+			if !ok {
 				return false
-			case known && holds:
-				at += yes
-			default:
-				at += no
 			}
+			at += over
+		default:
+			acc = v.compute(i, acc)
 		}
 	}
 	return false
 }
 
-// load returns what an instruction loads.
-func (v *verdicts) load(code uint16, k uint32) word {
-	if code != unix.BPF_LD|unix.BPF_W|unix.BPF_ABS {
-		return word{}
+// jump returns over how many instructions to go on. Of two ways it goes the first
+// by itself; it is not ok if that ends otherwise than wanted.
+func (v *verdicts) jump(at int, i unix.SockFilter, acc word) (over int, ok bool) {
+	if i.Code == unix.BPF_JMP|unix.BPF_JA {
+		return int(i.K), true
 	}
-	switch k {
+	holds, known := compare(i.Code, acc, i.K)
+	switch {
+	case !known:
+		return int(i.Jf), v.all(at+1+int(i.Jt), acc)
+	case holds:
+		return int(i.Jt), true
+	}
+	return int(i.Jf), true
+}
+
+// compute returns the accumulator after an instruction that neither returns nor
+// jumps. The memory and the other register are not followed.
+func (v *verdicts) compute(i unix.SockFilter, acc word) word {
+	switch i.Code {
+	case unix.BPF_LD | unix.BPF_W | unix.BPF_ABS:
+		return v.load(i.K)
+	case unix.BPF_ALU | unix.BPF_AND | unix.BPF_K:
+		return word{acc.value & i.K, acc.known}
+	}
+	switch i.Code & 7 {
+	case unix.BPF_ST, unix.BPF_STX, unix.BPF_LDX:
+		return acc
+	}
+	return word{}
+}
+
+// load returns a word of struct seccomp_data.
+func (v *verdicts) load(offset uint32) word {
+	switch offset {
 	case offsetNumber:
 		return word{v.number, true}
 	case offsetArch:

@@ -15,6 +15,7 @@ import (
 	"hull/libcontainer/hook"
 	"hull/libcontainer/link"
 	"hull/libcontainer/plan"
+	"hull/libcontainer/seccomp"
 	"hull/spec"
 	"hull/state"
 )
@@ -218,6 +219,7 @@ func (n *creation) ready(d *drive, pending <-chan compiled) ([]byte, error) {
 	if built.err != nil {
 		return nil, built.err
 	}
+	n.container.record.Silenced = built.filter != nil && seccomp.MaySilence(built.filter.Program)
 	if built.filter == nil {
 		return nil, nil
 	}

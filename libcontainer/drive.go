@@ -94,17 +94,22 @@ func (d *drive) receive() (link.Message, error) {
 	}
 }
 
-// died says how init ended without a word.
+// died is the error of an init that ended without a word.
 func (d *drive) died() error {
-	what := "the init process ended without a report"
-	if exit, err := linux.PeekExit(d.pid); err == nil {
-		what = "the init process exited with status " + strconv.Itoa(exit.Code)
-		if exit.Signal != 0 {
-			what = "the init process was killed by " + unix.SignalName(exit.Signal)
-		}
-	}
-	return fault.New("start", "init", errors.New(what)).
+	return fault.New("start", "init", errors.New(howEnded(d.pid))).
 		WithHint("a limit of memory or of pids, its own or of a cgroup above, may be too small; the kernel log tells of the out-of-memory killer")
+}
+
+// howEnded says how an init process ended, if it is a child of this one.
+func howEnded(pid int) string {
+	exit, err := linux.PeekExit(pid)
+	switch {
+	case err != nil:
+		return "the init process ended without a report"
+	case exit.Signal != 0:
+		return "the init process was killed by " + unix.SignalName(exit.Signal)
+	}
+	return "the init process exited with status " + strconv.Itoa(exit.Code)
 }
 
 // converse answers init until it is done. Ready and hooks are what the parent

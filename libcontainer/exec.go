@@ -102,6 +102,8 @@ type execution struct {
 	initial []byte
 	// filter is encoded as the link wants it.
 	filter []byte
+	// silenced is as in the container's record.
+	silenced bool
 	// listener says who gets the filter's listener.
 	listener *specs.LinuxSeccomp
 }
@@ -237,6 +239,11 @@ func (e *execution) drive(d *drive) error {
 	})
 	if err != nil {
 		return err
+	}
+	if e.silenced {
+		if err := notExecuted(d.pid, 0, func() string { return o.Process.Args[0] }); err != nil {
+			return err
+		}
 	}
 	return announce(d.pid, o.PidFile, o.PidfdSocket)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"path/filepath"
 	"runtime"
+	"strconv"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -87,17 +88,25 @@ func (f *filterSource) notifies() bool {
 // compile returns the filter, from the directory cache if it is there.
 func (f *filterSource) compile(cache string, warn func(error)) (*seccomp.Filter, error) {
 	if len(f.program) > 0 {
-		return seccomp.FromProgram(f.program, &f.profile)
+		return startable(seccomp.FromProgram(f.program, &f.profile))
 	}
-	return seccomp.Cached(cache, &f.profile, f.unknown, warn)
+	return startable(seccomp.Cached(cache, &f.profile, f.unknown, warn))
 }
 
 // compileAnew is compile without a cache.
 func (f *filterSource) compileAnew() (*seccomp.Filter, error) {
 	if len(f.program) > 0 {
-		return seccomp.FromProgram(f.program, &f.profile)
+		return startable(seccomp.FromProgram(f.program, &f.profile))
 	}
-	return seccomp.Compile(&f.profile, f.unknown)
+	return startable(seccomp.Compile(&f.profile, f.unknown))
+}
+
+// startable refuses a filter under which no program can be started.
+func startable(f *seccomp.Filter, err error) (*seccomp.Filter, error) {
+	if err != nil || f == nil {
+		return f, err
+	}
+	return f, seccomp.CheckExecve(f.Program)
 }
 
 // compileFilter returns the container's filter, on another thread: if it is not
@@ -146,8 +155,25 @@ func (e *execution) loadFilter() error {
 	}
 	filter, err := link.DecodeFilter(e.filter)
 	e.plan.Process.Notifies = filter.Flags&unix.SECCOMP_FILTER_FLAG_NEW_LISTENER != 0
+	e.silenced = e.container.record.Silenced
 	e.listener = &source.profile
 	return err
+}
+
+// notExecuted returns an error if the process with a seccomp filter has ended, or is
+// about to, without having executed its program: the filter may deny init both
+// execve(2) and the report of it, and the Go runtime does not survive that. The
+// end would look like the program's own. Whoever has let go of what execve(2)
+// closes has done either: the kernel says that a program is executed before it
+// closes anything (fs/exec.c, begin_new_exec). Of a process that somebody else has
+// reaped already, nothing is known.
+func notExecuted(pid int, startTime uint64, program func() string) error {
+	p, err := linux.Stat(pid)
+	if err != nil || p.Executed() || startTime != 0 && p.StartTime != startTime {
+		return nil //nolint:nilerr // reaped
+	}
+	return fault.New("exec", strconv.Quote(program()), errors.New(howEnded(pid))).
+		WithHint("linux.seccomp must allow execve with these arguments")
 }
 
 // watchFilter answers Filtering: it traces init through seccomp(2) and has the

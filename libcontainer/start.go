@@ -36,6 +36,10 @@ func (c *Container) Start() error {
 		return c.fail(fault.Decode(outcome))
 	case len(outcome) > 1: // execve(2)
 		return fault.Decode(outcome[1:])
+	case c.record.Silenced:
+		if err := notExecuted(c.record.PID, c.record.StartTime, c.program); err != nil {
+			return err
+		}
 	}
 	c.dir.RemoveGate()
 	// The container is started: whoever forces its deletion need not wait for
@@ -79,6 +83,15 @@ func (c *Container) fail(cause error) error {
 		c.runtime.warn(err)
 	}
 	return cause
+}
+
+// program returns process.args[0].
+func (c *Container) program() string {
+	s, err := c.Config()
+	if err != nil || s.Process == nil || len(s.Process.Args) == 0 {
+		return ""
+	}
+	return s.Process.Args[0]
 }
 
 // release opens the gate and waits for what comes of it (see link.Started). It

@@ -51,6 +51,9 @@ type Record struct {
 	SharesPIDs bool
 	// HasProcess says that there is a program to start.
 	HasProcess bool
+	// Silenced says that a seccomp filter may keep init from executing it, or
+	// from saying that it could not.
+	Silenced bool
 	// HostMounts are what the container mounts in a namespace that is not
 	// its own, in order.
 	HostMounts []HostMount
@@ -97,6 +100,7 @@ func (r *Record) walk(w *record.Walker) {
 	w.Uint64("namespaces", &r.Namespaces)
 	w.Bool("sharesPIDs", &r.SharesPIDs)
 	w.Bool("hasProcess", &r.HasProcess)
+	w.Bool("silenced", &r.Silenced)
 	w.Map("annotations", &r.Annotations)
 	record.List(w, "poststart", &r.Poststart, walkHook)
 	record.List(w, "poststop", &r.Poststop, walkHook)

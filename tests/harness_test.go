@@ -8,6 +8,7 @@
 package tests
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -100,6 +101,8 @@ type host struct {
 	flags []string
 	// through is the command that runs the runtime, if it is not run as it is.
 	through []string
+	// binary is the runtime, if it is not the suite's.
+	binary string
 }
 
 func newHost(t *testing.T) *host {
@@ -129,7 +132,7 @@ func (h *host) sweep() {
 
 // command is the runtime with its global flags.
 func (h *host) command(args ...string) *exec.Cmd {
-	line := slices.Concat(h.through, []string{suite.runtime, "--root", h.root}, h.flags, args)
+	line := slices.Concat(h.through, []string{cmp.Or(h.binary, suite.runtime), "--root", h.root}, h.flags, args)
 	return exec.Command(line[0], line[1:]...)
 }
 

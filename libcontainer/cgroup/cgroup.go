@@ -144,7 +144,9 @@ type Cgroup struct {
 	foreseen       *foreseen
 }
 
-// New resolves the paths of cfg. It has no side effect on the system.
+// New resolves the paths of cfg. It has no side effect on the system. Of the
+// hierarchies that are not needed (see Tolerate), those that cannot be written
+// are left out.
 func New(cfg Config) (*Cgroup, error) { return newOn(standardSystem(), cfg) }
 
 func newOn(sys system, cfg Config) (*Cgroup, error) {
@@ -170,6 +172,9 @@ func newOn(sys system, cfg Config) (*Cgroup, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if cfg.Driver == Cgroupfs {
+		c.surrender()
 	}
 	return c, nil
 }

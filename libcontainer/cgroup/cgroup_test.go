@@ -253,6 +253,32 @@ func TestAnUnprivilegedCallerGoesWithoutOnlyIfNobodyAskedForACgroup(t *testing.T
 	}
 }
 
+func TestWhatCannotBeMadeIsNotMounted(t *testing.T) {
+	for name, sys := range systems(t) {
+		t.Run(name, func(t *testing.T) {
+			var warned []error
+			var c *Cgroup
+			var err error
+			asNobody(func() {
+				c, err = newOn(sys, Config{
+					ID: filepath.Base(testPath(t)), Unwritable: Tolerate,
+					Warn: func(err error) { warned = append(warned, err) },
+				})
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(warned) != 1 || len(c.Record().Hierarchies) != 0 {
+				t.Errorf("warned of %v, and kept %v", warned, c.Record().Hierarchies)
+			}
+			mounts, err := c.Mounts(SharedNamespace)
+			if err != nil || len(mounts) != 1 || mounts[0].Kind != Tmpfs {
+				t.Errorf("mounts %v, %v", mounts, err)
+			}
+		})
+	}
+}
+
 // asNobody runs f on a thread of its own with an unprivileged user ID.
 func asNobody(f func()) {
 	done := make(chan struct{})

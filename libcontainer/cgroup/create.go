@@ -4,6 +4,7 @@ import (
 	"errors"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -27,6 +28,8 @@ func (c *Cgroup) Create() error {
 }
 
 func (c *Cgroup) makeDirs() error {
+	var lost []error
+	defer func() { c.goWithout(lost) }()
 	for i := 0; i < len(c.rec.Hierarchies); i++ {
 		h := &c.rec.Hierarchies[i]
 		err := h.create()
@@ -36,7 +39,7 @@ func (c *Cgroup) makeDirs() error {
 		if !c.dispensable(h, err) {
 			return err
 		}
-		c.warn(err)
+		lost = append(lost, err)
 		c.rec.Hierarchies = slices.Delete(c.rec.Hierarchies, i, i+1)
 		i--
 	}
@@ -55,7 +58,44 @@ func (c *Cgroup) dispensable(h *Hierarchy, err error) bool {
 	if !ok || !denied(f.Cause) {
 		return false
 	}
+	return c.mayGoWithout(h)
+}
+
+// mayGoWithout reports whether it may be missing if the caller is refused it.
+func (c *Cgroup) mayGoWithout(h *Hierarchy) bool {
 	return c.unwritable == Tolerate || strings.HasPrefix(h.Controllers, "name=")
+}
+
+// surrender leaves out the hierarchies that Create would leave out, so that
+// nobody counts on their directories meanwhile: Mounts does.
+func (c *Cgroup) surrender() {
+	var lost []error
+	c.rec.Hierarchies = slices.DeleteFunc(c.rec.Hierarchies, func(h Hierarchy) bool {
+		if !c.mayGoWithout(&h) {
+			return false
+		}
+		err := h.creatable()
+		if err == nil || !c.dispensable(&h, err) {
+			return false
+		}
+		lost = append(lost, err)
+		return true
+	})
+	c.goWithout(lost)
+}
+
+// goWithout says, in one warning, which hierarchies are left out.
+func (c *Cgroup) goWithout(lost []error) {
+	if len(lost) == 0 {
+		return
+	}
+	first, _ := lost[0].(*fault.Error) //nolint:errorlint // see dispensable
+	where := "there"
+	if n := len(lost) - 1; n > 0 {
+		where = "as in " + strconv.Itoa(n) + " other hierarchies: there"
+	}
+	c.warn(fault.New(first.Op, first.Object, first.Cause).
+		WithHint("%s the container stays in the caller's cgroup, without limits of its own", where))
 }
 
 // create makes the directory and gives it what a process needs to enter.

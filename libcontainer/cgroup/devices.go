@@ -74,7 +74,9 @@ func (c *Cgroup) SetDevices(rules []specs.LinuxDeviceCgroup) error {
 		err = list.write(h.dir())
 	}
 	if err != nil && c.devices == Tolerate {
-		c.warn(err)
+		if len(rules) > 0 { // else nobody has asked for any
+			c.warn(err)
+		}
 		return nil
 	}
 	return err

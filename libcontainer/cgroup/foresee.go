@@ -47,7 +47,7 @@ func (c *Cgroup) foreseeCreate() []error {
 	if c.rec.Driver != Cgroupfs {
 		return nil
 	}
-	var found []error
+	var found, lost []error
 	hierarchies := c.Record().Hierarchies
 	c.rec.Hierarchies = nil
 	for i := range hierarchies {
@@ -57,12 +57,13 @@ func (c *Cgroup) foreseeCreate() []error {
 		case err == nil:
 			c.rec.Hierarchies = append(c.rec.Hierarchies, *h)
 		case c.dispensable(h, err):
-			c.warn(err)
+			lost = append(lost, err)
 		default:
 			found = append(found, err)
 			c.rec.Hierarchies = append(c.rec.Hierarchies, *h)
 		}
 	}
+	c.goWithout(lost)
 	return found
 }
 

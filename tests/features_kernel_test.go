@@ -17,7 +17,7 @@ import (
 
 // list is an annotation that is one.
 func list(text string) []string {
-	items := strings.FieldsFunc(text, func(r rune) bool { return r == ',' })
+	items := append([]string{}, strings.FieldsFunc(text, func(r rune) bool { return r == ',' })...)
 	slices.Sort(items)
 	return items
 }
@@ -38,7 +38,7 @@ func TestFeaturesSayWhatTheKernelHas(t *testing.T) {
 		"cgroup.v1": controllersOfV1(t), "cgroup.v2": controllersOfV2(),
 		"seccomp.actions": actionsOfTheKernel(t),
 	} {
-		equal(t, name, list(has[kernel+name]), want)
+		equal(t, name, list(has[kernel+name]), append([]string{}, want...))
 	}
 	modes, flags := policiesOfTheKernel(t)
 	equal(t, "modes of memory policies", list(has[kernel+"memoryPolicy.modes"]), modes)

@@ -135,14 +135,15 @@ func TestNamespacesIsolateWhatTheyAreFor(t *testing.T) {
 	equal(t, "message queues of the host", queue(), before)
 }
 
-// What either mounts, the other does not have.
+// What either mounts, the other does not have: nothing of a private mount is
+// propagated, whatever the host shares.
 //
 //proves:linux.namespaces[].type=mount
 func TestAMountNamespaceHasMountsOfItsOwn(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	outside := t.TempDir()
-	b := h.newBundle([]string{"sleep"}, withCapabilities("CAP_SYS_ADMIN"), addMounts(bind(outside)))
+	b := h.newBundle([]string{"sleep"}, withCapabilities("CAP_SYS_ADMIN"), addMounts(bind(outside, "rprivate")))
 	c := h.create(b)
 	h.must("start", c.id)
 	if err := unix.Mount("outside", outside, "tmpfs", 0, ""); err != nil {

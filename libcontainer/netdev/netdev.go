@@ -51,7 +51,7 @@ func Supported() bool {
 	if err != nil {
 		return false
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	return !errors.Is(conn.Set(0, rtnl.Change{}), unix.EPERM)
 }
 

@@ -31,31 +31,42 @@ func hostMounts(p *plan.Plan) ([]state.HostMount, error) {
 		if m.Kind == plan.Link || m.Kind == plan.Reconfigure {
 			continue
 		}
-		before, h, err := mountAt(root, m.Target)
+		at, err := mountAt(root, m.Target)
 		if err != nil && !errors.Is(err, unix.ENOENT) {
 			return nil, fault.New("look at", m.Name+" "+m.Target, err)
 		}
-		h.Close()
-		out = append(out, state.HostMount{Target: m.Target, Before: before})
+		at.Close()
+		out = append(out, state.HostMount{Target: m.Target, Before: at.mount})
 	}
 	return out, nil
 }
 
-// mountAt returns the id of the mount that unsafePath is on, and a handle of it.
-func mountAt(root inroot.Root, unsafePath string) (uint64, inroot.Handle, error) {
+// location is a handle, and where it is.
+type location struct {
+	inroot.Handle
+	// mount is the id of the mount that the handle is on, and isRoot tells
+	// whether it is what was mounted there.
+	mount  uint64
+	isRoot bool
+}
+
+// mountAt returns what unsafePath is on.
+func mountAt(root inroot.Root, unsafePath string) (location, error) {
 	h, err := root.Open(unsafePath)
 	if err != nil {
-		return 0, h, err
+		return location{}, err
 	}
 	var st unix.Statx_t
 	if err := unix.Statx(h.FD(), "", unix.AT_EMPTY_PATH, unix.STATX_MNT_ID, &st); err != nil {
 		h.Close()
-		return 0, inroot.Handle{}, err
+		return location{}, err
 	}
-	return st.Mnt_id, h, nil
+	// Linux 5.8 has both.
+	return location{Handle: h, mount: st.Mnt_id, isRoot: st.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0}, nil
 }
 
-// unmount takes away what init mounted in a namespace that is not its own.
+// unmount takes away what init mounted in a namespace that is not its own. What
+// cannot be taken away does not keep the rest.
 func (c *Container) unmount() error {
 	if len(c.record.HostMounts) == 0 {
 		return nil
@@ -68,16 +79,27 @@ func (c *Container) unmount() error {
 		return fault.New("open root", c.record.Rootfs, err)
 	}
 	defer root.Close()
+	var errs []error
 	for _, m := range slices.Backward(c.record.HostMounts) {
-		now, h, err := mountAt(root, m.Target)
-		if err == nil && now != m.Before {
-			// The one way to name a mount by a descriptor.
-			err = unix.Unmount("/proc/self/fd/"+strconv.Itoa(h.FD()), unix.MNT_DETACH)
-		}
-		h.Close()
+		err := unmountFrom(root, m)
 		if err != nil && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.ENOTDIR) {
-			return fault.New("unmount", c.record.Rootfs+m.Target, err)
+			errs = append(errs, fault.New("unmount", c.record.Rootfs+m.Target, err))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
+}
+
+// unmountFrom takes m away if it is there: a creation that was cut off may have
+// made its target, in what it mounted before, and no more.
+func unmountFrom(root inroot.Root, m state.HostMount) error {
+	at, err := mountAt(root, m.Target)
+	if err != nil {
+		return err
+	}
+	defer at.Close()
+	if at.mount == m.Before || !at.isRoot {
+		return nil
+	}
+	// The one way to name a mount by a descriptor.
+	return unix.Unmount("/proc/self/fd/"+strconv.Itoa(at.FD()), unix.MNT_DETACH)
 }

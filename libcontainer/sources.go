@@ -1,7 +1,6 @@
 package libcontainer
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -112,24 +111,17 @@ func onThread(f func() error) error {
 	return <-done
 }
 
-func sourceHint(err error, f plan.MountFlags) string {
-	if errors.Is(err, unix.EINVAL) && f&plan.Recursive == 0 {
-		return "its mount is unbindable, or has mounts below that a user namespace may not uncover: use rbind"
-	}
-	return ""
-}
-
 func openSource(ids *idMapper, s *spec.Source) (int, error) {
 	flags := uint(unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC)
 	if s.Flags&plan.Recursive != 0 {
 		flags |= unix.AT_RECURSIVE
 	}
-	if s.Flags&plan.SourceNoFollow != 0 {
+	if s.Flags&(plan.SourceNoFollow|plan.CopySymlink) != 0 {
 		flags |= unix.AT_SYMLINK_NOFOLLOW
 	}
 	fd, err := unix.OpenTree(unix.AT_FDCWD, s.Path, flags)
 	if err != nil {
-		return -1, &fault.Error{Op: "open source of", Object: s.Name + " " + s.Path, Cause: err, Hint: sourceHint(err, s.Flags)}
+		return -1, &fault.Error{Op: "open source of", Object: s.Name + " " + s.Path, Cause: err, Hint: s.Flags.SourceHint(err)}
 	}
 	if s.IDMap == nil {
 		return fd, nil

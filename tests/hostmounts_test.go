@@ -6,26 +6,29 @@ import (
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 )
+
+// mountsBelow are the lines of the host's mountinfo that name a directory.
+func mountsBelow(t *testing.T, dir string) []string {
+	t.Helper()
+	text, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for line := range strings.Lines(string(text)) {
+		if strings.Contains(line, dir) {
+			out = append(out, line)
+		}
+	}
+	return out
+}
 
 // Mounts of a container that has no mount namespace are the host's.
 func TestMountsInTheHostsNamespaceEndWithTheContainer(t *testing.T) {
 	h := newHost(t)
 	h.leavesNothing()
-	mounts := func(dir string) []string {
-		t.Helper()
-		text, err := os.ReadFile("/proc/self/mountinfo")
-		if err != nil {
-			t.Fatal(err)
-		}
-		var out []string
-		for line := range strings.Lines(string(text)) {
-			if strings.Contains(line, dir) {
-				out = append(out, line)
-			}
-		}
-		return out
-	}
 	for name, tt := range map[string]struct {
 		edit edit
 		ok   bool
@@ -33,6 +36,10 @@ func TestMountsInTheHostsNamespaceEndWithTheContainer(t *testing.T) {
 		"that ran":              {func(*specs.Spec) {}, true},
 		"that was not created":  {func(s *specs.Spec) { s.Process.Args = []string{"/cake"} }, false},
 		"that failed in mounts": {addMounts(specs.Mount{Destination: "/tmp", Type: "cakefs", Source: "x"}), false},
+		// Its target is made in a mount that is the container's.
+		"that failed below a mount": {
+			addMounts(specs.Mount{Destination: "/tmp/late", Type: "tmpfs", Source: "x", Options: []string{"cake=1"}}), false,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := &host{t: t, root: h.root}
@@ -43,14 +50,57 @@ func TestMountsInTheHostsNamespaceEndWithTheContainer(t *testing.T) {
 			), tt.edit)
 			// The engine's own mount at the same place stays.
 			mountTmpfs(t, b.path("rootfs/tmp"))
-			before := mounts(b.dir)
+			before := mountsBelow(t, b.dir)
 			equal(t, "mounts of the engine", len(before), 1)
 			r := h.try("run", "--bundle", b.dir, newID())
 			equal(t, "success", r.status == 0, tt.ok)
+			equal(t, "words about mounts that stay", strings.Contains(r.stderr, "unmount"), false)
 			if tt.ok {
 				equal(t, "the container's mount", mountsOf(t, parseSight(t, r.stdout))["/tmp/inner"].source, "two")
 			}
-			equal(t, "mounts", mounts(b.dir), before)
+			equal(t, "mounts", mountsBelow(t, b.dir), before)
+		})
+	}
+}
+
+func TestMountsInTheHostsNamespaceEndWhateverBecameOfOneOfThem(t *testing.T) {
+	h := newHost(t)
+	for name, tt := range map[string]struct {
+		become func(inner string) error
+		// words are what the first delete fails with.
+		words []string
+	}{
+		"a directory": {func(string) error { return nil }, nil},
+		"nothing":     {os.Remove, nil},
+		"a loop": {func(inner string) error {
+			if err := os.Remove(inner); err != nil {
+				return err
+			}
+			return os.Symlink("inner", inner)
+		}, []string{"unmount", "/tmp/inner: too many levels of symbolic links"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := &host{t: t, root: h.root}
+			b := h.newBundle([]string{"sleep"}, alone(specs.PIDNamespace), nothingToMount, addMounts(
+				specs.Mount{Destination: "/tmp", Type: "tmpfs", Source: "one"},
+				specs.Mount{Destination: "/tmp/inner", Type: "tmpfs", Source: "two"},
+				specs.Mount{Destination: "/mnt", Type: "tmpfs", Source: "three"},
+			))
+			id := newID()
+			h.must("create", "--bundle", b.dir, id)
+			inner := b.path("rootfs/tmp/inner")
+			if err := unix.Unmount(inner, 0); err != nil {
+				t.Fatal(err)
+			}
+			if err := tt.become(inner); err != nil {
+				t.Fatal(err)
+			}
+			if tt.words != nil {
+				h.refuses(tt.words, "delete", "--force", id)
+				equal(t, "mounts after a delete that failed", mountsBelow(t, b.dir), nil)
+			}
+			h.must("delete", "--force", id)
+			equal(t, "mounts", mountsBelow(t, b.dir), nil)
 		})
 	}
 }

@@ -133,13 +133,22 @@ func TestOneDestinationTakesSeveralMountsAndTheLastIsSeen(t *testing.T) {
 	equal(t, "in a mount that was made before", get[string](t, s, "read=/dev/shm/deep/er/file"), "bound")
 }
 
-// crun's three options about symbolic links.
+// crun's three options about symbolic links. In a user namespace it is the parent
+// that opens the sources.
 //
 //proves:mounts[].options=copy-symlink mounts[].options=src-nofollow mounts[].options=dest-nofollow
 func TestSymbolicLinksOfSourceAndTargetAreTreatedAsAskedFor(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
+	for name, in := range map[string]edit{"opened by init": func(*specs.Spec) {}, "opened by the parent": inUserNamespace} {
+		t.Run(name, func(t *testing.T) { (&host{t: t, root: h.root}).seesSymbolicLinks(t, in) })
+	}
+}
+
+func (h *host) seesSymbolicLinks(t *testing.T, in edit) {
+	t.Helper()
 	source := t.TempDir()
+	reachable(t, source)
 	writeFile(t, filepath.Join(source, "file"), "of the host")
 	if err := os.Symlink("file", filepath.Join(source, "link")); err != nil {
 		t.Fatal(err)
@@ -148,12 +157,15 @@ func TestSymbolicLinksOfSourceAndTargetAreTreatedAsAskedFor(t *testing.T) {
 		return specs.Mount{Destination: target, Source: filepath.Join(source, name), Options: append(options, "bind")}
 	}
 	commands := []string{"mounts", "read=/t/followed", "readlink=/t/copied", "readlink=/t/copied-file", "readlink=/t/itself", "read=/t/copied-file", "readlink=/t/link", "read=/t/link"}
-	b := h.newBundle(commands, writableRoot, addMounts(
+	b := h.newBundle(commands, in, writableRoot, addMounts(
 		at("/t/followed", "link"), at("/t/copied", "link", "copy-symlink"), at("/t/copied-file", "file", "copy-symlink"),
 		at("/t/itself", "link", "src-nofollow"), at("/t/link", "file", "dest-nofollow"), at("/t/other", "file"),
 	))
 	for path, to := range map[string]string{"rootfs/t/link": "/t/target", "rootfs/t/other": "/t/target"} {
-		_ = os.Mkdir(b.path("rootfs/t"), 0o755)
+		_ = os.Mkdir(b.path("rootfs/t"), 0)
+		if err := os.Chmod(b.path("rootfs/t"), 0o777); err != nil {
+			t.Fatal(err)
+		}
 		if err := os.Symlink(to, b.path(path)); err != nil {
 			t.Fatal(err)
 		}

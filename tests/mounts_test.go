@@ -336,3 +336,26 @@ func TestBindMountsAreIDMapped(t *testing.T) {
 	st := get[fileStat](t, h.probe([]string{"stat=/mnt/file"}, writableRoot, addMounts(m)), "stat=/mnt/file")
 	equal(t, "owner", fmt.Sprint(st.UID, st.GID), "5000 6000")
 }
+
+// Whoever opens a source says the same of it.
+func TestASourceThatCannotBeOpenedIsExplained(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	dir := t.TempDir()
+	reachable(t, dir)
+	loop := filepath.Join(dir, "loop")
+	if err := os.Symlink("loop", loop); err != nil {
+		t.Fatal(err)
+	}
+	joined := procPath(holder(t, "--mount"), "ns/mnt")
+	for name, in := range map[string]edit{"init": addNamespace(specs.MountNamespace, joined), "the parent": inUserNamespace} {
+		for source, words := range map[string][]string{
+			filepath.Join(dir, "none"): {"mounts[7]", "no such file or directory (it does not exist on the host)"},
+			loop:                       {"mounts[7]", "too many levels of symbolic links (a circle of symbolic links"},
+		} {
+			t.Run(name+" "+filepath.Base(source), func(t *testing.T) {
+				(&host{t: t, root: h.root}).fails(words, in, addMounts(bind(source)))
+			})
+		}
+	}
+}

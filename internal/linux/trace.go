@@ -90,8 +90,7 @@ func (t Tracee) await() (signal int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	const trapped = 4 // CLD_TRAPPED
-	if info.code != trapped {
+	if info.code != childTrapped {
 		return 0, ErrEnded
 	}
 	if info.status>>8 != 0 { // PTRACE_EVENT_*

@@ -39,7 +39,11 @@ type device struct {
 	// before is the device as the host had it, with its addresses.
 	before    rtnl.Link
 	addresses []rtnl.Address
-	// index is what the device has in the container; 0 while it is not there.
+	// arrival is the name that it goes into the container with: from then on it
+	// may be there, whatever the kernel says of the step that took it there.
+	arrival string
+	// index is what the device has in the container; 0 while it has not been
+	// seen there.
 	index int32
 }
 
@@ -188,15 +192,14 @@ func (s *Set) move(d *device, namespace *os.File) error {
 	if d.addresses, err = s.host.Addresses(d.before.Index); err != nil {
 		return fault.New("list the addresses of", d.path, err)
 	}
-	arrival, err := arrivalName()
-	if err != nil {
+	if d.arrival, err = arrivalName(); err != nil {
 		return fault.New("move", d.path, err)
 	}
-	err = s.host.Set(d.before.Index, rtnl.Change{Namespace: int(namespace.Fd()), Name: arrival})
+	err = s.host.Set(d.before.Index, rtnl.Change{Namespace: int(namespace.Fd()), Name: d.arrival})
 	if err != nil {
 		return d.stuck(err)
 	}
-	link, err := s.inside.ByName(arrival)
+	link, err := s.inside.ByName(d.arrival)
 	if err != nil {
 		return fault.New("find again", d.path, err)
 	}
@@ -274,38 +277,3 @@ func arrivalName() (string, error) {
 	return "hull" + hex.EncodeToString(random[:]), nil
 }
 
-// Restore moves back the devices that Move has moved, and makes their state, the
-// bridge or bond that they were part of, and their addresses what they were.
-// Routes that do not follow from addresses are lost. What cannot be restored is
-// given to warn.
-func (s *Set) Restore(warn func(error)) {
-	for i := range s.devices {
-		if s.devices[i].index == 0 {
-			continue
-		}
-		if err := s.restore(&s.devices[i]); err != nil {
-			warn(fault.New("give back", s.devices[i].path, err))
-		}
-	}
-}
-
-func (s *Set) restore(d *device) error {
-	err := s.inside.Set(d.index, rtnl.Change{Namespace: int(s.home.Fd()), Index: d.before.Index, Name: d.before.Name})
-	if err != nil {
-		return err
-	}
-	d.index = 0
-	link, err := s.host.ByName(d.before.Name)
-	if err != nil {
-		return err
-	}
-	if err := s.host.Set(link.Index, rtnl.Change{Master: d.before.Master, Up: d.before.Up}); err != nil {
-		return err
-	}
-	for i := range d.addresses {
-		if err := s.host.AddAddress(link.Index, &d.addresses[i]); err != nil {
-			return err
-		}
-	}
-	return nil
-}

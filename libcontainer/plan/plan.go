@@ -7,6 +7,11 @@
 // (packages initproc and rootfs carry a Plan out).
 package plan
 
+import (
+	"errors"
+	"syscall"
+)
+
 // Kind says which of the two init stages a plan is for.
 type Kind uint8
 
@@ -124,6 +129,27 @@ const (
 	// mount become a recursive bind of the host's /sys or /dev/mqueue.
 	FallbackBind
 )
+
+// SourceHint says what an errno of open_tree(2) on a bind source usually means,
+// for whoever opens it: the parent or init.
+func (f MountFlags) SourceHint(err error) string {
+	switch {
+	case errors.Is(err, syscall.ENOENT):
+		return "it does not exist on the host"
+	case errors.Is(err, syscall.EACCES):
+		return "the modes of the directories above keep from it whoever binds it"
+	case errors.Is(err, syscall.EINVAL):
+		if f&Recursive == 0 {
+			return "its mount is unbindable, or has mounts below that a user namespace may not uncover: use rbind"
+		}
+		return "its mount is unbindable"
+	case errors.Is(err, syscall.ELOOP):
+		return "a circle of symbolic links, or more than 40 of them"
+	case errors.Is(err, syscall.EPERM):
+		return "CAP_SYS_ADMIN is missing"
+	}
+	return ""
+}
 
 // Mount is one step of building the mount tree.
 type Mount struct {

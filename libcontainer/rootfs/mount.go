@@ -109,28 +109,9 @@ func cloneHost(path string, f plan.MountFlags) (inroot.Handle, error) {
 	}
 	fd, err := unix.OpenTree(unix.AT_FDCWD, path, flags)
 	if err != nil {
-		return inroot.Handle{}, &fault.Error{Op: "open the source", Cause: err, Hint: sourceHint(err, f)}
+		return inroot.Handle{}, &fault.Error{Op: "open the source", Cause: err, Hint: f.SourceHint(err)}
 	}
 	return inroot.Own(fd), nil
-}
-
-func sourceHint(err error, f plan.MountFlags) string {
-	switch {
-	case errors.Is(err, unix.ENOENT):
-		return "it does not exist on the host"
-	case errors.Is(err, unix.EACCES):
-		return "the container's user cannot reach it"
-	case errors.Is(err, unix.EINVAL):
-		if f&plan.Recursive == 0 {
-			return "its mount is unbindable, or has submounts that a user namespace may not hide: use rbind"
-		}
-		return "its mount is unbindable"
-	case errors.Is(err, unix.ELOOP):
-		return "too many symbolic links"
-	case errors.Is(err, unix.EPERM):
-		return "CAP_SYS_ADMIN is missing"
-	}
-	return ""
 }
 
 // reconfigure is "remount": options of the superblock where some are given,

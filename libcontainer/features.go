@@ -16,10 +16,10 @@ import (
 // this kernel has for the caller is in the annotations that begin with
 // org.hull.kernel.
 func (r *Runtime) Features() *features.Features {
-	yes, no := true, false
+	yes := true
 	known := seccomp.Known()
 	return spec.Features(spec.FeatureParts{
-		Cgroup: &features.Cgroup{V1: &yes, V2: &yes, Systemd: &yes, SystemdUser: &no, Rdma: &yes},
+		Cgroup: &features.Cgroup{V1: &yes, V2: &yes, Systemd: &yes, SystemdUser: &yes, Rdma: &yes},
 		Seccomp: &features.Seccomp{
 			Enabled:        &yes,
 			Actions:        known.Actions,

@@ -38,7 +38,7 @@ func filterOf(s *specs.Spec) (f filterSource, err error) {
 			return f, err
 		}
 	}
-	return f, profile.Validate(&f.profile)
+	return f, seccomp.Validate(&f.profile)
 }
 
 func (f *filterSource) annotate(annotations map[string]string) error {

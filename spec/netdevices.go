@@ -17,7 +17,7 @@ func netDevices(p *problems, s *specs.Spec) {
 			p.add(path, "needs a network namespace")
 		}
 		if !isInterfaceName(host) {
-			p.add(path, "not the name of a network device")
+			p.add(path, "not the name of a network device (%s)", interfaceNames)
 		}
 		name := s.Linux.NetDevices[host].Name
 		if name == "" {
@@ -31,6 +31,9 @@ func netDevices(p *problems, s *specs.Spec) {
 		taken[name] = path
 	}
 }
+
+// interfaceNames says what isInterfaceName accepts.
+const interfaceNames = "1 to 15 bytes without blank, slash, colon and percent sign, but not . or .."
 
 // maxInterfaceName is IFNAMSIZ without the NUL.
 const maxInterfaceName = 15

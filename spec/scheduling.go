@@ -130,7 +130,7 @@ func personality(p *problems, pers *specs.LinuxPersonality) int64 {
 		return -1
 	}
 	if len(pers.Flags) > 0 {
-		p.add("linux.personality.flags", "no flag is supported")
+		p.add("linux.personality.flags", "must be empty, as no flag is supported")
 	}
 	switch pers.Domain {
 	case specs.PerLinux:

@@ -22,7 +22,7 @@ func sysctls(p *problems, s *specs.Spec) []plan.Sysctl {
 		path := at("linux", "sysctl", name)
 		key := dotted(name)
 		if !wellFormed(key) {
-			p.add(path, "not the name of a kernel parameter")
+			p.add(path, "not the name of a kernel parameter (%s)", parameterNames)
 			continue
 		}
 		switch ns, known := sysctlNamespace(key); {
@@ -91,6 +91,9 @@ func swapSeparators(name string) string {
 		return r
 	}, name)
 }
+
+// parameterNames says what wellFormed accepts.
+const parameterNames = "a path below /proc/sys with dots or with slashes, no part of it empty, ., .. or longer than 255 bytes"
 
 // wellFormed refuses names that do not stay below /proc/sys or that leave the
 // directory of their first component, which decides about the namespace.

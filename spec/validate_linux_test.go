@@ -86,13 +86,13 @@ func linuxViolations() []violation {
 			"linux.sysctl.vm.swappiness: does not belong to a namespace, so it would change the host",
 		}},
 		{"sysctls that climb", sysctl("net/../kernel/core_pattern", "net.//.kernel.core_pattern", "net..x", "net", "", "net.ipv4.", "/net/x"), []string{
-			"linux.sysctl: not the name of a kernel parameter",
-			"linux.sysctl./net/x: not the name of a kernel parameter",
-			"linux.sysctl.net: not the name of a kernel parameter",
-			"linux.sysctl.net..x: not the name of a kernel parameter",
-			"linux.sysctl.net.//.kernel.core_pattern: not the name of a kernel parameter",
-			"linux.sysctl.net.ipv4.: not the name of a kernel parameter",
-			"linux.sysctl.net/../kernel/core_pattern: not the name of a kernel parameter",
+			"linux.sysctl: not the name of a kernel parameter (a path below /proc/sys with dots or with slashes, no part of it empty, ., .. or longer than 255 bytes)",
+			"linux.sysctl./net/x: not the name of a kernel parameter (a path below /proc/sys with dots or with slashes, no part of it empty, ., .. or longer than 255 bytes)",
+			"linux.sysctl.net: not the name of a kernel parameter (a path below /proc/sys with dots or with slashes, no part of it empty, ., .. or longer than 255 bytes)",
+			"linux.sysctl.net..x: not the name of a kernel parameter (a path below /proc/sys with dots or with slashes, no part of it empty, ., .. or longer than 255 bytes)",
+			"linux.sysctl.net.//.kernel.core_pattern: not the name of a kernel parameter (a path below /proc/sys with dots or with slashes, no part of it empty, ., .. or longer than 255 bytes)",
+			"linux.sysctl.net.ipv4.: not the name of a kernel parameter (a path below /proc/sys with dots or with slashes, no part of it empty, ., .. or longer than 255 bytes)",
+			"linux.sysctl.net/../kernel/core_pattern: not the name of a kernel parameter (a path below /proc/sys with dots or with slashes, no part of it empty, ., .. or longer than 255 bytes)",
 		}},
 		{"the hostname by two ways", sysctl("kernel.hostname"), []string{"linux.sysctl.kernel.hostname: set hostname instead"}},
 		{"sysctls of namespaces that are the host's", func(s *specs.Spec) {
@@ -123,7 +123,7 @@ func linuxViolations() []violation {
 		{"network devices", func(s *specs.Spec) {
 			s.Linux.NetDevices = map[string]specs.LinuxNetDevice{"eth0": {Name: "eth%d"}, "a/b": {}, "x": {Name: "sixteen-letters-"}}
 		}, []string{
-			"linux.netDevices.a/b: not the name of a network device",
+			"linux.netDevices.a/b: not the name of a network device (1 to 15 bytes without blank, slash, colon and percent sign, but not . or ..)",
 			`linux.netDevices.x.name: "sixteen-letters-" is neither the name of a network device nor a template that ends in %d`,
 		}},
 		{"templates of network devices", func(s *specs.Spec) {
@@ -135,7 +135,7 @@ func linuxViolations() []violation {
 			`linux.netDevices.c.name: "%d" is neither the name of a network device nor a template that ends in %d`,
 			`linux.netDevices.d.name: "e%d%d" is neither the name of a network device nor a template that ends in %d`,
 			`linux.netDevices.e.name: "e%dx" is neither the name of a network device nor a template that ends in %d`,
-			"linux.netDevices.f%d: not the name of a network device",
+			"linux.netDevices.f%d: not the name of a network device (1 to 15 bytes without blank, slash, colon and percent sign, but not . or ..)",
 		}},
 		{"two network devices of one name", func(s *specs.Spec) {
 			s.Linux.NetDevices = map[string]specs.LinuxNetDevice{"a": {Name: "b"}, "b": {}, "c": {Name: "a"}}

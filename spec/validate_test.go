@@ -168,7 +168,7 @@ func schedulingViolations() []violation {
 		}},
 		{"personality", func(s *specs.Spec) {
 			s.Linux.Personality = &specs.LinuxPersonality{Domain: "BSD", Flags: []specs.LinuxPersonalityFlag{"F"}}
-		}, []string{"linux.personality.flags: no flag is supported", `linux.personality.domain: unknown domain "BSD" (one of LINUX, LINUX32)`}},
+		}, []string{"linux.personality.flags: must be empty, as no flag is supported", `linux.personality.domain: unknown domain "BSD" (one of LINUX, LINUX32)`}},
 		{"a memory policy nobody knows", memory(specs.LinuxMemoryPolicy{Mode: "M", Flags: []specs.MemoryPolicyFlagType{"F"}}), []string{
 			`linux.memoryPolicy.mode: unknown mode "M" (one of MPOL_DEFAULT, MPOL_PREFERRED, MPOL_BIND, MPOL_INTERLEAVE, MPOL_LOCAL, MPOL_PREFERRED_MANY, MPOL_WEIGHTED_INTERLEAVE)`, `linux.memoryPolicy.flags[0]: unknown flag "F" (one of MPOL_F_STATIC_NODES, MPOL_F_RELATIVE_NODES, MPOL_F_NUMA_BALANCING)`,
 		}},

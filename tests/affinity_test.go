@@ -67,7 +67,7 @@ func TestAContainerMayUseAllCPUsOfItsCpusetWhateverItsCallerMay(t *testing.T) {
 	if all == "0" {
 		t.Fatalf("all CPUs: %s", all)
 	}
-	//proves:process.execCPUAffinity.initial process.execCPUAffinity.final linux.resources.cpu.cpus
+	//proves:linux.resources.cpu.cpus
 	for name, tt := range map[string]struct {
 		edit edit
 		want string
@@ -88,7 +88,7 @@ func TestAnExecRunsOnTheCPUsOfTheConfiguration(t *testing.T) {
 	needCPUs(t)
 	h := newHost(t)
 	all := get[string](t, h.probe([]string{allowedCPUs}), allowedCPUs)
-	//proves:process.execCPUAffinity.initial process.execCPUAffinity.final
+	//proves:process.execCPUAffinity.final
 	for name, tt := range map[string]struct {
 		initial, final, cpuset, want string
 	}{

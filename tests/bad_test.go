@@ -249,6 +249,27 @@ func TestEveryBrokenBundleIsRefusedInOneLineThatSaysWhereAndWhatIsAllowed(t *tes
 	}
 }
 
+func TestTheCorpusHasHundredsOfBrokenBundles(t *testing.T) {
+	files, err := filepath.Glob("testdata/bad/*.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const least = 300
+	names := map[string]bool{}
+	for _, file := range files {
+		for _, c := range badCases(t, file) {
+			if name := file + ": " + c.name; names[name] {
+				t.Errorf("two are called %s", name)
+			} else {
+				names[name] = true
+			}
+		}
+	}
+	if len(names) < least {
+		t.Errorf("%d cases are less than %d", len(names), least)
+	}
+}
+
 // writeHole makes a sparse file.
 func writeHole(t *testing.T, path string, size int64) {
 	t.Helper()

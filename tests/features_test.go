@@ -1,7 +1,6 @@
 package tests
 
 import (
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -106,34 +105,4 @@ func TestEveryNameThatIsAnnouncedIsRecognized(t *testing.T) {
 			}
 		})
 	}
-}
-
-// What the kernel has is looked at when it is asked for.
-//
-//proves:features.annotations.*
-func TestFeaturesSayWhatTheKernelHas(t *testing.T) {
-	t.Parallel()
-	has := featuresOf(t, newHost(t)).Annotations
-	release := strings.TrimSpace(readFile(t, "/proc/sys/kernel/osrelease"))
-	equal(t, "version", has["org.hull.kernel.version"], release)
-	for _, kind := range []string{"cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"} {
-		file := map[string]string{"mount": "mnt", "network": "net"}[kind]
-		if file == "" {
-			file = kind
-		}
-		_, err := os.Stat("/proc/self/ns/" + file)
-		said := slices.Contains(strings.Split(has["org.hull.kernel.namespaces"], ","), kind)
-		equal(t, kind, said, err == nil)
-	}
-	for name, file := range map[string]string{"selinux": "/sys/fs/selinux/enforce", "systemd": "/run/systemd/private"} {
-		_, err := os.Stat(file)
-		equal(t, name, has["org.hull.kernel."+name] == "true", err == nil)
-	}
-	for file, name := range map[string]string{"/sys/fs/cgroup/memory": "memory", "/sys/fs/cgroup/pids": "pids"} {
-		_, err := os.Stat(file)
-		said := slices.Contains(strings.Split(has["org.hull.kernel.cgroup.v1"], ","), name)
-		equal(t, name, said, err == nil)
-	}
-	held := strings.Split(has["org.hull.kernel.capabilities.held"], ",")
-	equal(t, "what root holds", slices.Contains(held, "CAP_CHOWN"), true)
 }

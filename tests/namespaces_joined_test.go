@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/moby/sys/mountinfo"
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 )
@@ -103,7 +104,7 @@ func TestTheOrderOfNamespacesDoesNotMatter(t *testing.T) {
 
 // What each type is for: the container does not see the host's.
 //
-//proves:linux.namespaces[].type=pid linux.namespaces[].type=network linux.namespaces[].type=mount linux.namespaces[].type=ipc
+//proves:linux.namespaces[].type=pid linux.namespaces[].type=network linux.namespaces[].type=ipc
 //proves:linux.namespaces[].type=uts linux.namespaces[].type=cgroup linux.namespaces[].type=time
 func TestNamespacesIsolateWhatTheyAreFor(t *testing.T) {
 	t.Parallel()
@@ -114,7 +115,7 @@ func TestNamespacesIsolateWhatTheyAreFor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := h.probe([]string{"pid", "list=/sys/class/net", "uname", "read=/proc/self/cgroup", "clock=boottime", "msgget", "mounts"},
+	s := h.probe([]string{"pid", "list=/sys/class/net", "uname", "read=/proc/self/cgroup", "clock=boottime", "msgget"},
 		addNamespace(specs.CgroupNamespace, ""), addNamespace(specs.TimeNamespace, ""), func(s *specs.Spec) {
 			s.Hostname = "inside"
 			s.Linux.TimeOffsets = map[string]specs.LinuxTimeOffset{"boottime": {Secs: 1e8}}
@@ -132,6 +133,44 @@ func TestNamespacesIsolateWhatTheyAreFor(t *testing.T) {
 	}
 	get[string](t, s, "msgget")
 	equal(t, "message queues of the host", queue(), before)
+}
+
+// What either mounts, the other does not have: nothing of a private mount is
+// propagated, whatever the host shares.
+//
+//proves:linux.namespaces[].type=mount
+func TestAMountNamespaceHasMountsOfItsOwn(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	outside := t.TempDir()
+	b := h.newBundle([]string{"sleep"}, withCapabilities("CAP_SYS_ADMIN"), addMounts(bind(outside, "rprivate")))
+	c := h.create(b)
+	h.must("start", c.id)
+	if err := unix.Mount("outside", outside, "tmpfs", 0, ""); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(outside, unix.MNT_DETACH) })
+	const mount = "mount=tmpfs:/dev/shm"
+	equal(t, "mount", get[string](t, c.exec(mount), mount), "mounted")
+	of := func(pid int) []*mountinfo.Info {
+		found, err := mountinfo.GetMountsFromReader(strings.NewReader(readFile(t, procPath(pid, "mountinfo"))), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	hosts := map[int]string{}
+	for _, m := range of(os.Getpid()) {
+		hosts[m.ID] = m.Mountpoint
+		if strings.HasPrefix(m.Mountpoint, b.path("rootfs")) {
+			t.Errorf("the host has %s", m.Mountpoint)
+		}
+	}
+	for _, m := range of(c.pid) {
+		if hosts[m.ID] != "" || m.Source == "outside" {
+			t.Errorf("the container has the host's %s%s at %s", hosts[m.ID], m.Source, m.Mountpoint)
+		}
+	}
 }
 
 // time_namespaces(7): what leaves a clock below zero is ERANGE.

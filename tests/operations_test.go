@@ -213,11 +213,26 @@ func TestTheNamesOfAContainerAreNotTheHosts(t *testing.T) {
 func TestASizeWithoutATerminalIsIgnored(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
-	b := h.newBundle([]string{"pid"}, func(s *specs.Spec) { s.Process.ConsoleSize = &specs.Box{Height: 1 << 20, Width: 7} })
-	r := h.try("run", "--bundle", b.dir, newID())
-	if r.status != 0 || r.stderr != "" {
+	const tooHigh = 1 << 20
+	size := func(s *specs.Spec) { s.Process.ConsoleSize = &specs.Box{Height: tooHigh, Width: 7} }
+	h.run(h.newBundle([]string{"pid"}, size))
+	h.refuses([]string{"process.consoleSize", fmt.Sprint(tooHigh)},
+		"create", "--console-socket", newInbox(t, filepath.Join(t.TempDir(), "console.sock")).path,
+		"--bundle", h.newBundle([]string{"pid"}, size, terminal).dir, newID())
+	// The program may have a terminal nevertheless: the caller's.
+	_, peer := ptyPair(t, 31, 62)
+	cmd := h.command("run", "--bundle", h.newBundle([]string{"tty"}, func(s *specs.Spec) {
+		s.Process.ConsoleSize = &specs.Box{Height: 13, Width: 7}
+	}).dir, newID())
+	cmd.Stdin = peer
+	if r := h.finish(cmd); r.status != 0 {
 		t.Errorf("status %d, %q", r.status, r.stderr)
 	}
+	after, err := unix.IoctlGetWinsize(int(peer.Fd()), unix.TIOCGWINSZ)
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "the caller's terminal", []uint16{after.Row, after.Col}, []uint16{31, 62})
 }
 
 //proves:config-linux.md#user-namespace-mappings:4

@@ -176,7 +176,7 @@ func TestLimitsThatOnlyVersion1HasAreRefusedOnVersion2(t *testing.T) {
 	}
 }
 
-//proves:linux.resources.rdma.*.hcaHandles linux.resources.rdma.*.hcaObjects config-linux.md#memory:3
+//proves:linux.resources.rdma.*.hcaHandles linux.resources.rdma.*.hcaObjects
 //proves:config-linux.md#unified:3
 func TestLimitsThatTheKernelRefusesAreNamed(t *testing.T) {
 	h := newHost(t)
@@ -199,7 +199,6 @@ func TestLimitsThatTheKernelRefusesAreNamed(t *testing.T) {
 			specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: pointer(int64(64 << 20)), Swap: pointer(int64(32 << 20))}},
 			[]string{"linux.resources.memory.swap", "33554432", "memory and swap together"},
 		},
-		//proves:linux.resources.memory.checkBeforeUpdate config-linux.md#memory:3
 		"less memory than init has": {
 			specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: pointer(int64(4096)), CheckBeforeUpdate: pointer(true)}},
 			[]string{"linux.resources.memory.limit", "4096", "bytes are in use"},
@@ -237,6 +236,28 @@ func TestLimitsThatTheKernelRefusesAreNamed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			(&host{t: t, root: h.root}).fails(tt.words, resources(tt.resources))
 		})
+	}
+}
+
+// The kernel refuses such a limit in v1 by itself, and in v2 takes it and kills.
+//
+//proves:linux.resources.memory.checkBeforeUpdate config-linux.md#memory:3
+func TestALimitBelowWhatIsInUseIsRefusedIfThatIsAskedFor(t *testing.T) {
+	t.Parallel()
+	if !onV2("memory") {
+		lacks(t, "the memory controller on cgroup v2")
+	}
+	h := newHost(t)
+	limit := func(check *bool) edit {
+		return resources(specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: pointer(int64(4096)), CheckBeforeUpdate: check}})
+	}
+	const said = "memory.checkBeforeUpdate is set"
+	h.fails([]string{"linux.resources.memory.limit 4096", "bytes are in use", said}, limit(pointer(true)))
+	for _, check := range []*bool{nil, pointer(false)} {
+		r := h.try("run", "--bundle", h.newBundle([]string{"pid"}, limit(check)).dir, newID())
+		if r.status == 0 || strings.Contains(r.stderr, said) {
+			t.Errorf("it is not the kernel that ends it: status %d, %s", r.status, r.stderr)
+		}
 	}
 }
 

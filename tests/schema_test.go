@@ -47,7 +47,7 @@ func TestTheConfigurationOfSpecIsAsItsSchemaHasIt(t *testing.T) {
 	}
 }
 
-//proves:features.annotations.* features.md#annotations:1
+//proves:features.md#annotations:1
 func TestTheFeaturesAreAsTheirSchemaHasThem(t *testing.T) {
 	t.Parallel()
 	testkit.CheckSchema(t, testkit.Schema(t, "features-schema.json"), newHost(t).must("features"))

@@ -277,6 +277,12 @@ func TestFlagsOfAFilterAreGivenToTheKernel(t *testing.T) {
 			[]specs.LinuxSeccompFlag{specs.LinuxSeccompFlagSpecAllow, specs.LinuxSeccompFlagLog},
 			"SECCOMP_FILTER_FLAG_LOG|SECCOMP_FILTER_FLAG_SPEC_ALLOW",
 		},
+		// It would put the threads of init under a filter that is made for the
+		// program, which has none of them: execve(2) ends them.
+		//proves:linux.seccomp.flags=SECCOMP_FILTER_FLAG_TSYNC
+		"that of all threads is left out": {
+			[]specs.LinuxSeccompFlag{"SECCOMP_FILTER_FLAG_TSYNC", specs.LinuxSeccompFlagLog}, "SECCOMP_FILTER_FLAG_LOG",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := &host{t: t, root: h.root}
@@ -296,15 +302,4 @@ func TestFlagsOfAFilterAreGivenToTheKernel(t *testing.T) {
 			}
 		})
 	}
-}
-
-//proves:linux.seccomp.flags=SECCOMP_FILTER_FLAG_TSYNC
-func TestTheFilterIsOnEveryThread(t *testing.T) {
-	t.Parallel()
-	h := newHost(t)
-	f := filter(specs.ActKillThread, nil)
-	f.Flags = []specs.LinuxSeccompFlag{"SECCOMP_FILTER_FLAG_TSYNC"}
-	s := h.probe([]string{"threadcall=121:0", "status=Seccomp"}, withFilter(f))
-	equal(t, "thread", get[string](t, s, "threadcall=121:0"), "the thread is gone")
-	equal(t, "mode of the first thread", get[string](t, s, "status=Seccomp"), "2")
 }

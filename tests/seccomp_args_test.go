@@ -2,7 +2,6 @@ package tests
 
 import (
 	"fmt"
-	"strings"
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -202,69 +201,4 @@ func TestAReturnValueIsRefusedForActionsThatHaveNone(t *testing.T) {
 		h.fails([]string{"linux.seccomp.syscalls[0].errnoRet", "4095", "4094"}, withFilter(filter(specs.ActErrno, pointer(uint(4095)))))
 		h.fails([]string{"linux.seccomp.syscalls[0].errnoRet", "65536", "65535"}, withFilter(filter(specs.ActTrace, pointer(uint(65536)))))
 	})
-}
-
-func TestArchitecturesAreCoveredOrRefusedByName(t *testing.T) {
-	h := newHost(t)
-	for _, tt := range []struct {
-		arch    specs.Arch
-		covered bool
-	}{
-		//proves:linux.seccomp.architectures
-		//proves:linux.seccomp.architectures=SCMP_ARCH_ARM linux.seccomp.architectures=SCMP_ARCH_AARCH64
-		{specs.ArchARM, true},
-		{specs.ArchAARCH64, true},
-		//proves:linux.seccomp.architectures=SCMP_ARCH_MIPSEL linux.seccomp.architectures=SCMP_ARCH_MIPSEL64
-		//proves:linux.seccomp.architectures=SCMP_ARCH_MIPSEL64N32 linux.seccomp.architectures=SCMP_ARCH_PPC64LE
-		{specs.ArchMIPSEL, true},
-		{specs.ArchMIPSEL64, true},
-		{specs.ArchMIPSEL64N32, true},
-		{specs.ArchPPC64LE, true},
-		//proves:linux.seccomp.architectures=SCMP_ARCH_RISCV64
-		{specs.ArchRISCV64, true},
-		// A filter cannot cover the other byte order (libseccomp says EDOM).
-		//proves:linux.seccomp.architectures=SCMP_ARCH_MIPS linux.seccomp.architectures=SCMP_ARCH_MIPS64
-		//proves:linux.seccomp.architectures=SCMP_ARCH_MIPS64N32 linux.seccomp.architectures=SCMP_ARCH_PPC
-		{specs.ArchMIPS, false},
-		{specs.ArchMIPS64, false},
-		{specs.ArchMIPS64N32, false},
-		{specs.ArchPPC, false},
-		//proves:linux.seccomp.architectures=SCMP_ARCH_PPC64 linux.seccomp.architectures=SCMP_ARCH_S390
-		//proves:linux.seccomp.architectures=SCMP_ARCH_S390X linux.seccomp.architectures=SCMP_ARCH_PARISC
-		{specs.ArchPPC64, false},
-		{specs.ArchS390, false},
-		{specs.ArchS390X, false},
-		{specs.ArchPARISC, false},
-		//proves:linux.seccomp.architectures=SCMP_ARCH_PARISC64 linux.seccomp.architectures=SCMP_ARCH_M68K
-		//proves:linux.seccomp.architectures=SCMP_ARCH_SHEB
-		{specs.ArchPARISC64, false},
-		{specs.ArchM68K, false},
-		{specs.ArchSHEB, false},
-	} {
-		t.Run(string(tt.arch), func(t *testing.T) {
-			h := &host{t: t, root: h.root}
-			f := filter(specs.ActErrno, pointer(uint(unix.EXFULL)))
-			f.Architectures = []specs.Arch{specs.ArchX86_64, tt.arch}
-			if !tt.covered {
-				h.fails([]string{"linux.seccomp.architectures[1]", string(tt.arch)}, withFilter(f))
-				return
-			}
-			// The native one is the same beside it.
-			equal(t, "getpgid", get[called](t, h.probe([]string{makeGetpgid}, withFilter(f)), makeGetpgid).Errno, unix.EXFULL)
-		})
-	}
-	//proves:linux.seccomp.architectures=SCMP_ARCH_LOONGARCH64 linux.seccomp.architectures=SCMP_ARCH_SH
-	for _, arch := range []specs.Arch{specs.ArchLOONGARCH64, specs.ArchSH} { // libseccomp 2.6
-		t.Run(string(arch), func(t *testing.T) {
-			h := &host{t: t, root: h.root}
-			f := filter(specs.ActErrno, pointer(uint(unix.EXFULL)))
-			f.Architectures = []specs.Arch{arch}
-			b := h.newBundle([]string{makeGetpgid}, withFilter(f))
-			if strings.Contains(h.must("features"), `"`+string(arch)+`"`) {
-				equal(t, "getpgid", get[called](t, h.run(b), makeGetpgid).Errno, unix.EXFULL)
-				return
-			}
-			h.failsWith(b, []string{"linux.seccomp.architectures[0]", string(arch), "libseccomp"})
-		})
-	}
 }

@@ -270,3 +270,36 @@ func TestAManagerThatIsNotThereIsNamed(t *testing.T) {
 		t.Errorf("status %d, want %q\n%s", r.status, want, r.stderr)
 	}
 }
+
+// Without root it is the user's own manager that makes the scope, below its own
+// cgroup.
+//
+//proves:features.linux.cgroup.systemdUser linux.cgroupsPath
+func TestTheManagerOfAUserMakesTheScopesOfTheUser(t *testing.T) {
+	h := newSystemdHost(t)
+	const user = "65534"
+	service := "user@" + user + ".service"
+	if out, err := exec.Command("systemctl", "start", service).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	t.Cleanup(func() { _ = exec.Command("systemctl", "stop", service).Run() })
+	b := h.newBundle([]string{"sleep"}, inUserNamespace, func(s *specs.Spec) {
+		one := []specs.LinuxIDMapping{{HostID: 65534, Size: 1}}
+		s.Linux.UIDMappings, s.Linux.GIDMappings = one, one
+		s.Mounts[2].Options = []string{"nosuid", "noexec", "newinstance"} // without the group 5 of terminals
+	})
+	reachable(t, h.root)
+	if err := os.Chown(h.root, 65534, 65534); err != nil {
+		t.Fatal(err)
+	}
+	h.through = []string{
+		needTool(t, "setpriv"), "--reuid", user, "--regid", user, "--clear-groups", "env", "XDG_RUNTIME_DIR=/run/user/" + user,
+	}
+	id := newID()
+	h.must("run", "--detach", "--bundle", b.dir, id)
+	dir := readFile(t, procPath(h.state(id).Pid, "cgroup"))
+	if !strings.HasSuffix(dir, "/"+service+"/user.slice/hull-"+id+".scope\n") {
+		t.Errorf("its cgroup is %s", dir)
+	}
+	h.must("delete", "--force", id)
+}

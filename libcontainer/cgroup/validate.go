@@ -173,7 +173,7 @@ func (v *validator) network(n *specs.LinuxNetwork) {
 	}
 	for i, p := range n.Priorities {
 		if !isWord(p.Name) || len(p.Name) > maxInterface {
-			v.refuse(index("network.priorities", i)+".name", "%q is not the name of a network device", p.Name)
+			v.refuse(index("network.priorities", i)+".name", "%q is not the name of a network device (1 to %d bytes without blank and slash)", p.Name, maxInterface)
 		}
 	}
 }

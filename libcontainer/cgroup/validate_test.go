@@ -30,7 +30,7 @@ func TestValuesThatNoKernelHoldsAreRefusedByTheirPath(t *testing.T) {
 		{`{"blockIO":{"throttleReadBpsDevice":[{"major":8,"minor":4294967296,"rate":1}]}}`, `linux.resources.blockIO.throttleReadBpsDevice[0].minor: 4294967296 is not the number of a device`},
 		{`{"hugepageLimits":[{"pageSize":"2mb","limit":1}]}`, `linux.resources.hugepageLimits[0].pageSize: "2mb" is not a size such as "64KB", "2MB" or "1GB"`},
 		{`{"hugepageLimits":[{"pageSize":"02MB","limit":1}]}`, `linux.resources.hugepageLimits[0].pageSize: "02MB" is not a size such as "64KB", "2MB" or "1GB"`},
-		{`{"network":{"priorities":[{"name":"","priority":1}]}}`, `linux.resources.network.priorities[0].name: "" is not the name of a network device`},
+		{`{"network":{"priorities":[{"name":"","priority":1}]}}`, `linux.resources.network.priorities[0].name: "" is not the name of a network device (1 to 15 bytes without blank and slash)`},
 		{`{"rdma":{"mlx5_0":{}}}`, `linux.resources.rdma.mlx5_0: must have hcaHandles or hcaObjects`},
 		{`{"unified":{"../x.y":"1"}}`, `linux.resources.unified: "../x.y" is not a file name of the form controller.parameter`},
 		{`{"devices":[{"allow":true,"type":"c","access":"rwm"},{"allow":false,"type":"c","major":1,"access":"r"}]}`, `linux.resources.devices[1]: cannot deny c 1:* r: an earlier rule allows c *:* rwm, and a part of it cannot be taken back`},

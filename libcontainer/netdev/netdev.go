@@ -47,14 +47,16 @@ type device struct {
 	index int32
 }
 
-// Supported reports whether this kernel speaks rtnetlink to this process.
+// Supported reports whether this kernel lets this process change devices. It asks
+// for no change of none: that this takes CAP_NET_ADMIN in the user namespace that
+// owns the network namespace is checked first (rtnetlink(7)).
 func Supported() bool {
 	conn, err := rtnl.Dial()
 	if err != nil {
 		return false
 	}
-	_ = conn.Close()
-	return true
+	defer func() { _ = conn.Close() }()
+	return !errors.Is(conn.Set(0, rtnl.Change{}), unix.EPERM)
 }
 
 // Find finds the devices in the network namespace of the caller, and changes

@@ -46,10 +46,11 @@ type Support struct {
 	Monitoring bool
 }
 
-// Probe finds out what this machine can do.
+// Probe finds out what this machine can do for this process, which has to write to
+// resctrl.
 func Probe() Support {
 	mount, err := MountPoint()
-	if err != nil {
+	if err != nil || unix.Faccessat(unix.AT_FDCWD, mount, unix.W_OK, unix.AT_EACCESS) != nil {
 		return Support{}
 	}
 	return support(mount)

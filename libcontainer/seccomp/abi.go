@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hull/internal/fault"
+	"hull/libcontainer/seccomp/profile"
 )
 
 // abi is one table of system calls. Two of them, x86-64 and x32, look the same
@@ -98,21 +99,36 @@ func abisOf(p *specs.LinuxSeccomp) ([]abi, error) {
 	if err != nil {
 		return nil, err
 	}
-	covered := []abi{first}
+	abis := []abi{first}
 	for i, name := range p.Architectures {
 		a, _ := lookup(name)
 		if !a.supported() {
 			return nil, fault.Newf("", elem("architectures", i), "%s is not supported by libseccomp %s", name, Version())
 		}
-		if (a.audit^first.audit)&auditLittleEndian != 0 {
+		if !a.sameOrder(first) {
 			return nil, fault.Newf("", elem("architectures", i), "%s has another byte order than this machine", name).
 				WithHint("a filter cannot cover both, and no program of it could run")
 		}
-		if !slices.Contains(covered, a) {
-			covered = append(covered, a)
+		if !slices.Contains(abis, a) {
+			abis = append(abis, a)
 		}
 	}
-	return covered, nil
+	return abis, nil
+}
+
+// sameOrder reports whether the machines of both have the same byte order.
+func (a abi) sameOrder(b abi) bool { return (a.audit^b.audit)&auditLittleEndian == 0 }
+
+// covered returns the names of the architectures that a filter of this machine can
+// cover, sorted.
+func covered() (names []string) {
+	first, err := native()
+	for _, name := range profile.Architectures() {
+		if a, ok := lookup(specs.Arch(name)); ok && err == nil && a.supported() && a.sameOrder(first) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // elem is the JSON path of an element of a list in the profile.

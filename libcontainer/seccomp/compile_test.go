@@ -8,6 +8,8 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	libseccomp "github.com/seccomp/libseccomp-golang"
 	"golang.org/x/sys/unix"
+
+	"hull/libcontainer/seccomp/profile"
 )
 
 const (
@@ -297,5 +299,19 @@ func TestKnownFactsAreThoseOfThisKernelAndLibrary(t *testing.T) {
 	}
 	if major, _, _ := strings.Cut(facts.Libseccomp, "."); major != "2" {
 		t.Errorf("libseccomp %q", facts.Libseccomp)
+	}
+}
+
+func TestTheArchitecturesThatAreOfferedAreThoseThatAreTaken(t *testing.T) {
+	said := Validate(&specs.LinuxSeccomp{DefaultAction: specs.ActAllow, Architectures: []specs.Arch{"Z80"}})
+	if said == nil {
+		t.Fatal("an unknown architecture is accepted")
+	}
+	offered := strings.FieldsFunc(said.Error(), func(r rune) bool { return strings.ContainsRune(" ,()", r) })
+	for _, name := range profile.Architectures() {
+		_, err := Compile(&specs.LinuxSeccomp{DefaultAction: specs.ActAllow, Architectures: []specs.Arch{specs.Arch(name)}}, IgnoreUnknown)
+		if slices.Contains(offered, name) != (err == nil) {
+			t.Errorf("%s: %v, while the offer is %q", name, err, offered)
+		}
 	}
 }

@@ -48,8 +48,8 @@ const (
 	RefuseUnknown
 )
 
-// Validate is profile.Validate.
-func Validate(p *specs.LinuxSeccomp) error { return profile.Validate(p) }
+// Validate is profile.Validate with the architectures that Compile takes.
+func Validate(p *specs.LinuxSeccomp) error { return profile.Validate(p, covered) }
 
 // Compile returns the filter of p, or nil if p is disabled (profile.Disabled).
 // Errors name the JSON path. It takes milliseconds: see Cached.
@@ -59,7 +59,7 @@ func Compile(p *specs.LinuxSeccomp, unknown UnknownCalls) (*Filter, error) {
 	if profile.Disabled(p) {
 		return nil, nil
 	}
-	if err := profile.Validate(p); err != nil {
+	if err := Validate(p); err != nil {
 		return nil, err
 	}
 	if unknown == RefuseUnknown {

@@ -64,7 +64,7 @@ func TestValidateNamesTheJSONPathOfWhatIsWrong(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			p := base()
 			tt.damage(p)
-			err := profile.Validate(p)
+			err := profile.Validate(p, profile.Architectures)
 			if err == nil || !strings.HasPrefix(err.Error(), tt.want) {
 				t.Errorf("got %v, want %s", err, tt.want)
 			}
@@ -90,7 +90,7 @@ func TestValidateAcceptsWhatTheSpecAllows(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if err := profile.Validate(tt.p); err != nil {
+			if err := profile.Validate(tt.p, profile.Architectures); err != nil {
 				t.Error(err)
 			}
 		})
@@ -100,9 +100,9 @@ func TestValidateAcceptsWhatTheSpecAllows(t *testing.T) {
 func TestValidateReportsAllProblemsAtOnce(t *testing.T) {
 	p := base()
 	p.Flags[0], p.Syscalls[0].Action, p.Syscalls[2].Args[0].Op = "a", "b", "c"
-	list, ok := profile.Validate(p).(interface{ Unwrap() []error })
+	list, ok := profile.Validate(p, profile.Architectures).(interface{ Unwrap() []error })
 	if !ok || len(list.Unwrap()) != 3 {
-		t.Errorf("got %v, want three problems", profile.Validate(p))
+		t.Errorf("got %v, want three problems", profile.Validate(p, profile.Architectures))
 	}
 }
 

@@ -40,6 +40,36 @@ func (h *host) check(b *bundle) checked {
 	return c
 }
 
+// errors are the errors as create has them: without the word, and without the place
+// in config.json that check puts in front if the message does not name it.
+func (c *checked) errors() (list []string) {
+	for i, line := range c.lines {
+		text, ok := strings.CutPrefix(line, "error: ")
+		if !ok {
+			continue
+		}
+		f := c.findings[i]
+		if f.Object != "" && strings.HasPrefix(text, f.Path+": "+f.Object) {
+			text = strings.TrimPrefix(text, f.Path+": ")
+		}
+		list = append(list, text)
+	}
+	return list
+}
+
+// checkAgrees wants that check finds of a broken bundle the errors of which create
+// has said all or, of very many, the first.
+func (h *host) checkAgrees(b *bundle, said string) {
+	h.t.Helper()
+	c := h.check(b)
+	said = strings.TrimPrefix(said, "check "+b.path("config.json")+": ")
+	said, _, _ = strings.Cut(said, "; and ")
+	list := c.errors()
+	if got := strings.Join(list, "; "); got != said && (len(list) <= 16 || !strings.HasPrefix(got, said)) {
+		h.t.Errorf("check says\n%s\nand create\n%s", strings.Join(list, "\n"), said)
+	}
+}
+
 // refusal is the message with which the runtime refuses to run a bundle, without
 // the words that name the file; "" if it runs.
 func (h *host) refusal(b *bundle, id string) string {
@@ -189,7 +219,10 @@ func TestCheckSaysWhatCreateSays(t *testing.T) {
 			}
 			equal(t, "level and path", []string{c.findings[0].Level, c.findings[0].Path}, []string{"error", tt.path})
 			id := newID()
-			equal(t, "what run says", "error: "+h.refusal(b, id), c.lines[0])
+			equal(t, "what run says", h.refusal(b, id), c.errors()[0])
+			if !strings.Contains(c.lines[0], tt.path) {
+				t.Errorf("%q does not say that it is about %s", c.lines[0], tt.path)
+			}
 			h.nothingRemains(id, b)
 		})
 	}

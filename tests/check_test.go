@@ -211,21 +211,24 @@ func TestCheckSaysWhatCreateSays(t *testing.T) {
 	for name, tt := range unrunnable() {
 		t.Run(name, func(t *testing.T) {
 			h := &host{t: t, root: h.root}
-			b := h.newBundle([]string{"pid"}, tt.edit)
-			c := h.check(b)
-			equal(t, "status", c.status, 1)
-			if len(c.lines) != 1 || !strings.Contains(c.lines[0], tt.says) {
-				t.Fatalf("it lacks %q: %q", tt.says, c.lines)
-			}
-			equal(t, "level and path", []string{c.findings[0].Level, c.findings[0].Path}, []string{"error", tt.path})
-			id := newID()
-			equal(t, "what run says", h.refusal(b, id), c.errors()[0])
-			if !strings.Contains(c.lines[0], tt.path) {
-				t.Errorf("%q does not say that it is about %s", c.lines[0], tt.path)
-			}
-			h.nothingRemains(id, b)
+			h.checkForesees(h.newBundle([]string{"pid"}, tt.edit), tt.path, tt.says)
 		})
 	}
+}
+
+// checkForesees wants that check finds one error in a bundle, about path, and
+// that run has the same.
+func (h *host) checkForesees(b *bundle, path, says string) {
+	h.t.Helper()
+	c := h.check(b)
+	equal(h.t, "status", c.status, 1)
+	if len(c.lines) != 1 || !strings.Contains(c.lines[0], says) || !strings.Contains(c.lines[0], path) {
+		h.t.Fatalf("it lacks %q about %s: %q", says, path, c.lines)
+	}
+	equal(h.t, "level and path", []string{c.findings[0].Level, c.findings[0].Path}, []string{"error", path})
+	id := newID()
+	equal(h.t, "what run says", h.refusal(b, id), c.errors()[0])
+	h.nothingRemains(id, b)
 }
 
 func TestCheckSaysEverythingAtOnce(t *testing.T) {

@@ -65,6 +65,9 @@ type checker struct {
 	// held are the capabilities of the caller.
 	held     uint64
 	findings []Finding
+	// wrong are the places in config.json with faults of which others only
+	// follow: those that need no look at the host.
+	wrong []string
 }
 
 func (c *checker) run() {
@@ -73,12 +76,29 @@ func (c *checker) run() {
 	}
 	c.held, _ = spec.HeldCapabilities()
 	c.cgroups()
-	c.fail("", c.compile())
-	for _, look := range [...]func(){
-		c.namespaces, c.mountSources, c.filesystems, c.devices, c.sysctls,
-		c.limits, c.scheduling, c.labels, c.program, c.seccomp, c.hooks,
+	if err := c.compile(); !slices.ContainsFunc(spec.Foundations(), c.isWrong) {
+		c.fault(err)
+	}
+	for _, host := range [...]struct {
+		look func()
+		// needs are what has to be right for the look to mean anything.
+		needs []string
+	}{
+		{c.namespaces, append(spec.Foundations(), "linux.timeOffsets")},
+		{c.mountSources, nil},
+		{c.filesystems, nil},
+		{c.devices, []string{"linux.namespaces"}},
+		{c.sysctls, nil},
+		{c.limits, nil},
+		{c.scheduling, nil},
+		{c.labels, nil},
+		{c.program, []string{"process.args", "process.cwd", "process.env", "root", "mounts", "hooks"}},
+		{c.seccomp, []string{"linux.seccomp"}},
+		{c.hooks, []string{"root"}},
 	} {
-		look()
+		if !slices.ContainsFunc(host.needs, c.isWrong) {
+			host.look()
+		}
 	}
 }
 
@@ -98,7 +118,7 @@ func (c *checker) document() bool {
 		c.fail("", fault.New("load", c.configPath(), err))
 		return false
 	}
-	c.fail("", err)
+	c.fault(err)
 	for _, err := range spec.Unknown(c.config) {
 		c.add(Warning, "", err)
 	}
@@ -124,6 +144,32 @@ func (c *checker) cgroups() {
 	}
 }
 
+// fault adds faults of the configuration itself, of which later findings may only
+// follow.
+func (c *checker) fault(err error) {
+	known := len(c.findings)
+	c.fail("", err)
+	for _, f := range c.findings[known:] {
+		if f.Severity == Failure && f.Path != "" {
+			c.wrong = append(c.wrong, element(f.Path))
+		}
+	}
+}
+
+// element cuts a JSON path off behind the last index: the properties of an object
+// in a list are about the same thing.
+func element(path string) string {
+	if end := strings.LastIndexByte(path, ']'); end >= 0 {
+		return path[:end+1]
+	}
+	return path
+}
+
+// isWrong reports whether there is a fault at path, above or below it.
+func (c *checker) isWrong(path string) bool {
+	return slices.ContainsFunc(c.wrong, func(wrong string) bool { return spec.Overlap(path, wrong) })
+}
+
 // fail adds the faults in err, which may be nil or several, as failures. Those
 // that do not name their place in config.json are about path.
 func (c *checker) fail(path string, err error) {
@@ -139,10 +185,14 @@ func (c *checker) fail(path string, err error) {
 	}
 }
 
-// add adds one finding, unless it has been said.
+// add adds one finding, unless it has been said or is a failure that only follows
+// from a fault.
 func (c *checker) add(s Severity, path string, err error) {
 	if named := pathIn(err); named != "" {
 		path = named
+	}
+	if s == Failure && c.isWrong(path) {
+		return
 	}
 	said := func(f Finding) bool { return f.Err.Error() == err.Error() }
 	if !slices.ContainsFunc(c.findings, said) {

@@ -6,7 +6,6 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
-	"hull/internal/inroot"
 	"hull/libcontainer/hook"
 	"hull/libcontainer/plan"
 	"hull/spec"
@@ -37,20 +36,20 @@ func (c *checker) hooks() {
 			}
 		}
 	}
+	if len(h.StartContainer) == 0 {
+		return
+	}
 	c.hooksInside(spec.Hooks("startContainer", h.StartContainer))
 }
 
 func (c *checker) hooksInside(list []plan.Hook) {
-	if len(list) == 0 || c.fillsRoot() {
-		return
-	}
-	root, err := inroot.OpenRoot(c.plan.Rootfs.Path)
-	if err != nil {
+	root, ok := c.openLayout()
+	if !ok {
 		return
 	}
 	defer root.Close()
 	for i := range list {
-		err := findProgram(root, list[i].Path, list[i].Path)
+		err := c.findProgram(root, list[i].Path)
 		if errors.Is(err, unix.EISDIR) { // execve(2) says it so
 			err = unix.EACCES
 		}

@@ -9,6 +9,7 @@ import (
 
 	"hull/internal/fault"
 	"hull/libcontainer/plan"
+	"hull/libcontainer/rootfs"
 	"hull/spec"
 )
 
@@ -44,11 +45,38 @@ func (c *checker) filesystems() {
 	for i := range c.plan.Mounts {
 		m := &c.plan.Mounts[i]
 		name, _, _ := strings.Cut(m.Type, ".") // of "fuse.sshfs"
-		if m.Kind != plan.NewFilesystem || name == "" || hasFilesystem(string(known), name) || hasModule(name) {
+		if m.Kind != plan.NewFilesystem || name == "" {
 			continue
 		}
-		c.fail("", noFilesystem(m))
+		switch kind := filesystemIn(string(known), name); {
+		case kind == noType && !hasModule(name):
+			c.fail("", noFilesystem(m))
+		case kind == noType: // not loaded for a mere look
+		default:
+			c.fail("", c.foresee(m, kind))
+		}
 	}
+}
+
+// foresee returns the error of init with a filesystem whose type the kernel has.
+func (c *checker) foresee(m *plan.Mount, kind filesystemKind) error {
+	mounts := spec.Namespace(c.spec, specs.MountNamespace)
+	if c.held&(1<<unix.CAP_SYS_ADMIN) == 0 || mounts != nil && mounts.Path != "" {
+		return nil // paths among the options are those of another namespace
+	}
+	if err := rootfs.Foresee(m); err != nil {
+		return err
+	}
+	if spec.Namespace(c.spec, specs.UserNamespace) == nil {
+		return nil
+	}
+	ipc := spec.Namespace(c.spec, specs.IPCNamespace)
+	// Of filesystems with a device, none but FUSE's is for user namespaces.
+	if kind == onDevice && m.Type != "fuseblk" ||
+		m.Type == "mqueue" && (ipc == nil || ipc.Path != "") && !exists("/dev/mqueue") {
+		return rootfs.Refused(m)
+	}
+	return nil
 }
 
 // noFilesystem is the error of init that mounts it.
@@ -57,14 +85,27 @@ func noFilesystem(m *plan.Mount) error {
 	return fault.New(op, object, unix.ENODEV).WithHint("this kernel has no filesystem of that type")
 }
 
-// hasFilesystem reports whether /proc/filesystems has the type.
-func hasFilesystem(table, name string) bool {
+// filesystemKind is what /proc/filesystems says of a type.
+type filesystemKind int
+
+const (
+	noType filesystemKind = iota
+	withoutDevice
+	onDevice
+)
+
+// filesystemIn looks for a type in /proc/filesystems.
+func filesystemIn(table, name string) filesystemKind {
 	for line := range strings.Lines(table) {
-		if f := strings.Fields(line); len(f) > 0 && f[len(f)-1] == name {
-			return true
+		switch f := strings.Fields(line); {
+		case len(f) == 0 || f[len(f)-1] != name:
+		case len(f) == 1:
+			return onDevice
+		default:
+			return withoutDevice
 		}
 	}
-	return false
+	return noType
 }
 
 // hasModule reports whether this kernel has a module of that name, or might.

@@ -147,6 +147,9 @@ func device(p *problems, path string, in *specs.LinuxDevice) (d plan.Device, ok 
 		}
 		d.Major, d.Minor = uint32(in.Major), uint32(in.Minor)
 	}
+	if d.Path == "/dev/null" && !isNull(d) {
+		p.add(path, "/dev/null must be the character device 1:3")
+	}
 	if in.UID != nil {
 		d.UID = realID(p, at(path, "uid"), *in.UID)
 	}
@@ -163,4 +166,10 @@ func realID(p *problems, path string, id uint32) uint32 {
 		p.add(path, "%d is not an ID", id)
 	}
 	return id
+}
+
+// isNull reports whether a device is the one that masked paths are covered with
+// (CVE-2025-31133).
+func isNull(d plan.Device) bool {
+	return d.Mode&unix.S_IFMT == unix.S_IFCHR && d.Major == 1 && d.Minor == 3
 }

@@ -62,12 +62,18 @@ func flatten(err error) []error {
 	return []error{err}
 }
 
-// lacksFoundations reports whether decoding lost what the meaning of other
-// properties depends on, so that more faults would be guesses.
+// Foundations are the JSON paths of what the meaning of other properties depends
+// on.
+func Foundations() []string {
+	return []string{"linux.namespaces", "linux.uidMappings", "linux.gidMappings"}
+}
+
+// lacksFoundations reports whether decoding lost one of the Foundations, so that
+// more faults would be guesses.
 func lacksFoundations(found error) bool {
 	for _, err := range flatten(found) {
-		for _, base := range [...]string{"linux.namespaces", "linux.uidMappings", "linux.gidMappings"} {
-			if path := PathOf(err); within(path, base) || within(base, path) {
+		for _, base := range Foundations() {
+			if Overlap(PathOf(err), base) {
 				return true
 			}
 		}
@@ -94,6 +100,9 @@ func PathOf(err error) string {
 	}
 	return f.Object
 }
+
+// Overlap reports whether one of two JSON paths is, or is a part of, the other.
+func Overlap(a, b string) bool { return within(a, b) || within(b, a) }
 
 // within reports whether the JSON path is base or leads to a part of it.
 func within(path, base string) bool {

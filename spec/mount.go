@@ -80,6 +80,9 @@ func translateMount(p *problems, s *specs.Spec, i int, warn func(error)) mount {
 		p.add(at(name, "destination"), "the root of the container can be covered only in a mount namespace")
 	}
 	possible(p, at(name, "destination"), in.Destination)
+	if why := m.CoversProc(); why != "" && m.Flags&plan.CopySymlink == 0 {
+		p.add(at(name, "destination"), "%w", fault.New("cover procfs at", m.Target, unix.EPERM).WithHint("%s", why))
+	}
 	if o.bind {
 		bindOptions(p, &m, o)
 	} else {

@@ -19,6 +19,9 @@ func netDevices(p *problems, s *specs.Spec) {
 		if !isInterfaceName(host) {
 			p.add(path, "not the name of a network device (%s)", interfaceNames)
 		}
+		if host == "lo" {
+			p.add(path, "cannot leave its network namespace: each has one of its own")
+		}
 		name := s.Linux.NetDevices[host].Name
 		if name == "" {
 			name = host

@@ -149,8 +149,8 @@ func (h *host) weigh(args ...string) (r refusal) {
 }
 
 // refusesBriefly runs the runtime, which has to fail in one line with want, within
-// the bounds, and to leave no file.
-func (h *host) refusesBriefly(want string, args ...string) {
+// the bounds, and to leave no file. It returns the message.
+func (h *host) refusesBriefly(want string, args ...string) string {
 	h.t.Helper()
 	r := h.weigh(args...)
 	said := message(h.t, r.Stderr)
@@ -167,6 +167,7 @@ func (h *host) refusesBriefly(want string, args ...string) {
 		h.t.Errorf("left in the state directory: %v %v", left, err)
 	}
 	peak.Store(max(peak.Load(), r.Memory))
+	return said
 }
 
 // peak is the most memory that a refusal took, for the log.
@@ -242,7 +243,8 @@ func TestEveryBrokenBundleIsRefusedInOneLineThatSaysWhereAndWhatIsAllowed(t *tes
 					}
 					h := &host{t: t, root: h.root}
 					command := []string{"create", "run"}[i%2]
-					h.refusesBriefly(c.want, command, "--bundle", b.dir, badID())
+					said := h.refusesBriefly(c.want, command, "--bundle", b.dir, badID())
+					h.checkAgrees(b, said)
 				})
 			}
 		})

@@ -40,6 +40,36 @@ func (h *host) check(b *bundle) checked {
 	return c
 }
 
+// errors are the errors as create has them: without the word, and without the place
+// in config.json that check puts in front if the message does not name it.
+func (c *checked) errors() (list []string) {
+	for i, line := range c.lines {
+		text, ok := strings.CutPrefix(line, "error: ")
+		if !ok {
+			continue
+		}
+		f := c.findings[i]
+		if f.Object != "" && strings.HasPrefix(text, f.Path+": "+f.Object) {
+			text = strings.TrimPrefix(text, f.Path+": ")
+		}
+		list = append(list, text)
+	}
+	return list
+}
+
+// checkAgrees wants that check finds of a broken bundle the errors of which create
+// has said all or, of very many, the first.
+func (h *host) checkAgrees(b *bundle, said string) {
+	h.t.Helper()
+	c := h.check(b)
+	said = strings.TrimPrefix(said, "check "+b.path("config.json")+": ")
+	said, _, _ = strings.Cut(said, "; and ")
+	list := c.errors()
+	if got := strings.Join(list, "; "); got != said && (len(list) <= 16 || !strings.HasPrefix(got, said)) {
+		h.t.Errorf("check says\n%s\nand create\n%s", strings.Join(list, "\n"), said)
+	}
+}
+
 // refusal is the message with which the runtime refuses to run a bundle, without
 // the words that name the file; "" if it runs.
 func (h *host) refusal(b *bundle, id string) string {
@@ -95,18 +125,30 @@ func unrunnable() map[string]struct {
 			cgroupsPath("/hull-check-" + newID())(s)
 			s.Linux.Resources.Unified = map[string]string{"cake.max": "1"}
 		}, "linux.resources.unified.cake.max", "no such file"},
-		"CPUs":          {resources(specs.LinuxResources{CPU: &specs.LinuxCPU{Cpus: "9000"}}), "linux.resources.cpu.cpus", "out of range"},
-		"a page size":   {resources(specs.LinuxResources{HugepageLimits: []specs.LinuxHugepageLimit{{Pagesize: "3MB"}}}), "linux.resources.hugepageLimits[0].limit", "page sizes"},
-		"a namespace":   {joining("/no/such"), "linux.namespaces[1].path", "no such file"},
-		"a wrong one":   {joining("/proc/self/ns/uts"), "linux.namespaces[1].path", "of type uts, not network"},
-		"no namespace":  {joining("/etc/passwd"), "linux.namespaces[1].path", "not a namespace"},
-		"a clock":       {withClock(-1 << 32), "linux.timeOffsets", "out of range"},
-		"a source":      {addMounts(bind("/no/such")), "mounts[7].source", "no such file"},
-		"an open one":   {addMounts(bind("/no/such", "shared")), "mounts[7]", "no such file"},
-		"a filesystem":  {addMounts(specs.Mount{Destination: "/x", Type: "cakefs"}), "mounts[7]", "no filesystem of that type"},
-		"ids of procfs": {addMounts(idmapped("/proc")), "mounts[7]", "must support id-mapped mounts"},
-		"a host's node": {withDevice(inUserNamespace), "linux.devices[0].path", "open the host's node"},
-		"a sysctl":      {func(s *specs.Spec) { s.Linux.Sysctl = map[string]string{"net.ipv4.cake": "1"} }, "linux.sysctl.net.ipv4.cake", "no such parameter"},
+		"CPUs":              {resources(specs.LinuxResources{CPU: &specs.LinuxCPU{Cpus: "9000"}}), "linux.resources.cpu.cpus", "out of range"},
+		"a page size":       {resources(specs.LinuxResources{HugepageLimits: []specs.LinuxHugepageLimit{{Pagesize: "3MB"}}}), "linux.resources.hugepageLimits[0].limit", "page sizes"},
+		"a namespace":       {joining("/no/such"), "linux.namespaces[1].path", "no such file"},
+		"a wrong one":       {joining("/proc/self/ns/uts"), "linux.namespaces[1].path", "of type uts, not network"},
+		"no namespace":      {joining("/etc/passwd"), "linux.namespaces[1].path", "not a namespace"},
+		"a clock":           {withClock(-1 << 32), "linux.timeOffsets", "out of range"},
+		"a source":          {addMounts(bind("/no/such")), "mounts[7].source", "no such file"},
+		"an open one":       {addMounts(bind("/no/such", "shared")), "mounts[7]", "no such file"},
+		"a filesystem":      {addMounts(specs.Mount{Destination: "/x", Type: "cakefs"}), "mounts[7]", "no filesystem of that type"},
+		"an option":         {addMounts(specs.Mount{Destination: "/x", Type: "tmpfs", Options: []string{"nosuidd"}}), "mounts[7]", "nosuidd"},
+		"its value":         {addMounts(specs.Mount{Destination: "/x", Type: "tmpfs", Options: []string{"size=foo"}}), "mounts[7]", "size"},
+		"a mode":            {addMounts(specs.Mount{Destination: "/x", Type: "tmpfs", Options: []string{"mode=999"}}), "mounts[7]", "mode"},
+		"an option of proc": {addMounts(specs.Mount{Destination: "/x", Type: "proc", Options: []string{"hidepid=9"}}), "mounts[7]", "hidepid"},
+		"a layer":           {addMounts(specs.Mount{Destination: "/x", Type: "overlay", Source: "overlay", Options: []string{"lowerdir=/no/such"}}), "mounts[7]", "no such file"},
+		"a host's disk":     {edits(inUserNamespace, addMounts(specs.Mount{Destination: "/x", Type: "ext4", Source: "/dev/null"})), "mounts[7]", "not permitted"},
+		"a host's queues":   {edits(inUserNamespace, without(specs.IPCNamespace)), "mounts[4]", "not permitted"},
+		"a cover of procfs": {addMounts(specs.Mount{Destination: "/proc/sys", Type: "tmpfs"}), "mounts[7].destination", "cover procfs at /proc/sys"},
+		"a cover of all":    {addMounts(specs.Mount{Destination: "/proc", Type: "tmpfs"}), "mounts[7].destination", "may not be mounted on /proc itself"},
+		"a cover by a file": {addMounts(at("/proc/self/exe", bind("/dev/null"))), "mounts[7].destination", "cover procfs at /proc/self/exe"},
+		"lo":                {func(s *specs.Spec) { s.Linux.NetDevices = map[string]specs.LinuxNetDevice{"lo": {Name: "lo7"}} }, "linux.netDevices.lo", "cannot leave"},
+		"another null":      {withNull(5), "linux.devices[0]", "must be the character device 1:3"},
+		"ids of procfs":     {addMounts(idmapped("/proc")), "mounts[7]", "must support id-mapped mounts"},
+		"a host's node":     {withDevice(inUserNamespace), "linux.devices[0].path", "open the host's node"},
+		"a sysctl":          {func(s *specs.Spec) { s.Linux.Sysctl = map[string]string{"net.ipv4.cake": "1"} }, "linux.sysctl.net.ipv4.cake", "no such parameter"},
 		"open files": {func(s *specs.Spec) {
 			s.Process.Rlimits = []specs.POSIXRlimit{{Type: "RLIMIT_NOFILE", Hard: 1 << 40}}
 		}, "process.rlimits[0]", "fs.nr_open"},
@@ -163,6 +205,13 @@ func idmapped(source string) specs.Mount {
 	return m
 }
 
+// withNull makes /dev/null another device.
+func withNull(minor int64) edit {
+	return func(s *specs.Spec) {
+		s.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/null", Type: "c", Major: 1, Minor: minor}}
+	}
+}
+
 // withDevice adds a device that the host lacks, and the rule for it.
 func withDevice(also ...edit) edit {
 	return func(s *specs.Spec) {
@@ -181,18 +230,24 @@ func TestCheckSaysWhatCreateSays(t *testing.T) {
 	for name, tt := range unrunnable() {
 		t.Run(name, func(t *testing.T) {
 			h := &host{t: t, root: h.root}
-			b := h.newBundle([]string{"pid"}, tt.edit)
-			c := h.check(b)
-			equal(t, "status", c.status, 1)
-			if len(c.lines) != 1 || !strings.Contains(c.lines[0], tt.says) {
-				t.Fatalf("it lacks %q: %q", tt.says, c.lines)
-			}
-			equal(t, "level and path", []string{c.findings[0].Level, c.findings[0].Path}, []string{"error", tt.path})
-			id := newID()
-			equal(t, "what run says", "error: "+h.refusal(b, id), c.lines[0])
-			h.nothingRemains(id, b)
+			h.checkForesees(h.newBundle([]string{"pid"}, tt.edit), tt.path, tt.says)
 		})
 	}
+}
+
+// checkForesees wants that check finds one error in a bundle, about path, and
+// that run has the same.
+func (h *host) checkForesees(b *bundle, path, says string) {
+	h.t.Helper()
+	c := h.check(b)
+	equal(h.t, "status", c.status, 1)
+	if len(c.lines) != 1 || !strings.Contains(c.lines[0], says) || !strings.Contains(c.lines[0], path) {
+		h.t.Fatalf("it lacks %q about %s: %q", says, path, c.lines)
+	}
+	equal(h.t, "level and path", []string{c.findings[0].Level, c.findings[0].Path}, []string{"error", path})
+	id := newID()
+	equal(h.t, "what run says", h.refusal(b, id), c.errors()[0])
+	h.nothingRemains(id, b)
 }
 
 func TestCheckSaysEverythingAtOnce(t *testing.T) {

@@ -55,9 +55,19 @@ func (p *program) check(c *cli.Context) error {
 		return p.printFindings(findings)
 	}
 	for _, f := range findings {
-		fmt.Fprintf(p.out, "%s: %s\n", f.Severity, oneLine(f.Err.Error()))
+		fmt.Fprintf(p.out, "%s: %s\n", f.Severity, oneLine(placed(f)))
 	}
 	return nil
+}
+
+// placed is what a finding says, with its place in config.json in front if that is
+// not in it.
+func placed(f libcontainer.Finding) string {
+	text := f.Err.Error()
+	if strings.Contains(text, fault.Shorten(f.Path)) {
+		return text
+	}
+	return f.Path + ": " + text
 }
 
 // oneLine keeps what a bundle has in its strings from making lines of its own.

@@ -181,31 +181,15 @@ func (r *Rootfs) placeInAnchor(clean string, tree inroot.Handle) (place, bool) {
 	return place{dir: r.anchor.tree, name: name, plain: true, made: true}, true
 }
 
-// mayCover refuses a mount over procfs: what the container writes there as
-// labels would go to a file of its own (CVE-2019-16884). /proc itself takes
-// only a procfs, and below it only files that lxcfs emulates may be covered.
+// mayCover refuses a mount over procfs, also where a plan is wrong about it.
 func mayCover(clean string, m *plan.Mount, tree inroot.Handle) error {
-	if clean == "/proc" {
-		return mayBeProc(m, tree)
+	at := *m
+	at.Target = clean
+	if hint := at.CoversProc(); hint != "" {
+		return errCoversProc(hint)
 	}
-	name, below := strings.CutPrefix(clean, "/proc/")
-	if !below {
+	if clean != "/proc" || m.Kind != plan.Bind {
 		return nil
-	}
-	switch name {
-	case "cpuinfo", "diskstats", "loadavg", "meminfo", "slabinfo", "stat", "swaps", "uptime",
-		"sys/kernel/ns_last_pid", "sys/crypto/fips_enabled":
-		return nil
-	}
-	return errCoversProc("only the files that lxcfs emulates may be covered")
-}
-
-func mayBeProc(m *plan.Mount, tree inroot.Handle) error {
-	if m.Kind == plan.NewFilesystem {
-		if m.Type == "proc" {
-			return nil
-		}
-		return errCoversProc("a " + m.Type + " may not be mounted on /proc itself")
 	}
 	if magic, err := tree.FSMagic(); err != nil {
 		return err

@@ -1,0 +1,101 @@
+package libcontainer
+
+import (
+	"path"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"hull/internal/inroot"
+)
+
+// maxLinks is how many symbolic links a path may have (path_resolution(7)).
+const maxLinks = 40
+
+// layout is a root filesystem as it lies on the host, and what of it the
+// container is going to see otherwise.
+type layout struct {
+	inroot.Root
+	// filled are the places of mounts and devices, without symbolic links.
+	filled []string
+}
+
+// openLayout opens the root filesystem, unless there is none or hooks may bring
+// what it lacks.
+func (c *checker) openLayout() (l layout, ok bool) {
+	if c.plan == nil || c.plan.Rootfs.Path == "" {
+		return l, false
+	}
+	if h := c.spec.Hooks; h != nil && len(h.Prestart)+len(h.CreateRuntime)+len(h.CreateContainer) > 0 { //nolint:staticcheck // prestart is deprecated, but in use
+		return l, false
+	}
+	root, err := inroot.OpenRoot(c.plan.Rootfs.Path)
+	if err != nil {
+		return l, false
+	}
+	l.Root = root
+	for i := range c.plan.Mounts {
+		l.filled = append(l.filled, l.resolve(c.plan.Mounts[i].Target))
+	}
+	for i := range c.plan.Devices {
+		l.filled = append(l.filled, l.resolve(c.plan.Devices[i].Path))
+	}
+	return l, true
+}
+
+// isOpen reports whether what a path leads to is open: it passes a place that is
+// filled, or lacks a directory that is made for one.
+func (l *layout) isOpen(unsafePath string) bool {
+	open := false
+	l.walk(unsafePath, func(at string, there bool) bool {
+		open = slices.ContainsFunc(l.filled, func(place string) bool {
+			return below(at, place) || !there && below(place, at)
+		})
+		return !open
+	})
+	return open
+}
+
+// resolve returns the path without symbolic links, as far as it exists.
+func (l *layout) resolve(unsafePath string) string {
+	end := "/"
+	l.walk(unsafePath, func(at string, _ bool) bool {
+		end = at
+		return true
+	})
+	return end
+}
+
+// walk goes along a path, through its symbolic links, and says of each step where
+// it is and whether that exists, until visit has enough.
+func (l *layout) walk(unsafePath string, visit func(at string, there bool) bool) {
+	at, rest, links := "/", unsafePath, 0
+	for rest != "" && links <= maxLinks {
+		var name string
+		name, rest, _ = strings.Cut(rest, "/")
+		at = path.Join(at, name)
+		h, err := l.OpenFile(at, unix.O_PATH|unix.O_NOFOLLOW)
+		if err == nil {
+			content, linkErr := h.Readlink("")
+			h.Close()
+			if linkErr == nil {
+				rest = content + "/" + rest
+				at = path.Dir(at)
+				if path.IsAbs(content) {
+					at = "/"
+				}
+				links++
+				continue
+			}
+		}
+		if !visit(at, err == nil) {
+			return
+		}
+	}
+}
+
+// below reports whether a clean absolute path is dir or within it.
+func below(file, dir string) bool {
+	return file == dir || dir == "/" || strings.HasPrefix(file, dir+"/")
+}

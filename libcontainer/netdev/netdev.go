@@ -274,4 +274,3 @@ func arrivalName() (string, error) {
 	}
 	return "hull" + hex.EncodeToString(random[:]), nil
 }
-

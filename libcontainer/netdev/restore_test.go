@@ -86,6 +86,7 @@ func checkBack(t *testing.T, addresses ...string) int {
 }
 
 func none(t *testing.T) func(error) {
+	t.Helper()
 	return func(err error) { t.Errorf("warned of %v", err) }
 }
 

@@ -33,7 +33,10 @@ func TestMountsInTheHostsNamespaceEndWithTheContainer(t *testing.T) {
 		edit edit
 		ok   bool
 	}{
-		"that ran":              {func(*specs.Spec) {}, true},
+		"that ran": {func(*specs.Spec) {}, true},
+		"that ran, with an option for mount(2)": {
+			addMounts(specs.Mount{Destination: "/mnt", Type: "tmpfs", Source: "x", Options: []string{longSize()}}), true,
+		},
 		"that was not created":  {func(s *specs.Spec) { s.Process.Args = []string{"/cake"} }, false},
 		"that failed in mounts": {addMounts(specs.Mount{Destination: "/tmp", Type: "cakefs", Source: "x"}), false},
 		// Its target is made in a mount that is the container's.

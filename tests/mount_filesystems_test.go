@@ -248,3 +248,53 @@ func TestOptionsWithoutEffectAreReported(t *testing.T) {
 		}
 	}
 }
+
+// longSize is an option that is longer than the 255 bytes of fsconfig(2).
+func longSize() string { return "size=" + strings.Repeat("0", 300) + "1m" }
+
+//proves:mounts[].options=tmpcopyup mounts[].options=ro
+func TestATmpfsWithALongOptionIsLikeAnyOther(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	long := longSize()
+	for name, in := range map[string]edit{
+		"with a mount namespace": func(*specs.Spec) {},
+		"in a user namespace":    inUserNamespace,
+		"shared with the host":   func(s *specs.Spec) { s.Linux.RootfsPropagation = "shared" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := &host{t: t, root: h.root}
+			b := h.newBundle([]string{"mounts", "stat=/open", "write=/open/new:1", "write=/shut/new:1", "read=/copy/file", "write=/copy/new:1"},
+				in, writableRoot, addMounts(
+					filesystem("tmpfs", "/open", long),
+					filesystem("tmpfs", "/shut", long, "ro", "nosuid"),
+					filesystem("tmpfs", "/shut/made/below", "mode=1777"),
+					filesystem("tmpfs", "/copy", long, "tmpcopyup"),
+				))
+			for _, dir := range []string{"open", "shut", "copy"} {
+				if err := os.Mkdir(b.path("rootfs/"+dir), 0o777); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.Chmod(b.path("rootfs/"+dir), os.ModeSticky|0o757); err != nil {
+					t.Fatal(err)
+				}
+			}
+			writeFile(t, b.path("rootfs/copy/file"), "of the image")
+			before := mountsBelow(t, b.dir)
+			s := h.run(b)
+			equal(t, "mounts on the host", mountsBelow(t, b.dir), before)
+			seen := mountsOf(t, s)
+			for _, dir := range []string{"/open", "/shut", "/copy"} {
+				equal(t, "size of "+dir, seen[dir].superHas("size=1024k"), true)
+			}
+			equal(t, "mounts", strings.Count(strings.Join(get[[]string](t, s, "mounts"), "\n"), "size=1024k"), 3)
+			equal(t, "inherited mode", get[fileStat](t, s, "stat=/open").Mode, "041757")
+			get[string](t, s, "write=/open/new:1")
+			equal(t, "options", []bool{seen["/shut"].has("ro"), seen["/shut"].has("nosuid"), seen["/open"].has("ro")}, []bool{true, true, false})
+			equal(t, "a read-only one is written to", s.failure("write=/shut/new:1") == "", false)
+			equal(t, "a mount below", seen["/shut/made/below"].target, "/shut/made/below")
+			equal(t, "what the image has", get[string](t, s, "read=/copy/file"), "of the image")
+			get[string](t, s, "write=/copy/new:1")
+		})
+	}
+}

@@ -28,48 +28,89 @@ func exceedsFsconfig(m *plan.Mount) bool {
 	return false
 }
 
-// mountLegacy uses mount(2), whose option string may fill a page. The
-// directory to mount on is the current one, so that it is still a handle and
-// not a path that is mounted on; the attributes are part of the same call.
-func (r *Rootfs) mountLegacy(m *plan.Mount, to *place) error {
+// makeLegacy is makeFilesystem by mount(2), whose option string may fill a page.
+// What that makes is attached from the first and named by a path; so it is made
+// in a tmpfs of our own, which covers the place meanwhile, and cloned from there.
+func (p *place) makeLegacy(m *plan.Mount) (tree inroot.Handle, err error) {
 	flags, data := legacyOptions(m)
 	if len(data) >= unix.Getpagesize() { // the kernel would cut it
-		return &fault.Error{
+		return tree, &fault.Error{
 			Op: "pass the options", Cause: unix.E2BIG,
 			Hint: "together they exceed a page; overlay takes its layers one by one since kernel 6.7, as lowerdir+=DIR",
 		}
 	}
-	back, err := unix.Open(".", unix.O_PATH|unix.O_CLOEXEC, 0) //nolint:forbidigo // where this process is
+	stage, err := p.stage()
+	if err != nil {
+		return tree, err
+	}
+	defer stage.Close()
+	err = within(stage, func() error {
+		tree, err = mountOn(stageEntry, m, flags, data)
+		// With what is mounted there, of which the clone is no part.
+		if undo := unix.Unmount(".", unix.MNT_DETACH); err == nil && undo != nil {
+			return fault.New("uncover the target", "", undo)
+		}
+		return err
+	})
+	if err != nil {
+		tree.Close()
+		return inroot.Handle{}, err
+	}
+	return tree, nil
+}
+
+// stageEntry is the one directory of a stage.
+const stageEntry = "fs"
+
+// stage attaches a tmpfs here with a directory to mount on.
+func (p *place) stage() (inroot.Handle, error) {
+	stage, err := makeFilesystem(&plan.Mount{Type: "tmpfs", Options: []plan.FSOption{{Key: "mode", Value: "700"}}})
+	if err != nil {
+		return stage, err
+	}
+	if err = stage.Mkdir(stageEntry, 0o700); err == nil {
+		err = p.attach(stage)
+	}
+	if err != nil {
+		stage.Close()
+		return inroot.Handle{}, err
+	}
+	return stage, nil
+}
+
+// within calls f with dir as the working directory.
+func within(dir inroot.Handle, f func() error) error {
+	fd, err := unix.Open(".", unix.O_PATH|unix.O_CLOEXEC, 0) //nolint:forbidigo // where this process is
 	if err != nil {
 		return fault.New("open the working directory", "", err)
 	}
-	defer inroot.Own(back).Close()
-	dir := to.dir
-	if to.name != "" {
-		if dir, err = to.dir.Child(to.name, unix.O_PATH); err != nil {
-			return err
-		}
-		defer dir.Close()
-	}
+	back := inroot.Own(fd)
+	defer back.Close()
 	if err := unix.Fchdir(dir.FD()); err != nil {
 		return fault.New("enter the target", "", err)
 	}
-	err = unix.Mount(m.Source, ".", m.Type, flags, data)
-	if backErr := unix.Fchdir(back); err == nil && backErr != nil {
+	err = f()
+	if backErr := unix.Fchdir(back.FD()); err == nil && backErr != nil {
 		return fault.New("return to the working directory", "", backErr)
 	}
+	return err
+}
+
+// mountOn mounts m on an entry of the working directory, a stage, and returns a
+// detached clone of that.
+func mountOn(entry string, m *plan.Mount, flags uintptr, data string) (inroot.Handle, error) {
+	// What is mounted on a shared mount would be shared, and its clone as well.
+	if err := setPropagation(unix.AT_FDCWD, ".", 0, unix.MS_PRIVATE); err != nil {
+		return inroot.Handle{}, err
+	}
+	if err := unix.Mount(m.Source, entry, m.Type, flags, data); err != nil {
+		return inroot.Handle{}, &fault.Error{Cause: err, Hint: newHint(m, err)}
+	}
+	fd, err := unix.OpenTree(unix.AT_FDCWD, entry, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
 	if err != nil {
-		return &fault.Error{Cause: err, Hint: newHint(m, err)}
+		return inroot.Handle{}, fault.New("clone the mount", "", err)
 	}
-	if len(m.Propagation) == 0 {
-		return nil
-	}
-	mounted, err := r.root.Open(m.Target)
-	if err != nil {
-		return fault.New("open the target", "", err)
-	}
-	defer mounted.Close()
-	return setAttributes(mounted, &plan.Mount{Propagation: m.Propagation})
+	return inroot.Own(fd), nil
 }
 
 // legacyOptions turns attributes and options back into what mount(2) takes.

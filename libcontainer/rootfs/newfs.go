@@ -2,6 +2,7 @@ package rootfs
 
 import (
 	"path"
+	"slices"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -18,10 +19,15 @@ func (r *Rootfs) mountNew(m *plan.Mount) error {
 		return err
 	}
 	defer to.close()
-	if exceedsFsconfig(m) {
-		return r.mountLegacy(m, &to)
+	ready, err := withMode(writable(m), &to)
+	if err != nil {
+		return err
 	}
-	tree, err := makeFilesystem(writable(m), &to)
+	filesystem := makeFilesystem
+	if exceedsFsconfig(ready) {
+		filesystem = to.makeLegacy
+	}
+	tree, err := filesystem(ready)
 	if err != nil && isEPERM(err) && m.Flags&plan.FallbackBind != 0 {
 		return bindHosts(m, &to, err)
 	}
@@ -112,18 +118,35 @@ func writable(m *plan.Mount) *plan.Mount {
 	return &w
 }
 
+// withMode gives a tmpfs that asks for no mode the one of the directory it
+// covers: a tmpfs on the image's /tmp is 01777.
+func withMode(m *plan.Mount, to *place) (*plan.Mount, error) {
+	asks := func(o plan.FSOption) bool { return o.Key == "mode" }
+	if m.Type != "tmpfs" || to.made || slices.ContainsFunc(m.Options, asks) {
+		return m, nil
+	}
+	st, err := to.dir.Stat()
+	if err != nil {
+		return nil, fault.New("stat the target", "", err)
+	}
+	w := *m
+	mode := strconv.FormatUint(uint64(st.Mode&0o7777), 8)
+	w.Options = append(slices.Clip(m.Options), plan.FSOption{Key: "mode", Value: mode})
+	return &w, nil
+}
+
 func isReadOnlyFlag(o *plan.FSOption) bool { return o.IsFlag && o.Key == "ro" }
 
 // makeFilesystem returns a detached mount of a new superblock with all its
-// attributes, for a target at to.
-func makeFilesystem(m *plan.Mount, to *place) (inroot.Handle, error) {
+// attributes.
+func makeFilesystem(m *plan.Mount) (inroot.Handle, error) {
 	fd, err := unix.Fsopen(m.Type, unix.FSOPEN_CLOEXEC)
 	if err != nil {
 		return inroot.Handle{}, &fault.Error{Cause: err, Hint: newHint(m, err)}
 	}
 	fs := inroot.Own(fd)
 	defer fs.Close()
-	if err := configure(fs, m, to); err != nil {
+	if err := configure(fs, m); err != nil {
 		return inroot.Handle{}, err
 	}
 	if err := unix.FsconfigCreate(fs.FD()); err != nil {
@@ -137,7 +160,7 @@ func makeFilesystem(m *plan.Mount, to *place) (inroot.Handle, error) {
 }
 
 // configure gives the filesystem context its source and options.
-func configure(fs inroot.Handle, m *plan.Mount, to *place) error {
+func configure(fs inroot.Handle, m *plan.Mount) error {
 	source := m.Source
 	if source == "" {
 		source = m.Type
@@ -145,30 +168,11 @@ func configure(fs inroot.Handle, m *plan.Mount, to *place) error {
 	if err := unix.FsconfigSetString(fs.FD(), "source", source); err != nil {
 		return logged(fs, m.Type, "source "+source, err)
 	}
-	mode := m.Type == "tmpfs" && !to.made
 	for i := range m.Options {
 		o := &m.Options[i]
 		if err := setOption(fs, o); err != nil {
 			return hinted(logged(fs, m.Type, "option "+optionText(o), err), optionHint(o, err))
 		}
-		mode = mode && o.Key != "mode"
-	}
-	if mode {
-		return inheritMode(fs, m, to)
-	}
-	return nil
-}
-
-// inheritMode gives a tmpfs that asks for no mode the one of the directory it
-// covers: a tmpfs on the image's /tmp is 01777.
-func inheritMode(fs inroot.Handle, m *plan.Mount, to *place) error {
-	st, err := to.dir.Stat()
-	if err != nil {
-		return fault.New("stat the target", "", err)
-	}
-	mode := strconv.FormatUint(uint64(st.Mode&0o7777), 8)
-	if err := unix.FsconfigSetString(fs.FD(), "mode", mode); err != nil {
-		return logged(fs, m.Type, "option mode="+mode, err)
 	}
 	return nil
 }

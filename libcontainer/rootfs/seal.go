@@ -166,7 +166,7 @@ func (m *masks) maskDirectory(h inroot.Handle) error {
 		defer tree.Close()
 		return to.attach(tree)
 	}
-	tree, err := makeFilesystem(emptyDirectory(m.label), &place{made: true})
+	tree, err := makeFilesystem(emptyDirectory(m.label))
 	if err != nil {
 		return err
 	}

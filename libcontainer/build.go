@@ -63,6 +63,11 @@ func (n *creation) drive(d *drive, gate state.Gate) error {
 	if err != nil {
 		return n.afterHooks(err)
 	}
+	// Not before: whoever reads "created" may use the container, and what it is
+	// has to be in force by then, the filter of its processes first of all.
+	if err := n.complete(d.pid); err != nil {
+		return err
+	}
 	if err := n.sendToReceiver(d.pid); err != nil {
 		return err
 	}
@@ -215,9 +220,6 @@ func (n *creation) ready(d *drive, pending <-chan compiled) ([]byte, error) {
 		return nil, built.err
 	}
 	n.container.record.Silenced = built.filter != nil && seccomp.MaySilence(built.filter.Program)
-	if err := n.complete(d.pid); err != nil {
-		return nil, err
-	}
 	if built.filter == nil {
 		return nil, nil
 	}

@@ -135,7 +135,8 @@ type compiled struct {
 	err      error
 }
 
-// loadFilter takes the filter as create compiled it: libseccomp is not run.
+// loadFilter takes the filter as create compiled it: libseccomp is not run, but
+// for a container that was created without a process.
 func (e *execution) loadFilter() error {
 	source, err := filterOf(e.spec)
 	if err != nil || !source.wanted() {
@@ -143,6 +144,14 @@ func (e *execution) loadFilter() error {
 	}
 	if e.filter, err = e.container.dir.LoadFilter(); err != nil {
 		return err
+	}
+	if e.filter == nil {
+		r := e.container.runtime
+		filter, err := source.compile(r.filterCache(), r.warn)
+		if err != nil {
+			return err
+		}
+		e.filter = link.EncodeFilter(link.Filter{Flags: filter.Flags, Program: filter.Program})
 	}
 	filter, err := link.DecodeFilter(e.filter)
 	e.plan.Process.Notifies = filter.Flags&unix.SECCOMP_FILTER_FLAG_NEW_LISTENER != 0

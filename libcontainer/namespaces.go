@@ -160,12 +160,47 @@ func (c *Container) joinAll(pidfd int) (*nsenter.Namespaces, error) {
 	if err != nil {
 		return nil, fault.New("use", c.record.ID, err)
 	}
-	ns.Join = []nsenter.Join{{
+	const both = unix.CLONE_NEWUSER | unix.CLONE_NEWCGROUP
+	if flags&both == both {
+		// It is entered later than the user namespace. From there the pidfd of
+		// an init whose memory is not that namespace's, because its program
+		// cannot be read there, or was not executed yet, opens nothing any more
+		// (ptrace(2), "Ptrace access mode checking"); a file of its own does.
+		own, err := c.openNamespaceOfInit("cgroup")
+		if err != nil {
+			unix.Close(fd)
+			return nil, err
+		}
+		ns.Join = append(ns.Join, c.join(unix.CLONE_NEWCGROUP, own))
+		flags &^= unix.CLONE_NEWCGROUP
+	}
+	ns.Join = append(ns.Join, c.join(flags, os.NewFile(uintptr(fd), "pidfd")))
+	return ns, nil
+}
+
+func (c *Container) join(flags uint64, file *os.File) nsenter.Join {
+	return nsenter.Join{
 		Name: "the " + nsenter.Names(flags) + " namespaces of container " + c.record.ID,
 		Type: flags,
-		File: os.NewFile(uintptr(fd), "pidfd"),
-	}}
-	return ns, nil
+		File: file,
+	}
+}
+
+// openNamespaceOfInit opens a namespace by its name in /proc/PID/ns.
+func (c *Container) openNamespaceOfInit(name string) (*os.File, error) {
+	path := fmt.Sprintf("/proc/%d/ns/%s", c.record.PID, name)
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fault.New("open", path, pathless(err))
+	}
+	// The pid was still init's after that, or else the namespace is another's.
+	init, err := c.pidfd()
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	unix.Close(init)
+	return f, nil
 }
 
 // openChroot opens the root directory of a container without a mount namespace

@@ -84,14 +84,22 @@ func (n *creation) sendToReceiver(pid int) error {
 	return nil
 }
 
+// patience is how long who listens at a socket may take no connection, or no
+// message, in seconds. The container's lock is held meanwhile, and nothing else
+// would end it.
+const patience = 10
+
 // sendFile connects to a stream socket and sends one message with fd.
 func sendFile(socket string, message []byte, fd int) error {
 	conn, err := dial(socket)
-	if err != nil {
-		return err
+	if err == nil {
+		defer unix.Close(conn)
+		err = sendWhole(conn, message, unix.UnixRights(fd))
 	}
-	defer unix.Close(conn)
-	return sendWhole(conn, message, unix.UnixRights(fd))
+	if errors.Is(err, unix.EAGAIN) {
+		return fault.New("", "", unix.ETIMEDOUT).WithHint("who listens there has taken nothing for %d s", patience)
+	}
+	return err
 }
 
 // sendWhole sends a message with its rights at the first byte. The kernel takes
@@ -118,7 +126,11 @@ func dial(path string) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	err = connect(conn, path)
+	limit := unix.Timeval{Sec: patience}
+	err = unix.SetsockoptTimeval(conn, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &limit)
+	if err == nil {
+		err = connect(conn, path)
+	}
 	if err != nil {
 		unix.Close(conn)
 		return -1, err

@@ -102,6 +102,12 @@ func (e *execution) openInContainer(unsafePath string) (*os.File, error) {
 		return nil, err
 	}
 	defer root.Close()
+	// The pid was still init's after that, or else the root is another's.
+	init, err := e.container.pidfd()
+	if err != nil {
+		return nil, err
+	}
+	unix.Close(init)
 	// O_NONBLOCK: it may be a fifo.
 	h, err := root.OpenFile(unsafePath, unix.O_RDONLY|unix.O_NONBLOCK)
 	if err != nil {

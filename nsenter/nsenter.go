@@ -224,10 +224,11 @@ func (s *Stage) enter(ns *Namespaces) (int, error) {
 }
 
 // joinsLate reports whether the cgroup namespace of j is to be entered from
-// within the cgroup. A single one may need the privileges that are lost with the
-// entry into another user namespace.
+// within the cgroup. One of the caller's own user namespace needs the privileges
+// that are lost with the entry into another.
 func (ns *Namespaces) joinsLate(j *Join) bool {
-	return j.Type&unix.CLONE_NEWCGROUP != 0 && (j.Type != unix.CLONE_NEWCGROUP || !ns.EntersUser())
+	return j.Type&unix.CLONE_NEWCGROUP != 0 &&
+		(j.Type != unix.CLONE_NEWCGROUP || !ns.EntersUser() || !ownerIsOwn(j.File))
 }
 
 // mappedFlags are the namespaces that the parent has to set up from outside.

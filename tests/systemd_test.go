@@ -171,7 +171,9 @@ func TestAPropertyThatSystemdCannotHaveIsRefused(t *testing.T) {
 //proves:annotations.org.systemd.property.*
 func TestDeleteForgetsAScopeThatFailed(t *testing.T) {
 	h := newSystemdHost(t)
-	c := h.start(nil, annotate("org.systemd.property.RuntimeMaxSec", "1"), annotate("org.systemd.property.TimeoutStopSec", "1"))
+	// Not started: on a slow machine that alone might take as long.
+	c := h.create(h.newBundle([]string{"sleep"},
+		annotate("org.systemd.property.RuntimeMaxSec", "3"), annotate("org.systemd.property.TimeoutStopSec", "1")))
 	dir := c.cgroup("")
 	h.awaitStatus(c.id, specs.StateStopped)
 	name := "hull-" + c.id + ".scope"

@@ -102,7 +102,7 @@ type execution struct {
 	initial []byte
 	// filter is encoded as the link wants it.
 	filter []byte
-	// silenced is as in the container's record.
+	// silenced is as Record.Silenced, of this process.
 	silenced bool
 	// listener says who gets the filter's listener.
 	listener *specs.LinuxSeccomp

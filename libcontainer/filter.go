@@ -155,7 +155,7 @@ func (e *execution) loadFilter() error {
 	}
 	filter, err := link.DecodeFilter(e.filter)
 	e.plan.Process.Notifies = filter.Flags&unix.SECCOMP_FILTER_FLAG_NEW_LISTENER != 0
-	e.silenced = e.container.record.Silenced
+	e.silenced = seccomp.MaySilence(filter.Program)
 	e.listener = &source.profile
 	return err
 }
@@ -172,8 +172,24 @@ func notExecuted(pid int, startTime uint64, program func() string) error {
 	if err != nil || p.Executed() || startTime != 0 && p.StartTime != startTime {
 		return nil //nolint:nilerr // reaped
 	}
+	awaitEnd(pid)
 	return fault.New("exec", strconv.Quote(program()), errors.New(howEnded(pid))).
 		WithHint("linux.seccomp must allow execve with these arguments")
+}
+
+// awaitEnd waits until a process that is about to end has: it has stopped then.
+func awaitEnd(pid int) {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return // reaped
+	}
+	defer unix.Close(fd)
+	for {
+		_, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, -1)
+		if !errors.Is(err, unix.EINTR) {
+			return
+		}
+	}
 }
 
 // watchFilter answers Filtering: it traces init through seccomp(2) and has the

@@ -32,3 +32,12 @@ func Foresee(m *plan.Mount) error {
 func Refused(m *plan.Mount) error {
 	return mountError(m, hinted(fault.New("", "", unix.EPERM), newHint(m, unix.EPERM)))
 }
+
+// Mismatched returns the error that MountAll is going to have if one of source and
+// target is a directory and the other is not, and nil where it has another.
+func Mismatched(m *plan.Mount) error {
+	if demandsDirectory(m.Target, m) {
+		return nil
+	}
+	return mountError(m, &fault.Error{Op: "attach", Cause: unix.ENOTDIR, Hint: attachHint(unix.ENOTDIR)})
+}

@@ -87,6 +87,7 @@ func (c *checker) run() {
 		{c.namespaces, append(spec.Foundations(), "linux.timeOffsets")},
 		{c.mountSources, nil},
 		{c.filesystems, nil},
+		{c.targets, []string{"root"}},
 		{c.devices, []string{"linux.namespaces"}},
 		{c.sysctls, nil},
 		{c.limits, nil},
@@ -95,6 +96,7 @@ func (c *checker) run() {
 		{c.program, []string{"process.args", "process.cwd", "process.env", "root", "mounts", "hooks"}},
 		{c.seccomp, []string{"linux.seccomp"}},
 		{c.hooks, []string{"root"}},
+		{c.annotations, nil},
 	} {
 		if !slices.ContainsFunc(host.needs, c.isWrong) {
 			host.look()

@@ -102,19 +102,28 @@ func (c *Container) openHookOutput() (out hook.Output, err error) {
 		{spec.AnnotationHookStdout, &out.Stdout},
 		{spec.AnnotationHookStderr, &out.Stderr},
 	} {
-		path := c.record.Annotations[f.annotation]
+		path := hookOutputPath(c.record.Bundle, c.record.Annotations[f.annotation])
 		if path == "" {
 			continue
 		}
-		if !filepath.IsAbs(path) {
-			path = filepath.Join(c.record.Bundle, path)
-		}
 		if *f.fd, err = openForAppending(path); err != nil {
 			closeHookOutput(out)
-			return hook.Output{}, fault.New("open annotations."+f.annotation, path, err)
+			return hook.Output{}, hookOutputFailure(f.annotation, path, err)
 		}
 	}
 	return out, nil
+}
+
+// hookOutputPath is the file that an annotation of a bundle names, or "".
+func hookOutputPath(bundle, value string) string {
+	if value == "" || filepath.IsAbs(value) {
+		return value
+	}
+	return filepath.Join(bundle, value)
+}
+
+func hookOutputFailure(annotation, path string, cause error) error {
+	return fault.New("open annotations."+annotation, path, cause)
 }
 
 // openForAppending opens a file or makes it. A fifo that nobody reads is an

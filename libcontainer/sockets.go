@@ -66,12 +66,9 @@ func sendPidfd(socket string, pid int) error {
 // sendToReceiver sends a pidfd of init to the socket that an annotation names,
 // with the one byte that crun sends.
 func (n *creation) sendToReceiver(pid int) error {
-	path := n.spec.Annotations[spec.AnnotationPidfdReceiver]
+	path := n.receiver()
 	if path == "" {
 		return nil
-	}
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(n.bundle, path)
 	}
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
@@ -79,7 +76,7 @@ func (n *creation) sendToReceiver(pid int) error {
 	}
 	defer unix.Close(fd)
 	if err := sendFile(path, []byte(" "), fd); err != nil {
-		return fault.New("send the pidfd to annotations."+spec.AnnotationPidfdReceiver, path, err)
+		return receiverFailure(path, err)
 	}
 	return nil
 }
@@ -88,6 +85,18 @@ func (n *creation) sendToReceiver(pid int) error {
 // message, in seconds. The container's lock is held meanwhile, and nothing else
 // would end it.
 const patience = 10
+// receiver is the path of the socket that gets a pidfd of init, or "".
+func (n *creation) receiver() string {
+	path := n.spec.Annotations[spec.AnnotationPidfdReceiver]
+	if path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(n.bundle, path)
+}
+
+func receiverFailure(path string, cause error) error {
+	return fault.New("send the pidfd to annotations."+spec.AnnotationPidfdReceiver, path, cause)
+}
 
 // sendFile connects to a stream socket and sends one message with fd.
 func sendFile(socket string, message []byte, fd int) error {

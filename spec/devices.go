@@ -105,6 +105,9 @@ func devices(p *problems, s *specs.Spec) []plan.Device {
 		if !ok || d.Path == "/dev/ptmx" {
 			continue
 		}
+		if d.Path == "/dev/null" && !isNull(d) {
+			p.add(at("linux", "devices", i), "/dev/null must be the character device 1:3")
+		}
 		same, found := first[d.Path]
 		if !found {
 			first[d.Path] = entry{i, len(list)}
@@ -146,9 +149,6 @@ func device(p *problems, path string, in *specs.LinuxDevice) (d plan.Device, ok 
 			p.add(at(path, "minor"), "%d is not from 0 to %d", in.Minor, maxMinor)
 		}
 		d.Major, d.Minor = uint32(in.Major), uint32(in.Minor)
-	}
-	if d.Path == "/dev/null" && !isNull(d) {
-		p.add(path, "/dev/null must be the character device 1:3")
 	}
 	if in.UID != nil {
 		d.UID = realID(p, at(path, "uid"), *in.UID)

@@ -125,30 +125,36 @@ func unrunnable() map[string]struct {
 			cgroupsPath("/hull-check-" + newID())(s)
 			s.Linux.Resources.Unified = map[string]string{"cake.max": "1"}
 		}, "linux.resources.unified.cake.max", "no such file"},
-		"CPUs":              {resources(specs.LinuxResources{CPU: &specs.LinuxCPU{Cpus: "9000"}}), "linux.resources.cpu.cpus", "out of range"},
-		"a page size":       {resources(specs.LinuxResources{HugepageLimits: []specs.LinuxHugepageLimit{{Pagesize: "3MB"}}}), "linux.resources.hugepageLimits[0].limit", "page sizes"},
-		"a namespace":       {joining("/no/such"), "linux.namespaces[1].path", "no such file"},
-		"a wrong one":       {joining("/proc/self/ns/uts"), "linux.namespaces[1].path", "of type uts, not network"},
-		"no namespace":      {joining("/etc/passwd"), "linux.namespaces[1].path", "not a namespace"},
-		"a clock":           {withClock(-1 << 32), "linux.timeOffsets", "out of range"},
-		"a source":          {addMounts(bind("/no/such")), "mounts[7].source", "no such file"},
-		"an open one":       {addMounts(bind("/no/such", "shared")), "mounts[7]", "no such file"},
-		"a filesystem":      {addMounts(specs.Mount{Destination: "/x", Type: "cakefs"}), "mounts[7]", "no filesystem of that type"},
-		"an option":         {addMounts(specs.Mount{Destination: "/x", Type: "tmpfs", Options: []string{"nosuidd"}}), "mounts[7]", "nosuidd"},
-		"its value":         {addMounts(specs.Mount{Destination: "/x", Type: "tmpfs", Options: []string{"size=foo"}}), "mounts[7]", "size"},
-		"a mode":            {addMounts(specs.Mount{Destination: "/x", Type: "tmpfs", Options: []string{"mode=999"}}), "mounts[7]", "mode"},
-		"an option of proc": {addMounts(specs.Mount{Destination: "/x", Type: "proc", Options: []string{"hidepid=9"}}), "mounts[7]", "hidepid"},
-		"a layer":           {addMounts(specs.Mount{Destination: "/x", Type: "overlay", Source: "overlay", Options: []string{"lowerdir=/no/such"}}), "mounts[7]", "no such file"},
-		"a host's disk":     {edits(inUserNamespace, addMounts(specs.Mount{Destination: "/x", Type: "ext4", Source: "/dev/null"})), "mounts[7]", "not permitted"},
-		"a host's queues":   {edits(inUserNamespace, without(specs.IPCNamespace)), "mounts[4]", "not permitted"},
-		"a cover of procfs": {addMounts(specs.Mount{Destination: "/proc/sys", Type: "tmpfs"}), "mounts[7].destination", "cover procfs at /proc/sys"},
-		"a cover of all":    {addMounts(specs.Mount{Destination: "/proc", Type: "tmpfs"}), "mounts[7].destination", "may not be mounted on /proc itself"},
-		"a cover by a file": {addMounts(at("/proc/self/exe", bind("/dev/null"))), "mounts[7].destination", "cover procfs at /proc/self/exe"},
-		"lo":                {func(s *specs.Spec) { s.Linux.NetDevices = map[string]specs.LinuxNetDevice{"lo": {Name: "lo7"}} }, "linux.netDevices.lo", "cannot leave"},
-		"another null":      {withNull(5), "linux.devices[0]", "must be the character device 1:3"},
-		"ids of procfs":     {addMounts(idmapped("/proc")), "mounts[7]", "must support id-mapped mounts"},
-		"a host's node":     {withDevice(inUserNamespace), "linux.devices[0].path", "open the host's node"},
-		"a sysctl":          {func(s *specs.Spec) { s.Linux.Sysctl = map[string]string{"net.ipv4.cake": "1"} }, "linux.sysctl.net.ipv4.cake", "no such parameter"},
+		"CPUs":                    {resources(specs.LinuxResources{CPU: &specs.LinuxCPU{Cpus: "9000"}}), "linux.resources.cpu.cpus", "out of range"},
+		"a page size":             {resources(specs.LinuxResources{HugepageLimits: []specs.LinuxHugepageLimit{{Pagesize: "3MB"}}}), "linux.resources.hugepageLimits[0].limit", "page sizes"},
+		"a namespace":             {joining("/no/such"), "linux.namespaces[1].path", "no such file"},
+		"a wrong one":             {joining("/proc/self/ns/uts"), "linux.namespaces[1].path", "of type uts, not network"},
+		"no namespace":            {joining("/etc/passwd"), "linux.namespaces[1].path", "not a namespace"},
+		"a clock":                 {withClock(-1 << 32), "linux.timeOffsets", "out of range"},
+		"a source":                {addMounts(bind("/no/such")), "mounts[7].source", "no such file"},
+		"an open one":             {addMounts(bind("/no/such", "shared")), "mounts[7]", "no such file"},
+		"a filesystem":            {addMounts(specs.Mount{Destination: "/x", Type: "cakefs"}), "mounts[7]", "no filesystem of that type"},
+		"an option":               {addMounts(specs.Mount{Destination: "/x", Type: "tmpfs", Options: []string{"nosuidd"}}), "mounts[7]", "nosuidd"},
+		"its value":               {addMounts(specs.Mount{Destination: "/x", Type: "tmpfs", Options: []string{"size=foo"}}), "mounts[7]", "size"},
+		"a mode":                  {addMounts(specs.Mount{Destination: "/x", Type: "tmpfs", Options: []string{"mode=999"}}), "mounts[7]", "mode"},
+		"an option of proc":       {addMounts(specs.Mount{Destination: "/x", Type: "proc", Options: []string{"hidepid=9"}}), "mounts[7]", "hidepid"},
+		"a layer":                 {addMounts(specs.Mount{Destination: "/x", Type: "overlay", Source: "overlay", Options: []string{"lowerdir=/no/such"}}), "mounts[7]", "no such file"},
+		"a host's disk":           {edits(inUserNamespace, addMounts(specs.Mount{Destination: "/x", Type: "ext4", Source: "/dev/null"})), "mounts[7]", "not permitted"},
+		"a host's queues":         {edits(inUserNamespace, without(specs.IPCNamespace)), "mounts[4]", "not permitted"},
+		"a cover of procfs":       {addMounts(specs.Mount{Destination: "/proc/sys", Type: "tmpfs"}), "mounts[7].destination", "cover procfs at /proc/sys"},
+		"a cover of all":          {addMounts(specs.Mount{Destination: "/proc", Type: "tmpfs"}), "mounts[7].destination", "may not be mounted on /proc itself"},
+		"a cover by a file":       {addMounts(at("/proc/self/exe", bind("/dev/null"))), "mounts[7].destination", "cover procfs at /proc/self/exe"},
+		"a file over a directory": {addMounts(at("/tmp", bind("/dev/null"))), "mounts[7]", "attach: not a directory"},
+		"a directory over a file": {addMounts(at("/probe", bind("/tmp"))), "mounts[7]", "attach: not a directory"},
+		"a tmpfs over a file":     {addMounts(specs.Mount{Destination: "/probe", Type: "tmpfs"}), "mounts[7]", "attach: not a directory"},
+		"a receiver":              {annotated("run.oci.pidfd_receiver", "/no/such"), "annotations.run.oci.pidfd_receiver", "no such file"},
+		"no receiver":             {annotated("run.oci.pidfd_receiver", "/dev/null"), "annotations.run.oci.pidfd_receiver", "refused"},
+		"a log of hooks":          {edits(annotated("run.oci.hooks.stdout", "/no/such/x"), startHook("/probe")), "annotations.run.oci.hooks.stdout", "no such file"},
+		"lo":                      {func(s *specs.Spec) { s.Linux.NetDevices = map[string]specs.LinuxNetDevice{"lo": {Name: "lo7"}} }, "linux.netDevices.lo", "cannot leave"},
+		"another null":            {withNull(5), "linux.devices[0]", "must be the character device 1:3"},
+		"ids of procfs":           {addMounts(idmapped("/proc")), "mounts[7]", "must support id-mapped mounts"},
+		"a host's node":           {withDevice(inUserNamespace), "linux.devices[0].path", "open the host's node"},
+		"a sysctl":                {func(s *specs.Spec) { s.Linux.Sysctl = map[string]string{"net.ipv4.cake": "1"} }, "linux.sysctl.net.ipv4.cake", "no such parameter"},
 		"open files": {func(s *specs.Spec) {
 			s.Process.Rlimits = []specs.POSIXRlimit{{Type: "RLIMIT_NOFILE", Hard: 1 << 40}}
 		}, "process.rlimits[0]", "fs.nr_open"},
@@ -203,6 +209,26 @@ func idmapped(source string) specs.Mount {
 	m, one := bind(source, "idmap"), []specs.LinuxIDMapping{{HostID: 1000, Size: 1}}
 	m.UIDMappings, m.GIDMappings = one, one
 	return m
+}
+
+func annotated(key, value string) edit {
+	return func(s *specs.Spec) { s.Annotations = map[string]string{key: value} }
+}
+
+func TestAFilterThatDeniesExecveFailsTheCheck(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	for name, p := range map[string]specs.LinuxSeccomp{
+		"by default": {DefaultAction: specs.ActErrno, Syscalls: []specs.LinuxSyscall{{Names: []string{"read"}, Action: specs.ActAllow}}},
+		"by a rule":  {DefaultAction: specs.ActAllow, Syscalls: []specs.LinuxSyscall{{Names: []string{"execve"}, Action: specs.ActErrno}}},
+	} {
+		b := h.newBundle([]string{"pid"}, seccompOf(p))
+		c := h.check(b)
+		equal(t, name, c.lines, []string{"error: linux.seccomp: denies execve, with which the process is started"})
+		if r := h.try("run", "--bundle", b.dir, newID()); r.status == 0 {
+			t.Errorf("%s: it runs", name)
+		}
+	}
 }
 
 // withNull makes /dev/null another device.

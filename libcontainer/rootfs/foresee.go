@@ -21,7 +21,7 @@ func Foresee(m *plan.Mount) error {
 	}
 	fs := inroot.Own(fd)
 	defer fs.Close()
-	if err := configure(fs, writable(m), &place{made: true}); err != nil {
+	if err := configure(fs, writable(m)); err != nil {
 		return mountError(m, err)
 	}
 	return nil
@@ -31,4 +31,13 @@ func Foresee(m *plan.Mount) error {
 // that a user namespace may not mount.
 func Refused(m *plan.Mount) error {
 	return mountError(m, hinted(fault.New("", "", unix.EPERM), newHint(m, unix.EPERM)))
+}
+
+// Mismatched returns the error that MountAll is going to have if one of source and
+// target is a directory and the other is not, and nil where it has another.
+func Mismatched(m *plan.Mount) error {
+	if demandsDirectory(m.Target, m) {
+		return nil
+	}
+	return mountError(m, &fault.Error{Op: "attach", Cause: unix.ENOTDIR, Hint: attachHint(unix.ENOTDIR)})
 }

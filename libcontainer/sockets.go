@@ -81,10 +81,6 @@ func (n *creation) sendToReceiver(pid int) error {
 	return nil
 }
 
-// patience is how long who listens at a socket may take no connection, or no
-// message, in seconds. The container's lock is held meanwhile, and nothing else
-// would end it.
-const patience = 10
 // receiver is the path of the socket that gets a pidfd of init, or "".
 func (n *creation) receiver() string {
 	path := n.spec.Annotations[spec.AnnotationPidfdReceiver]
@@ -97,6 +93,11 @@ func (n *creation) receiver() string {
 func receiverFailure(path string, cause error) error {
 	return fault.New("send the pidfd to annotations."+spec.AnnotationPidfdReceiver, path, cause)
 }
+
+// patience is how long who listens at a socket may take no connection, or no
+// message, in seconds. The container's lock is held meanwhile, and nothing else
+// would end it.
+const patience = 10
 
 // sendFile connects to a stream socket and sends one message with fd.
 func sendFile(socket string, message []byte, fd int) error {

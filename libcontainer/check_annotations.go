@@ -20,7 +20,7 @@ func (c *checker) annotations() {
 	if h == nil {
 		return
 	}
-	severity := Warning                                                                                         // as of a poststop hook itself
+	severity := Warning
 	if len(h.Prestart)+len(h.CreateRuntime)+len(h.CreateContainer)+len(h.StartContainer)+len(h.Poststart) > 0 { //nolint:staticcheck // prestart is deprecated, but in use
 		severity = Failure
 	} else if len(h.Poststop) == 0 {

@@ -276,4 +276,3 @@ func arrivalName() (string, error) {
 	}
 	return "hull" + hex.EncodeToString(random[:]), nil
 }
-

@@ -121,8 +121,13 @@ func (c *checker) document() bool {
 		return false
 	}
 	c.fault(err)
-	for _, err := range spec.Unknown(c.config) {
+	for _, err := range append(spec.Unknown(c.config), spec.Suspicious(c.spec)...) {
 		c.add(Warning, "", err)
+	}
+	if c.runtime.Cgroup != Systemd {
+		for _, err := range spec.WithoutSystemd(c.spec) {
+			c.add(Warning, "", err)
+		}
 	}
 	if c.spec.Root == nil {
 		c.spec.Root = new(specs.Root)

@@ -149,10 +149,24 @@ func isOtherPlatform(name string) bool {
 func (f *unknownFinder) annotations(annotations map[string]any) {
 	known := UnsafeAnnotations()
 	for _, key := range slices.Sorted(maps.Keys(annotations)) {
-		if !strings.HasPrefix(key, "run.oci.") || slices.Contains(known, key) {
+		ours := strings.HasPrefix(key, "run.oci.") || strings.HasPrefix(key, "org.systemd.") || strings.HasPrefix(key, "org.criu.")
+		if !ours || slices.Contains(known, key) || strings.HasPrefix(key, AnnotationSystemdPrefix) {
 			continue
 		}
 		f.found.add(at("annotations", key), "unknown annotation, it has no effect")
-		f.setHint(nearest(key, known))
+		if isOnlyOfCrun(key) {
+			f.last().Hint = "it is one of crun's"
+		} else {
+			f.setHint(nearest(key, known))
+		}
 	}
+}
+
+// isOnlyOfCrun reports whether crun has an annotation, and hull has not.
+func isOnlyOfCrun(key string) bool {
+	switch key {
+	case "run.oci.handler", "run.oci.seccomp.plugins", "run.oci.systemd.force_cgroup_v1":
+		return true
+	}
+	return false
 }

@@ -23,6 +23,8 @@ func TestUnknownPropertiesAreNamedWithWhatWasProbablyMeant(t *testing.T) {
 		{"like nothing", `{"process":{"ofTheFuture":[1,{"x":2}]}}`, []string{"process.ofTheFuture: unknown property"}},
 		{"two", `{"b_":1,"a_":1}`, []string{"a_: unknown property", "b_: unknown property"}},
 		{"an annotation that nearly acts", `{"annotations":{"run.oci.hooks.stdour":"/x"}}`, []string{"annotations.run.oci.hooks.stdour: unknown annotation, it has no effect (did you mean run.oci.hooks.stdout?)"}},
+		{"an annotation of crun", `{"annotations":{"run.oci.handler":"krun"}}`, []string{"annotations.run.oci.handler: unknown annotation, it has no effect (it is one of crun's)"}},
+		{"an annotation for systemd", `{"annotations":{"org.systemd.property.Nice":"1","org.systemd.propety.Nice":"1"}}`, []string{"annotations.org.systemd.propety.Nice: unknown annotation, it has no effect (did you mean org.systemd.property.?)"}},
 		{"what cannot be parsed", `{`, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -224,7 +224,7 @@ func TestAFilterThatDeniesExecveFailsTheCheck(t *testing.T) {
 	} {
 		b := h.newBundle([]string{"pid"}, seccompOf(p))
 		c := h.check(b)
-		equal(t, name, c.lines, []string{"error: linux.seccomp: denies execve, with which the process is started"})
+		equal(t, name, c.lines, []string{"error: linux.seccomp: denies execve, so that the program could not be started (allow execve in linux.seccomp.syscalls)"})
 		if r := h.try("run", "--bundle", b.dir, newID()); r.status == 0 {
 			t.Errorf("%s: it runs", name)
 		}
@@ -318,7 +318,10 @@ func TestWhatIsOnlySuspiciousIsAWarning(t *testing.T) {
 	b := h.newBundle([]string{"pid"}, withDevice(), func(s *specs.Spec) {
 		s.Linux.Resources.Devices = s.Linux.Resources.Devices[:1]
 		s.Process.Capabilities.Bounding = append(s.Process.Capabilities.Bounding, "CAP_CAKE")
-		s.Annotations = map[string]string{"run.oci.hooks.stdour": "/dev/null", "com.example": "x"}
+		s.Annotations = map[string]string{
+			"run.oci.hooks.stdour": "/dev/null", "com.example": "x", "org.systemd.property.Nice": "1",
+		}
+		s.Solaris = &specs.Solaris{}
 		s.Hooks = &specs.Hooks{Poststop: []specs.Hook{{Path: "/no/such"}}}
 		s.Linux.MountLabel = "a:b:c:d"
 	})
@@ -331,6 +334,8 @@ func TestWhatIsOnlySuspiciousIsAWarning(t *testing.T) {
 	for i, want := range []checkFinding{
 		{Path: "linux.maskedPath", Message: "unknown property", Hint: "did you mean linux.maskedPaths?"},
 		{Path: "annotations.run.oci.hooks.stdour", Message: "unknown annotation, it has no effect", Hint: "did you mean run.oci.hooks.stdout?"},
+		{Path: "solaris", Message: "is for another platform and has no effect"},
+		{Path: "annotations.org.systemd.property.Nice", Message: "has no effect", Hint: "it takes systemd as the manager of cgroups: --systemd-cgroup"},
 		{Path: "linux.mountLabel", Object: "use linux.mountLabel", Message: "ignored: SELinux is not enabled on this host"},
 		{Path: "process.capabilities.bounding[3]", Message: `unknown capability "CAP_CAKE" ignored`},
 		{Path: "linux.devices[0].path", Message: "no rule of linux.resources.devices allows to open /dev/cake", Hint: "add one with allow, the type, the numbers and access rw"},

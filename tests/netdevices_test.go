@@ -203,8 +203,8 @@ func TestANetworkDeviceThatCannotMoveStaysAsItIs(t *testing.T) {
 		},
 		"the name of lo": {map[string]string{"v0": "lo"}, nil, []string{"linux.netDevices.v0: the container has a network device named lo"}},
 		// lo comes before v0, which is not touched, and after eve, which is.
-		"a device that never moves":             {map[string]string{"lo": "x", "v0": ""}, nil, []string{"linux.netDevices.lo: invalid argument", "cannot leave"}},
-		"a device that never moves, as another": {map[string]string{"lo": "x", "eve": ""}, nil, []string{"linux.netDevices.lo: invalid argument", "cannot leave"}},
+		"a device that never moves":             {map[string]string{"lo": "x", "v0": ""}, nil, []string{"linux.netDevices.lo: cannot leave its network namespace"}},
+		"a device that never moves, as another": {map[string]string{"lo": "x", "eve": ""}, nil, []string{"linux.netDevices.lo: cannot leave its network namespace"}},
 		"its own namespace": {
 			map[string]string{"v0": "x"},
 			addNamespace(specs.NetworkNamespace, outside.path()),

@@ -102,6 +102,21 @@ func (c *checker) run() {
 			host.look()
 		}
 	}
+	c.suspicions()
+}
+
+// suspicions warns of what has no effect, unless there is worse to say about it.
+func (c *checker) suspicions() {
+	found := spec.Suspicious(c.spec)
+	if c.runtime.Cgroup != Systemd {
+		found = append(found, spec.WithoutSystemd(c.spec)...)
+	}
+	for _, err := range found {
+		path := pathIn(err)
+		if !slices.ContainsFunc(c.findings, func(f Finding) bool { return f.Path == path }) {
+			c.add(Warning, path, err)
+		}
+	}
 }
 
 // document reads the configuration and says what is wrong with it, and whether
@@ -121,13 +136,8 @@ func (c *checker) document() bool {
 		return false
 	}
 	c.fault(err)
-	for _, err := range append(spec.Unknown(c.config), spec.Suspicious(c.spec)...) {
+	for _, err := range spec.Unknown(c.config) {
 		c.add(Warning, "", err)
-	}
-	if c.runtime.Cgroup != Systemd {
-		for _, err := range spec.WithoutSystemd(c.spec) {
-			c.add(Warning, "", err)
-		}
 	}
 	if c.spec.Root == nil {
 		c.spec.Root = new(specs.Root)

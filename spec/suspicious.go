@@ -23,8 +23,11 @@ func Suspicious(s *specs.Spec) []error {
 		name  string
 		there bool
 	}{
-		{"freebsd", s.FreeBSD != nil}, {"solaris", s.Solaris != nil}, {"vm", s.VM != nil},
-		{"windows", s.Windows != nil}, {"zos", s.ZOS != nil},
+		{"freebsd", s.FreeBSD != nil},
+		{"solaris", s.Solaris != nil},
+		{"vm", s.VM != nil},
+		{"windows", s.Windows != nil},
+		{"zos", s.ZOS != nil},
 	} {
 		if section.there {
 			found.add(section.name, "is for another platform and has no effect")

@@ -82,6 +82,12 @@ func TestManyFaultsAndLongOnesAreOneShortLine(t *testing.T) {
 	}
 }
 
+func TestAStringWithoutCharactersIsCut(t *testing.T) {
+	if short := fault.Shorten(strings.Repeat("\x9d", 2000)); len(short) > 600 {
+		t.Errorf("%d bytes: %q", len(short), short)
+	}
+}
+
 func TestAStringIsCutBetweenCharacters(t *testing.T) {
 	short := fault.Shorten("a" + strings.Repeat("\u00e9", 1000))
 	if !utf8.ValidString(short) || !strings.Contains(short, "... 1746 bytes ...") {

@@ -69,11 +69,14 @@ func Shorten(s string) string {
 		return s
 	}
 	head, tail := maxValue/2, len(s)-maxValue/2
-	for !utf8.RuneStart(s[head]) {
-		head--
-	}
-	for tail < len(s) && !utf8.RuneStart(s[tail]) {
-		tail++
+	// What is no UTF-8 may have no beginning of a character anywhere.
+	for range utf8.UTFMax - 1 {
+		if !utf8.RuneStart(s[head]) {
+			head--
+		}
+		if !utf8.RuneStart(s[tail]) {
+			tail++
+		}
 	}
 	return fmt.Sprintf("%s... %d bytes ...%s", s[:head], tail-head, s[tail:])
 }

@@ -13,7 +13,6 @@ import (
 	"hull/internal/fault"
 	"hull/internal/linux"
 	"hull/libcontainer/hook"
-	"hull/libcontainer/link"
 	"hull/libcontainer/plan"
 	"hull/libcontainer/seccomp"
 	"hull/spec"
@@ -223,7 +222,7 @@ func (n *creation) ready(d *drive, pending <-chan compiled) ([]byte, error) {
 	if built.filter == nil {
 		return nil, nil
 	}
-	filter := link.EncodeFilter(link.Filter{Flags: built.filter.Flags, Program: built.filter.Program})
+	filter := encoded(built.filter)
 	return filter, n.container.dir.SaveFilter(filter)
 }
 

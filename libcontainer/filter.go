@@ -135,6 +135,11 @@ type compiled struct {
 	err      error
 }
 
+// encoded is a filter as init is told of it, and as exec finds it.
+func encoded(f *seccomp.Filter) []byte {
+	return link.EncodeFilter(link.Filter{Flags: f.Flags, Program: f.Program})
+}
+
 // loadFilter takes the filter as create compiled it: libseccomp is not run, but
 // for a container that was created without a process.
 func (e *execution) loadFilter() error {
@@ -151,7 +156,7 @@ func (e *execution) loadFilter() error {
 		if err != nil {
 			return err
 		}
-		e.filter = link.EncodeFilter(link.Filter{Flags: filter.Flags, Program: filter.Program})
+		e.filter = encoded(filter)
 	}
 	filter, err := link.DecodeFilter(e.filter)
 	e.plan.Process.Notifies = filter.Flags&unix.SECCOMP_FILTER_FLAG_NEW_LISTENER != 0

@@ -166,10 +166,17 @@ func hasID(mappings []specs.LinuxIDMapping, host uint32) bool {
 	return false
 }
 
+// hasInterpreters reports whether binfmt_misc was told of formats.
+func hasInterpreters() bool {
+	const own = 2 // register and status; each format is one more
+	files, _ := os.ReadDir("/proc/sys/fs/binfmt_misc")
+	return len(files) > own
+}
+
 // format says of a program that is neither a script nor for any machine that
 // execve(2) has no loader for it. Who has told binfmt_misc of others knows better.
 func (c *checker) format(root layout, file string) {
-	if root.isOpen(file) || exists("/proc/sys/fs/binfmt_misc/status") {
+	if root.isOpen(file) || hasInterpreters() {
 		return
 	}
 	h, err := root.OpenFile(file, unix.O_RDONLY|unix.O_NONBLOCK)

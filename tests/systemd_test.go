@@ -13,13 +13,15 @@ import (
 
 // The systemd cgroup driver, with the service manager of the machine.
 
+const systemdFlag = "--systemd-cgroup"
+
 func newSystemdHost(t *testing.T) *host {
 	t.Helper()
 	if _, err := os.Stat("/run/systemd/private"); err != nil {
 		lacks(t, "systemd")
 	}
 	h := newHost(t)
-	h.flags = []string{"--systemd-cgroup"}
+	h.flags = []string{systemdFlag}
 	return h
 }
 

@@ -6,6 +6,9 @@
 // listed with their reasons, because a test that did not run proves nothing.
 //
 // Each fuzz test counts twice: with its seeds, and with new input for a moment.
+//
+// With -events it runs nothing: its arguments are files, or pipes, with what
+// `go test -json` or `go tool test2json` prints, which it reads side by side.
 package main
 
 import (
@@ -23,8 +26,15 @@ import (
 func main() {
 	tags := flag.String("tags", "", "build tags, as for go test")
 	conformance := flag.String("map", "", "the package that knows which rows of docs/conformance.md a test shows")
+	events := flag.Bool("events", false, "read the events of tests from the files named, and run nothing")
 	flag.Parse()
-	passed, err := run(*tags, *conformance, os.Stdout)
+	var passed bool
+	var err error
+	if *events {
+		passed, err = sumUp(flag.Args(), os.Stdout)
+	} else {
+		passed, err = run(*tags, *conformance, os.Stdout)
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "summary:", err)
 		os.Exit(2)
@@ -32,6 +42,29 @@ func main() {
 	if !passed {
 		os.Exit(1)
 	}
+}
+
+// sumUp reports on tests that run elsewhere.
+func sumUp(files []string, w io.Writer) (bool, error) {
+	report := newReport(w)
+	ended := make(chan error)
+	for _, name := range files {
+		go func() {
+			f, err := os.Open(name)
+			if err == nil {
+				defer f.Close()
+				err = feed(report, f)
+			}
+			ended <- err
+		}()
+	}
+	var err error
+	for range files {
+		err = errors.Join(err, <-ended)
+	}
+	passed := report.finish()
+	report.sum()
+	return passed, err
 }
 
 // run runs the unit tests, then the suites on the built binary, and reports to

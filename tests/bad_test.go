@@ -4,12 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -126,17 +124,6 @@ const (
 	badCPU    = 1000 // milliseconds
 	badMemory = 64 << 10
 )
-
-// pace is how many times longer a second is on this machine than on one where
-// the runtime says its version in less than 30 ms: an emulated one takes 150.
-var pace = sync.OnceValue(func() int64 {
-	cmd := exec.Command(suite.runtime, "--version")
-	if cmd.Run() != nil {
-		return 1
-	}
-	used := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-	return max(1, used.Milliseconds()/30)
-})
 
 // refusal is how the runtime ended, and what that took.
 type refusal struct {

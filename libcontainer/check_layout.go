@@ -26,10 +26,7 @@ type layout struct {
 // openLayout opens the root filesystem, unless there is none or hooks may bring
 // what it lacks.
 func (c *checker) openLayout() (l layout, ok bool) {
-	if c.plan == nil || c.plan.Rootfs.Path == "" {
-		return l, false
-	}
-	if h := c.spec.Hooks; h != nil && len(h.Prestart)+len(h.CreateRuntime)+len(h.CreateContainer) > 0 { //nolint:staticcheck // prestart is deprecated, but in use
+	if c.plan == nil || c.plan.Rootfs.Path == "" || c.hooksBuild() {
 		return l, false
 	}
 	root, err := inroot.OpenRoot(c.plan.Rootfs.Path)
@@ -44,6 +41,13 @@ func (c *checker) openLayout() (l layout, ok bool) {
 		l.filled = append(l.filled, l.resolve(c.plan.Devices[i].Path))
 	}
 	return l, true
+}
+
+// hooksBuild reports whether hooks run while the container is built, and may
+// bring what its configuration lacks.
+func (c *checker) hooksBuild() bool {
+	h := c.spec.Hooks
+	return h != nil && len(h.Prestart)+len(h.CreateRuntime)+len(h.CreateContainer) > 0 //nolint:staticcheck // prestart is deprecated, but in use
 }
 
 // isOpen reports whether what a path leads to is open: it passes a place that is

@@ -2,7 +2,6 @@ package libcontainer
 
 import (
 	"errors"
-	"os"
 	"path"
 	"strings"
 
@@ -34,8 +33,13 @@ func (c *checker) program() {
 		return
 	}
 	if cause := c.findArgument(root, p.Args[0]); cause != nil {
-		c.fail("process.args[0]", fault.New("exec", `"`+p.Args[0]+`"`, cause))
+		c.unusable(p.Args[0], cause, plan.ProgramHint(cause))
 	}
+}
+
+// unusable adds the error of init with the program file.
+func (c *checker) unusable(file string, cause error, hint string) {
+	c.fail("process.args[0]", &fault.Error{Op: "exec", Object: `"` + file + `"`, Cause: cause, Hint: hint})
 }
 
 // enterable returns why init cannot enter a directory. One that is missing is made.
@@ -56,10 +60,7 @@ func (c *checker) findArgument(root layout, name string) error {
 	if !strings.Contains(name, "/") {
 		return c.searchProgram(root, name)
 	}
-	if !path.IsAbs(name) {
-		name = c.spec.Process.Cwd + "/" + name
-	}
-	err := c.findProgram(root, name)
+	err := c.findProgram(root, c.fromCwd(name))
 	if err == nil {
 		c.format(root, name)
 	}
@@ -74,14 +75,15 @@ func (c *checker) searchProgram(root layout, name string) error {
 			dirs = value
 		}
 	}
-	found := errors.New("executable file not found in $PATH")
+	found := plan.ErrNotInPath
 	for dir := range strings.SplitSeq(dirs, ":") {
-		file := dir + "/" + name
-		if !path.IsAbs(dir) {
-			file = c.spec.Process.Cwd + "/" + file
+		if dir == "" {
+			dir = "."
 		}
-		err := c.findProgram(root, file)
+		file := dir + "/" + name
+		err := c.findProgram(root, c.fromCwd(file))
 		if err == nil {
+			c.format(root, file)
 			return nil
 		}
 		if errors.Is(err, unix.EACCES) {
@@ -89,6 +91,14 @@ func (c *checker) searchProgram(root layout, name string) error {
 		}
 	}
 	return found
+}
+
+// fromCwd makes a path of the process absolute.
+func (c *checker) fromCwd(file string) string {
+	if path.IsAbs(file) {
+		return file
+	}
+	return c.spec.Process.Cwd + "/" + file
 }
 
 // findProgram returns why the process cannot execute a file, if that is known.
@@ -166,22 +176,3 @@ func hasID(mappings []specs.LinuxIDMapping, host uint32) bool {
 	return false
 }
 
-// format says of a program that is neither a script nor for any machine that
-// execve(2) has no loader for it. Who has told binfmt_misc of others knows better.
-func (c *checker) format(root layout, file string) {
-	if root.isOpen(file) || exists("/proc/sys/fs/binfmt_misc/status") {
-		return
-	}
-	h, err := root.OpenFile(file, unix.O_RDONLY|unix.O_NONBLOCK)
-	if err != nil {
-		return
-	}
-	f := os.NewFile(uintptr(h.FD()), file)
-	defer f.Close()
-	var magic [4]byte
-	n, _ := f.Read(magic[:])
-	if text := string(magic[:n]); !strings.HasPrefix(text, "#!") && text != "\x7fELF" {
-		c.fail("process.args[0]", fault.New("exec", `"`+c.spec.Process.Args[0]+`"`, unix.ENOEXEC).
-			WithHint("not a program for this machine, or a script without #!"))
-	}
-}

@@ -8,8 +8,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hull/internal/inroot"
-	"hull/libcontainer/plan"
-	"hull/libcontainer/rootfs"
 )
 
 // maxLinks is how many symbolic links a path may have (path_resolution(7)).
@@ -101,50 +99,23 @@ func (l *layout) walk(unsafePath string, visit func(at string, there bool) bool)
 	}
 }
 
+// approach goes to a directory as somebody, and returns the last one on the way
+// that exists. The error says why he gets no further.
+func (l *layout) approach(unsafeDir string, who *identity) (last inroot.Handle, err error) {
+	l.walk(unsafeDir, func(at string, there bool) bool {
+		if !there {
+			return false
+		}
+		last.Close()
+		if last, err = l.OpenFile(at, unix.O_PATH|unix.O_DIRECTORY); err == nil {
+			err = who.access(last.FD(), unix.X_OK)
+		}
+		return err == nil
+	})
+	return last, err
+}
+
 // below reports whether a clean absolute path is dir or within it.
 func below(file, dir string) bool {
 	return file == dir || dir == "/" || strings.HasPrefix(file, dir+"/")
-}
-
-// targets compares the sources of mounts with the targets that the image has:
-// either both are directories, or none is.
-func (c *checker) targets() {
-	all, ok := c.openLayout()
-	if !ok {
-		return
-	}
-	defer all.Close()
-	for i := range c.plan.Mounts {
-		m := &c.plan.Mounts[i]
-		file, known := isFileSource(m)
-		others := layout{all.Root, slices.Delete(slices.Clone(all.filled), i, i+1)}
-		if !known || others.isOpen(m.Target) {
-			continue
-		}
-		h, err := all.Open(m.Target)
-		if err != nil {
-			continue
-		}
-		st, err := h.Stat()
-		h.Close()
-		if err == nil && file != (st.Mode&unix.S_IFMT != unix.S_IFDIR) {
-			c.fail("", rootfs.Mismatched(m))
-		}
-	}
-}
-
-// isFileSource reports whether what is mounted is not a directory.
-func isFileSource(m *plan.Mount) (file, known bool) {
-	const unusual = plan.CopySymlink | plan.SourceNoFollow | plan.TargetNoFollow | plan.FallbackBind
-	switch {
-	case m.Flags&unusual != 0:
-		return false, false
-	case m.Kind == plan.NewFilesystem:
-		return false, true
-	case m.Kind != plan.Bind:
-		return false, false
-	}
-	var st unix.Stat_t
-	err := unix.Stat(m.Source, &st)
-	return st.Mode&unix.S_IFMT != unix.S_IFDIR, err == nil
 }

@@ -5,14 +5,10 @@ import (
 	"path"
 	"strings"
 
-	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"hull/internal/fault"
-	"hull/internal/inroot"
-	"hull/internal/linux"
 	"hull/libcontainer/plan"
-	"hull/spec"
 )
 
 // program looks for process.cwd and process.args[0] in the root filesystem as
@@ -28,7 +24,7 @@ func (c *checker) program() {
 		return
 	}
 	defer root.Close()
-	if err := enterable(root, p.Cwd); err != nil {
+	if err := c.enterable(root, p.Cwd); err != nil {
 		c.fail("", fault.New("enter process.cwd", p.Cwd, err))
 		return
 	}
@@ -43,14 +39,27 @@ func (c *checker) unusable(file string, cause error, hint string) {
 }
 
 // enterable returns why init cannot enter a directory. One that is missing is made.
-func enterable(root layout, dir string) error {
+func (c *checker) enterable(root layout, dir string) error {
 	if root.isOpen(dir) {
 		return nil
 	}
 	h, err := root.OpenFile(dir, unix.O_PATH|unix.O_DIRECTORY)
 	h.Close()
-	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ELOOP) { // ELOOP may end in a mount
+	missing := errors.Is(err, unix.ENOENT)
+	if err != nil && !missing {
+		if errors.Is(err, unix.ELOOP) { // which may end in a mount
+			return nil
+		}
+		return err
+	}
+	who, known := c.initIdentity()
+	if !known {
 		return nil
+	}
+	last, err := root.approach(dir, &who)
+	defer last.Close()
+	if err == nil && missing && last.Valid() && who.access(last.FD(), unix.W_OK) != nil {
+		return unix.ENOENT
 	}
 	return err
 }
@@ -106,6 +115,14 @@ func (c *checker) findProgram(root layout, file string) error {
 	if root.isOpen(file) {
 		return nil
 	}
+	who, known := c.programIdentity()
+	if known {
+		dir, err := root.approach(path.Dir(root.resolve(file)), &who)
+		dir.Close()
+		if err != nil {
+			return err
+		}
+	}
 	h, err := root.Open(file)
 	if err != nil {
 		return err
@@ -120,59 +137,8 @@ func (c *checker) findProgram(root layout, file string) error {
 	case st.Mode&0o111 == 0:
 		return unix.EACCES
 	}
-	return c.executableBy(h, &st)
+	if known {
+		return who.access(h.FD(), unix.X_OK)
+	}
+	return nil
 }
-
-// executableBy asks the kernel whether the process may execute a file: with its
-// ids, and with no capability, unless one lets it pass anyway.
-func (c *checker) executableBy(h inroot.Handle, st *unix.Stat_t) error {
-	const become = 1<<unix.CAP_SETUID | 1<<unix.CAP_SETGID
-	p, l := &c.plan.Process, c.spec.Linux
-	ns := spec.Namespace(c.spec, specs.UserNamespace)
-	if c.held&become != become || ns != nil && ns.Path != "" {
-		return nil
-	}
-	uid, gid := p.UID, p.GID
-	if ns != nil {
-		uid, _ = spec.HostID(l.UIDMappings, p.UID)
-		gid, _ = spec.HostID(l.GIDMappings, p.GID)
-	}
-	// Capabilities of a user namespace are about the files of its ids only
-	// (user_namespaces(7)).
-	if p.Capabilities.Effective&(1<<unix.CAP_DAC_OVERRIDE) != 0 &&
-		(ns == nil || hasID(l.UIDMappings, st.Uid) && hasID(l.GIDMappings, st.Gid)) {
-		return nil
-	}
-	return onThread(func() error {
-		if p.Groups == plan.SetGroups {
-			_ = linux.SetGroups(hostGroups(l, p.AdditionalGIDs))
-		}
-		_ = unix.Setfsgid(int(gid))
-		_ = unix.Setfsuid(int(uid))
-		dropCapabilities()
-		return unix.Faccessat2(h.FD(), "", unix.X_OK, unix.AT_EACCESS|unix.AT_EMPTY_PATH)
-	})
-}
-
-// hostGroups are groups as the host has them.
-func hostGroups(l *specs.Linux, groups []uint32) []uint32 {
-	if len(l.GIDMappings) == 0 {
-		return groups
-	}
-	out := make([]uint32, len(groups))
-	for i, g := range groups {
-		out[i], _ = spec.HostID(l.GIDMappings, g)
-	}
-	return out
-}
-
-// hasID reports whether an id of the host is one of the user namespace.
-func hasID(mappings []specs.LinuxIDMapping, host uint32) bool {
-	for _, m := range mappings {
-		if host >= m.HostID && host-m.HostID < m.Size {
-			return true
-		}
-	}
-	return false
-}
-

@@ -1,6 +1,9 @@
 package rootfs
 
 import (
+	"errors"
+	"path"
+
 	"golang.org/x/sys/unix"
 
 	"hull/internal/fault"
@@ -40,4 +43,53 @@ func Mismatched(m *plan.Mount) error {
 		return nil
 	}
 	return mountError(m, &fault.Error{Op: "attach", Cause: unix.ENOTDIR, Hint: attachHint(unix.ENOTDIR)})
+}
+
+// Find looks for the target of m inside root as MountAll is going to, and returns
+// its error if that is not because the target is missing.
+func Find(root inroot.Root, m *plan.Mount) (there bool, err error) {
+	clean, flags := path.Clean(m.Target), targetFlags(m)
+	h, err := root.OpenPlain(clean, flags)
+	if errors.Is(err, unix.ELOOP) && clean != "/proc" && clean != "/sys" {
+		if m.Flags&plan.TargetNoFollow != 0 {
+			flags |= unix.O_NOFOLLOW
+		}
+		h, err = root.OpenFile(clean, flags)
+	}
+	h.Close()
+	switch {
+	case err == nil:
+		return true, nil
+	case errors.Is(err, unix.ENOENT):
+		return false, nil
+	}
+	return false, Misplaced(m, err)
+}
+
+// Misplaced returns the error that MountAll is going to have with a target that it
+// cannot reach.
+func Misplaced(m *plan.Mount, err error) error {
+	return mountError(m, targetError(err, targetFlags(m)))
+}
+
+// Unmade returns the error that MountAll is going to have with a target that it
+// cannot make.
+func Unmade(m *plan.Mount, err error) error { return mountError(m, unmade(err)) }
+
+// Unreachable returns the error that Prepare is going to have with a root
+// directory that it cannot reach.
+func Unreachable(path string, err error) error {
+	return &fault.Error{Op: opBindRoot, Object: path, Cause: err, Hint: rootHint(err)}
+}
+
+// Unmounted returns the error that MountAll is going to have with a change of what
+// is no mount, or nil if nothing changes.
+func Unmounted(m *plan.Mount) error {
+	if len(m.Options) > 0 {
+		return mountError(m, pickError(unix.EINVAL))
+	}
+	if list := changes(m); len(list) > 0 {
+		return mountError(m, attrError(inroot.Handle{}, &list[0].attr, unix.EINVAL))
+	}
+	return nil
 }

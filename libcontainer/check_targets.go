@@ -1,0 +1,130 @@
+package libcontainer
+
+import (
+	"path"
+
+	"golang.org/x/sys/unix"
+
+	"hull/libcontainer/plan"
+	"hull/libcontainer/rootfs"
+)
+
+// targets looks for the places of mounts in the root filesystem, with the eyes of
+// init: it has to reach them, to make those that are missing, and to find a
+// directory where the source is one.
+func (c *checker) targets() {
+	all, ok := c.openLayout()
+	if !ok {
+		return
+	}
+	defer all.Close()
+	who, known := c.initIdentity()
+	if known {
+		if err := reachable(c.plan.Rootfs.Path, &who); err != nil {
+			c.fail("root.path", rootfs.Unreachable(c.plan.Rootfs.Path, err))
+			return
+		}
+	}
+	for i := range c.plan.Mounts {
+		m := &c.plan.Mounts[i]
+		l := layout{all.Root, all.filled[:i]}
+		if m.Kind == plan.Link || m.Flags&plan.CopySymlink != 0 || l.isOpen(m.Target) {
+			continue
+		}
+		err := mismatch(l, m)
+		if err == nil && known {
+			err = placing(l, m, &who)
+		}
+		if err == nil && m.Kind == plan.Reconfigure {
+			err = unmounted(l, m)
+		}
+		if err != nil {
+			c.fail("", err)
+		}
+	}
+}
+
+// reachable returns why somebody cannot reach a path of the host.
+func reachable(of string, who *identity) error {
+	for dir := path.Dir(of); ; dir = path.Dir(dir) {
+		fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		err = who.access(fd, unix.X_OK)
+		unix.Close(fd)
+		if err != nil || dir == "/" {
+			return err
+		}
+	}
+}
+
+// placing returns the error of init on the way to the target of a mount, or with
+// making it.
+func placing(l layout, m *plan.Mount, who *identity) error {
+	there, err := rootfs.Find(l.Root, m)
+	if err != nil {
+		return err
+	}
+	last, err := l.approach(path.Dir(l.resolve(m.Target)), who)
+	defer last.Close()
+	if err != nil {
+		return rootfs.Misplaced(m, err)
+	}
+	if there || m.Kind == plan.Reconfigure || !last.Valid() {
+		return nil
+	}
+	if err := who.access(last.FD(), unix.W_OK); err != nil {
+		return rootfs.Unmade(m, err)
+	}
+	return nil
+}
+
+// unmounted returns the error of init if it shall change what is no mount.
+func unmounted(l layout, m *plan.Mount) error {
+	h, err := l.Open(m.Target)
+	if err != nil {
+		return rootfs.Misplaced(m, err)
+	}
+	defer h.Close()
+	var st unix.Statx_t
+	err = unix.Statx(h.FD(), "", unix.AT_EMPTY_PATH, unix.STATX_TYPE, &st)
+	if err != nil || m.Target == "/" || st.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0 {
+		return nil
+	}
+	return rootfs.Unmounted(m)
+}
+
+// mismatch returns the error of init if one of source and target is a directory
+// and the other is not.
+func mismatch(l layout, m *plan.Mount) error {
+	file, known := isFileSource(m)
+	if !known {
+		return nil
+	}
+	h, err := l.Open(m.Target)
+	if err != nil {
+		return nil
+	}
+	defer h.Close()
+	if st, err := h.Stat(); err == nil && file != (st.Mode&unix.S_IFMT != unix.S_IFDIR) {
+		return rootfs.Mismatched(m)
+	}
+	return nil
+}
+
+// isFileSource reports whether what is mounted is not a directory.
+func isFileSource(m *plan.Mount) (file, known bool) {
+	const unusual = plan.CopySymlink | plan.SourceNoFollow | plan.TargetNoFollow | plan.FallbackBind
+	switch {
+	case m.Flags&unusual != 0:
+		return false, false
+	case m.Kind == plan.NewFilesystem:
+		return false, true
+	case m.Kind != plan.Bind:
+		return false, false
+	}
+	var st unix.Stat_t
+	err := unix.Stat(m.Source, &st)
+	return st.Mode&unix.S_IFMT != unix.S_IFDIR, err == nil
+}

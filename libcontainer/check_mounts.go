@@ -2,6 +2,7 @@ package libcontainer
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -64,19 +65,46 @@ func (c *checker) foresee(m *plan.Mount, kind filesystemKind) error {
 	if c.held&(1<<unix.CAP_SYS_ADMIN) == 0 || mounts != nil && mounts.Path != "" {
 		return nil // paths among the options are those of another namespace
 	}
-	if err := rootfs.Foresee(m); err != nil {
+	users := spec.Namespace(c.spec, specs.UserNamespace) != nil
+	switch {
+	case m.Type == "overlay" && m.Value("workdir") == "", kind == onDevice && !users && !isBlockDevice(m.Source):
+		return rootfs.Attempt(m)
+	case m.Type == "overlay" && !layersFit(m):
+		return rootfs.Refused(m, unix.EINVAL)
+	}
+	if err := rootfs.Foresee(m); err != nil || !users {
 		return err
 	}
-	if spec.Namespace(c.spec, specs.UserNamespace) == nil {
-		return nil
-	}
+	return c.refusedUser(m, kind)
+}
+
+// refusedUser returns the error of init with a filesystem that a user namespace may
+// not mount.
+func (c *checker) refusedUser(m *plan.Mount, kind filesystemKind) error {
 	ipc := spec.Namespace(c.spec, specs.IPCNamespace)
 	// Of filesystems with a device, none but FUSE's is for user namespaces.
 	if kind == onDevice && m.Type != "fuseblk" ||
 		m.Type == "mqueue" && (ipc == nil || ipc.Path != "") && !exists("/dev/mqueue") {
-		return rootfs.Refused(m)
+		return rootfs.Refused(m, unix.EPERM)
 	}
 	return nil
+}
+
+func isBlockDevice(path string) bool {
+	var st unix.Stat_t
+	return unix.Stat(path, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFBLK
+}
+
+// layersFit reports whether an overlay may have its upper directories: both on one
+// filesystem, none within the other. Making it to see would leave traces in them.
+func layersFit(m *plan.Mount) bool {
+	upper, err1 := filepath.EvalSymlinks(m.Value("upperdir"))
+	work, err2 := filepath.EvalSymlinks(m.Value("workdir"))
+	var one, other unix.Stat_t
+	if err1 != nil || err2 != nil || unix.Stat(upper, &one) != nil || unix.Stat(work, &other) != nil {
+		return true // another error
+	}
+	return m.Value("lowerdir") != "" && one.Dev == other.Dev && !below(upper, work) && !below(work, upper)
 }
 
 // noFilesystem is the error of init that mounts it.

@@ -21,7 +21,7 @@ func (c *checker) sysctls() {
 	if c.plan == nil || len(c.plan.Sysctls) == 0 {
 		return
 	}
-	var found []error
+	found := make([]error, len(c.plan.Sysctls))
 	_ = onThread(func() error {
 		var door inroot.Proc
 		defer door.Close()
@@ -30,15 +30,12 @@ func (c *checker) sysctls() {
 			try = door.WriteSysctl
 		}
 		for i := range c.plan.Sysctls {
-			s := &c.plan.Sysctls[i]
-			if err := c.trySysctl(s, try); err != nil {
-				found = append(found, err)
-			}
+			found[i] = c.trySysctl(&c.plan.Sysctls[i], try)
 		}
 		return nil
 	})
-	for i := range found {
-		c.fail("", found[i])
+	for i, err := range found {
+		c.fail(fieldOf("linux.sysctl", -1, c.plan.Sysctls[i].Key), err)
 	}
 }
 

@@ -15,6 +15,22 @@ import (
 // as far as its source and options show it: they are given to a context that no
 // superblock is made of. The caller needs CAP_SYS_ADMIN.
 func Foresee(m *plan.Mount) error {
+	return withContext(m, func(inroot.Handle) error { return nil })
+}
+
+// Attempt is Foresee for a filesystem that is made as well, and forgotten: one that
+// fails, or of which nobody keeps anything.
+func Attempt(m *plan.Mount) error {
+	return withContext(m, func(fs inroot.Handle) error {
+		if err := unix.FsconfigCreate(fs.FD()); err != nil {
+			return hinted(logged(fs, m.Type, "", err), newHint(m, err))
+		}
+		return nil
+	})
+}
+
+// withContext calls then with a context that has the source and the options.
+func withContext(m *plan.Mount, then func(fs inroot.Handle) error) error {
 	if m.Kind != plan.NewFilesystem || exceedsFsconfig(m) {
 		return nil
 	}
@@ -24,16 +40,20 @@ func Foresee(m *plan.Mount) error {
 	}
 	fs := inroot.Own(fd)
 	defer fs.Close()
-	if err := configure(fs, writable(m)); err != nil {
+	err = configure(fs, writable(m))
+	if err == nil {
+		err = then(fs)
+	}
+	if err != nil {
 		return mountError(m, err)
 	}
 	return nil
 }
 
 // Refused returns the error that MountAll is going to have with a new filesystem
-// that a user namespace may not mount.
-func Refused(m *plan.Mount) error {
-	return mountError(m, hinted(fault.New("", "", unix.EPERM), newHint(m, unix.EPERM)))
+// that the kernel does not make because of err.
+func Refused(m *plan.Mount, err error) error {
+	return mountError(m, hinted(fault.New("", "", err), newHint(m, err)))
 }
 
 // Mismatched returns the error that MountAll is going to have if one of source and

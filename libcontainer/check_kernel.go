@@ -6,6 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hull/internal/fault"
+	"hull/libcontainer/seccomp"
 )
 
 // seccomp compiles the filter: what libseccomp and the kernel refuse shows.
@@ -19,6 +20,11 @@ func (c *checker) seccomp() {
 	}
 	_, err := f.compileAnew()
 	c.fail("linux.seccomp", err)
+	if len(f.program) == 0 && f.unknown == seccomp.IgnoreUnknown {
+		for _, err := range seccomp.Misspelt(&f.profile) {
+			c.add(Warning, "", err)
+		}
+	}
 	if path := f.profile.ListenerPath; path != "" && f.notifies() {
 		if err := isSocket(path); err != nil {
 			c.fail("", listenerFailure(path, err))

@@ -8,20 +8,18 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
-
-	"hull/libcontainer/plan"
 )
 
-// format says of a program why execve(2) is not going to know what to do with
-// it: nothing loads files of its kind, or what it asks for is missing.
-func (c *checker) format(root layout, file string) {
+// format returns why execve(2) is not going to know what to do with a program that
+// is there: nothing loads files of its kind, or what it asks for is missing.
+func (c *checker) format(root layout, file string) error {
 	at := c.fromCwd(file)
 	if root.isOpen(at) {
-		return
+		return nil
 	}
 	h, err := root.OpenFile(at, unix.O_RDONLY|unix.O_NONBLOCK)
 	if err != nil {
-		return
+		return nil
 	}
 	f := os.NewFile(uintptr(h.FD()), at)
 	defer f.Close()
@@ -32,9 +30,21 @@ func (c *checker) format(root layout, file string) {
 	if errors.Is(err, unix.EISDIR) { // execve(2) says it so
 		err = unix.EACCES
 	}
+	return err
+}
+
+// formatOnHost is format for a program of the host.
+func formatOnHost(path string) error {
+	f, err := os.Open(path)
 	if err != nil {
-		c.unusable(file, err, plan.ExecutionHint(err))
+		return nil // which says nothing of its execution
 	}
+	defer f.Close()
+	interpreter, err := interpreterOf(f)
+	if interpreter != "" {
+		return executable(interpreter)
+	}
+	return err
 }
 
 // elfHeader is the size of an ELF header of 64 bits, and shebang that of what the

@@ -67,7 +67,7 @@ func (c *checker) foresee(m *plan.Mount, kind filesystemKind) error {
 	}
 	users := spec.Namespace(c.spec, specs.UserNamespace) != nil
 	switch {
-	case m.Type == "overlay" && m.Value("workdir") == "", kind == onDevice && !users && !isBlockDevice(m.Source):
+	case m.Type == "fuse" && m.Value("fd") == "", m.Type == "overlay" && m.Value("workdir") == "", kind == onDevice && !users && !isBlockDevice(m.Source):
 		return rootfs.Attempt(m)
 	case m.Type == "overlay" && !layersFit(m):
 		return rootfs.Refused(m, unix.EINVAL)
@@ -79,12 +79,24 @@ func (c *checker) foresee(m *plan.Mount, kind filesystemKind) error {
 }
 
 // refusedUser returns the error of init with a filesystem that a user namespace may
-// not mount.
+// not mount: of those with a device all but FUSE's, of the others those that the
+// kernel's sources do not mark with FS_USERNS_MOUNT, and bpf, which it marks and
+// gives to the delegated only.
 func (c *checker) refusedUser(m *plan.Mount, kind filesystemKind) error {
-	ipc := spec.Namespace(c.spec, specs.IPCNamespace)
-	// Of filesystems with a device, none but FUSE's is for user namespaces.
-	if kind == onDevice && m.Type != "fuseblk" ||
-		m.Type == "mqueue" && (ipc == nil || ipc.Path != "") && !exists("/dev/mqueue") {
+	lacks := func(kind specs.LinuxNamespaceType) bool {
+		ns := spec.Namespace(c.spec, kind)
+		return ns == nil || ns.Path != ""
+	}
+	refused := kind == onDevice && m.Type != "fuseblk"
+	switch m.Type {
+	case "mqueue":
+		refused = lacks(specs.IPCNamespace) && !exists("/dev/mqueue")
+	case "proc":
+		refused = spec.Namespace(c.spec, specs.PIDNamespace) == nil
+	case "bpf", "configfs", "debugfs", "devtmpfs", "efivarfs", "fusectl", "hugetlbfs", "pstore", "securityfs", "tracefs":
+		refused = true
+	}
+	if refused {
 		return rootfs.Refused(m, unix.EPERM)
 	}
 	return nil

@@ -71,9 +71,16 @@ func (c *checker) findArgument(root layout, name string) error {
 	}
 	err := c.findProgram(root, c.fromCwd(name))
 	if err == nil {
-		c.format(root, name)
+		c.formatOf(root, name)
 	}
 	return err
+}
+
+// formatOf adds the error of execve(2) with a program that is there.
+func (c *checker) formatOf(root layout, file string) {
+	if err := c.format(root, file); err != nil {
+		c.unusable(file, err, plan.ExecutionHint(err))
+	}
 }
 
 // searchProgram looks for name in the directories of PATH.
@@ -92,7 +99,7 @@ func (c *checker) searchProgram(root layout, name string) error {
 		file := dir + "/" + name
 		err := c.findProgram(root, c.fromCwd(file))
 		if err == nil {
-			c.format(root, file)
+			c.formatOf(root, file)
 			return nil
 		}
 		if errors.Is(err, unix.EACCES) {

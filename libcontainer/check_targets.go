@@ -32,6 +32,9 @@ func (c *checker) targets() {
 			continue
 		}
 		err := mismatch(l, m)
+		if m.Target == "/proc" && m.Kind == plan.Bind && !isProcfs(m.Source) {
+			err = rootfs.NoProcfs(m)
+		}
 		if err == nil && known {
 			err = placing(l, m, &who)
 		}
@@ -42,6 +45,36 @@ func (c *checker) targets() {
 			c.fail("", err)
 		}
 	}
+	for i := range c.plan.Devices {
+		d := &c.plan.Devices[i]
+		l := layout{all.Root, all.filled[:len(c.plan.Mounts)]}
+		if !known || l.isOpen(d.Path) {
+			continue
+		}
+		if err := deviceTarget(l, d, &who); err != nil {
+			c.fail(fieldOf("linux.devices", i, "path"), err)
+		}
+	}
+}
+
+// deviceTarget returns the error of init with the place of a device.
+func deviceTarget(l layout, d *plan.Device, who *identity) error {
+	if err := rootfs.OtherFile(l.Root, d); err != nil {
+		return err
+	}
+	last, err := l.approach(path.Dir(l.resolve(d.Path)), who)
+	defer last.Close()
+	if err == nil && last.Valid() {
+		if h, missing := l.Open(d.Path); missing != nil {
+			err = who.access(last.FD(), unix.W_OK)
+		} else {
+			h.Close()
+		}
+	}
+	if err != nil {
+		return rootfs.UnmadeDevice(d, err)
+	}
+	return nil
 }
 
 // reachable returns why somebody cannot reach a path of the host.
@@ -127,4 +160,9 @@ func isFileSource(m *plan.Mount) (file, known bool) {
 	var st unix.Stat_t
 	err := unix.Stat(m.Source, &st)
 	return st.Mode&unix.S_IFMT != unix.S_IFDIR, err == nil
+}
+
+func isProcfs(path string) bool {
+	var st unix.Statfs_t
+	return unix.Statfs(path, &st) != nil || int64(st.Type) == unix.PROC_SUPER_MAGIC //nolint:unconvert // its width depends on the architecture
 }

@@ -73,6 +73,8 @@ func newHint(m *plan.Mount, err error) string {
 		switch m.Type {
 		case "devpts":
 			return "an id in gid= or uid= may have no mapping in the user namespace"
+		case "fuse":
+			return "it takes fd, which the program that serves it has opened"
 		case "overlay":
 			return "it takes lowerdir; upperdir and workdir go together, two directories apart on one mount that is no overlay"
 		}

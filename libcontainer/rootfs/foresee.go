@@ -113,3 +113,31 @@ func Unmounted(m *plan.Mount) error {
 	}
 	return nil
 }
+
+// OtherFile returns the error that MakeDevices is going to have with what the image
+// has in the place of a device, or on the way to it.
+func OtherFile(root inroot.Root, dev *plan.Device) error {
+	dir, name := path.Split(dev.Path)
+	h, err := root.OpenFile(dir, unix.O_PATH|unix.O_DIRECTORY)
+	if errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	if err != nil {
+		return deviceError(dev, err)
+	}
+	defer h.Close()
+	var st unix.Stat_t
+	err = unix.Fstatat(h.FD(), name, &st, unix.AT_SYMLINK_NOFOLLOW)
+	if err != nil || isDevice(&st, dev) || st.Mode&unix.S_IFMT == unix.S_IFREG && st.Size == 0 {
+		return nil
+	}
+	return deviceError(dev, errOtherFile())
+}
+
+// UnmadeDevice returns the error that MakeDevices is going to have with a device
+// that it cannot make.
+func UnmadeDevice(dev *plan.Device, err error) error { return deviceError(dev, err) }
+
+// NoProcfs returns the error that MountAll is going to have with a bind mount of
+// something else on /proc.
+func NoProcfs(m *plan.Mount) error { return mountError(m, errCoversProc(notProcfs)) }

@@ -225,10 +225,12 @@ func mayCover(clean string, m *plan.Mount, tree inroot.Handle) error {
 	if magic, err := tree.FSMagic(); err != nil {
 		return err
 	} else if magic != unix.PROC_SUPER_MAGIC {
-		return errCoversProc("the source is not a procfs")
+		return errCoversProc(notProcfs)
 	}
 	return nil
 }
+
+const notProcfs = "the source is not a procfs"
 
 func errCoversProc(hint string) error {
 	return &fault.Error{Op: "cover procfs", Cause: unix.EPERM, Hint: hint}

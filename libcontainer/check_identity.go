@@ -9,14 +9,15 @@ import (
 	"hull/spec"
 )
 
-// identity is as whom something is done to files: with ids of the host, and the
-// capability CAP_DAC_OVERRIDE over some of them.
+// identity is as whom something is done to files: with ids of the host, and with
+// capabilities over some of them.
 type identity struct {
 	uid, gid uint32
 	// groups are set if they are not nil.
 	groups []uint32
-	// overrides says over whose files there is the capability.
-	overrides func(*unix.Stat_t) bool
+	// caps are those over the files that isOwn is true for.
+	caps  uint64
+	isOwn func(*unix.Stat_t) bool
 }
 
 // programIdentity is that of the process. It is not known if the caller cannot
@@ -29,9 +30,7 @@ func (c *checker) programIdentity() (who identity, known bool) {
 	if p.Groups == plan.SetGroups {
 		who.groups = hostGroups(c.spec.Linux, p.AdditionalGIDs)
 	}
-	if p.Capabilities.Effective&(1<<unix.CAP_DAC_OVERRIDE) == 0 {
-		who.overrides = func(*unix.Stat_t) bool { return false }
-	}
+	who.caps = p.Capabilities.Effective
 	return who, true
 }
 
@@ -43,7 +42,7 @@ func (c *checker) initIdentity() (who identity, known bool) {
 	}
 	return identity{
 		uid: uint32(unix.Geteuid()), gid: uint32(unix.Getegid()),
-		overrides: func(*unix.Stat_t) bool { return c.held&(1<<unix.CAP_DAC_OVERRIDE) != 0 },
+		caps: c.held, isOwn: everybodys,
 	}, spec.Namespace(c.spec, specs.UserNamespace) == nil
 }
 
@@ -51,24 +50,27 @@ func (c *checker) initIdentity() (who identity, known bool) {
 // a user namespace are about the files of its ids only (user_namespaces(7)).
 func (c *checker) hostIdentity(uid, gid uint32) (who identity, known bool) {
 	l := c.spec.Linux
-	if spec.Namespace(c.spec, specs.UserNamespace) == nil {
-		who = identity{uid: uid, gid: gid, overrides: func(*unix.Stat_t) bool { return true }}
-	} else if c.makesUsers() {
+	switch {
+	case spec.Namespace(c.spec, specs.UserNamespace) == nil:
+		who = identity{uid: uid, gid: gid, caps: ^uint64(0), isOwn: everybodys}
+	case c.makesUsers():
 		hostUID, mapped := spec.HostID(l.UIDMappings, uid)
 		hostGID, alike := spec.HostID(l.GIDMappings, gid)
 		if !mapped || !alike {
 			return who, false
 		}
-		who = identity{uid: hostUID, gid: hostGID, overrides: func(st *unix.Stat_t) bool {
+		who = identity{uid: hostUID, gid: hostGID, caps: ^uint64(0), isOwn: func(st *unix.Stat_t) bool {
 			return hasID(l.UIDMappings, st.Uid) && hasID(l.GIDMappings, st.Gid)
 		}}
-	} else {
+	default:
 		return who, false
 	}
 	const become = 1<<unix.CAP_SETUID | 1<<unix.CAP_SETGID
 	own := who.uid == uint32(unix.Geteuid()) && who.gid == uint32(unix.Getegid())
 	return who, own || c.held&become == become
 }
+
+func everybodys(*unix.Stat_t) bool { return true }
 
 // access asks the kernel whether somebody may do to a file what mode says, as
 // faccessat(2) has it: with no capability, unless one lets it pass anyway. A
@@ -85,10 +87,20 @@ func (who *identity) access(fd int, mode uint32) error {
 		return unix.Faccessat2(fd, "", mode, flags)
 	})
 	var st unix.Stat_t
-	if err == unix.EACCES && unix.Fstat(fd, &st) == nil && who.overrides(&st) { //nolint:errorlint // of the call above
+	if err == unix.EACCES && unix.Fstat(fd, &st) == nil && who.overrides(&st, mode) { //nolint:errorlint // of the call above
 		return nil
 	}
 	return err
+}
+
+// overrides reports whether a capability lets pass what the mode of a file does not
+// (capabilities(7)).
+func (who *identity) overrides(st *unix.Stat_t, mode uint32) bool {
+	enough := uint64(1 << unix.CAP_DAC_OVERRIDE)
+	if mode == unix.X_OK && st.Mode&unix.S_IFMT == unix.S_IFDIR {
+		enough |= 1 << unix.CAP_DAC_READ_SEARCH
+	}
+	return who.caps&enough != 0 && who.isOwn(st)
 }
 
 // hostGroups are groups as the host has them.

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hull/internal/inroot"
+	"hull/libcontainer/plan"
 )
 
 // maxLinks is how many symbolic links a path may have (path_resolution(7)).
@@ -19,6 +20,10 @@ type layout struct {
 	inroot.Root
 	// filled are the places of mounts and devices, without symbolic links.
 	filled []string
+	// masked are the paths that init hides at the end, without symbolic links.
+	masked []string
+	// empty are those of filled where nothing is but what comes after it.
+	empty []string
 }
 
 // openLayout opens the root filesystem, unless there is none or hooks may bring
@@ -33,12 +38,45 @@ func (c *checker) openLayout() (l layout, ok bool) {
 	}
 	l.Root = root
 	for i := range c.plan.Mounts {
-		l.filled = append(l.filled, l.resolve(c.plan.Mounts[i].Target))
+		m := &c.plan.Mounts[i]
+		at := l.resolve(m.Target)
+		l.filled = append(l.filled, at)
+		l.empty = slices.DeleteFunc(l.empty, func(covered string) bool { return below(covered, at) })
+		if at != "/" && m.Kind == plan.NewFilesystem && m.Type == "tmpfs" && m.Flags&plan.CopyUp == 0 {
+			l.empty = append(l.empty, at)
+		}
 	}
 	for i := range c.plan.Devices {
 		l.filled = append(l.filled, l.resolve(c.plan.Devices[i].Path))
 	}
+	for _, hidden := range c.plan.MaskedPaths {
+		if at := l.resolve(hidden); at != "/" {
+			l.masked = append(l.masked, at)
+		}
+	}
 	return l, true
+}
+
+// hides returns why a program cannot be executed that is hidden: a new tmpfs and a
+// masked directory are empty, and a masked file is covered with /dev/null.
+func (l *layout) hides(file string) error {
+	at := l.resolve(file)
+	for _, place := range l.empty {
+		// The place itself is among those that are filled.
+		brings := func(other string) bool { return other != place && below(other, place) && below(at, other) }
+		if at != place && below(at, place) && !slices.ContainsFunc(l.filled, brings) {
+			return unix.ENOENT
+		}
+	}
+	for _, hidden := range l.masked {
+		switch {
+		case at == hidden:
+			return unix.EACCES
+		case below(at, hidden):
+			return unix.ENOENT
+		}
+	}
+	return nil
 }
 
 // hooksBuild reports whether hooks run while the container is built, and may
@@ -99,9 +137,23 @@ func (l *layout) walk(unsafePath string, visit func(at string, there bool) bool)
 	}
 }
 
-// approach goes to a directory as somebody, and returns the last one on the way
-// that exists. The error says why he gets no further.
-func (l *layout) approach(unsafeDir string, who *identity) (last inroot.Handle, err error) {
+// purpose is what for a directory is gone to.
+type purpose int
+
+const (
+	// toPass is for what is in it already.
+	toPass purpose = iota
+	// toMake is for what is missing, or for the directory if it is missing itself.
+	toMake
+)
+
+// approach goes to a directory as somebody, as far as it exists, and returns why he
+// gets no further.
+func (l *layout) approach(unsafeDir string, who *identity, why purpose) error {
+	var (
+		last inroot.Handle
+		err  error
+	)
 	l.walk(unsafeDir, func(at string, there bool) bool {
 		if !there {
 			return false
@@ -112,7 +164,11 @@ func (l *layout) approach(unsafeDir string, who *identity) (last inroot.Handle, 
 		}
 		return err == nil
 	})
-	return last, err
+	defer last.Close()
+	if err == nil && why == toMake && last.Valid() {
+		return who.access(last.FD(), unix.W_OK)
+	}
+	return err
 }
 
 // below reports whether a clean absolute path is dir or within it.

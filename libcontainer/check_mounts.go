@@ -25,12 +25,33 @@ func (c *checker) mountSources() {
 			continue // mapped as a user namespace that is not there yet
 		}
 		fd, err := openSource(&ids, s)
+		if err == nil && s.Flags&plan.Recursive == 0 && viewOf(c.spec) == containerView && hasMountsBelow(s.Path) {
+			unix.Close(fd)
+			err = sourceFailure(s, unix.EINVAL)
+		}
 		if err != nil {
 			c.fail(s.Name+".source", err)
 			continue
 		}
 		unix.Close(fd)
 	}
+}
+
+// hasMountsBelow reports whether something is mounted below a path of the host: a
+// user namespace may not take it away (mount_namespaces(7), "Restrictions").
+func hasMountsBelow(source string) bool {
+	table, err := os.ReadFile("/proc/self/mountinfo")
+	source, linkErr := filepath.EvalSymlinks(source)
+	if err != nil || linkErr != nil {
+		return false
+	}
+	for line := range strings.Lines(string(table)) {
+		f := strings.Fields(line)
+		if len(f) > 4 && f[4] != source && below(f[4], source) {
+			return true
+		}
+	}
+	return false
 }
 
 // filesystems looks for the types of new mounts. A type that only a module has

@@ -56,12 +56,13 @@ func (c *checker) enterable(root layout, dir string) error {
 	if !known {
 		return nil
 	}
-	last, err := root.approach(dir, &who)
-	defer last.Close()
-	if err == nil && missing && last.Valid() && who.access(last.FD(), unix.W_OK) != nil {
+	if err := root.approach(dir, &who, toPass); err != nil {
+		return err
+	}
+	if missing && root.approach(dir, &who, toMake) != nil {
 		return unix.ENOENT
 	}
-	return err
+	return nil
 }
 
 // findArgument returns why process.args[0] cannot be executed.
@@ -119,14 +120,15 @@ func (c *checker) fromCwd(file string) string {
 
 // findProgram returns why the process cannot execute a file, if that is known.
 func (c *checker) findProgram(root layout, file string) error {
+	if err := root.hides(file); err != nil {
+		return err
+	}
 	if root.isOpen(file) {
 		return nil
 	}
 	who, known := c.programIdentity()
 	if known {
-		dir, err := root.approach(path.Dir(root.resolve(file)), &who)
-		dir.Close()
-		if err != nil {
+		if err := root.approach(path.Dir(root.resolve(file)), &who, toPass); err != nil {
 			return err
 		}
 	}

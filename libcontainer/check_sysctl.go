@@ -85,8 +85,8 @@ func tryUserSysctl(s *plan.Sysctl) error {
 const congestionControl = "net.ipv4.tcp_congestion_control"
 
 func tryCongestionControl(s *plan.Sysctl) error {
-	available, err := os.ReadFile("/proc/sys/net/ipv4/tcp_available_congestion_control")
-	if err != nil || slices.Contains(strings.Fields(string(available)), s.Value) || hasModule("tcp_"+s.Value) {
+	available, _ := os.ReadFile("/proc/sys/net/ipv4/tcp_available_congestion_control")
+	if len(available) == 0 || slices.Contains(strings.Fields(string(available)), s.Value) || hasModule("tcp_"+s.Value) {
 		return nil
 	}
 	return inroot.SysctlFailure(s.Key, s.Value, unix.ENOENT)

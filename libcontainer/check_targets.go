@@ -2,16 +2,18 @@ package libcontainer
 
 import (
 	"path"
+	"slices"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"hull/libcontainer/plan"
 	"hull/libcontainer/rootfs"
 )
 
-// targets looks for the places of mounts in the root filesystem, with the eyes of
-// init: it has to reach them, to make those that are missing, and to find a
-// directory where the source is one.
+// targets looks for the places of mounts and devices in the root filesystem, with
+// the eyes of init: it has to reach them, to make those that are missing, and to
+// find a directory where the source is one.
 func (c *checker) targets() {
 	all, ok := c.openLayout()
 	if !ok {
@@ -26,52 +28,53 @@ func (c *checker) targets() {
 		}
 	}
 	for i := range c.plan.Mounts {
-		m := &c.plan.Mounts[i]
-		l := layout{all.Root, all.filled[:i]}
-		if m.Kind == plan.Link || m.Flags&plan.CopySymlink != 0 || l.isOpen(m.Target) {
-			continue
-		}
-		err := mismatch(l, m)
-		if m.Target == "/proc" && m.Kind == plan.Bind && !isProcfs(m.Source) {
-			err = rootfs.NoProcfs(m)
-		}
-		if err == nil && known {
-			err = placing(l, m, &who)
-		}
-		if err == nil && m.Kind == plan.Reconfigure {
-			err = unmounted(l, m)
-		}
-		if err != nil {
+		before := layout{Root: all.Root, filled: all.filled[:i]}
+		if err := mountTarget(before, &c.plan.Mounts[i]); err != nil {
 			c.fail("", err)
+		} else if known {
+			c.fail("", placing(before, &c.plan.Mounts[i], &who))
 		}
+	}
+	if !known {
+		return
 	}
 	for i := range c.plan.Devices {
 		d := &c.plan.Devices[i]
-		l := layout{all.Root, all.filled[:len(c.plan.Mounts)]}
-		if !known || l.isOpen(d.Path) {
-			continue
-		}
-		if err := deviceTarget(l, d, &who); err != nil {
-			c.fail(fieldOf("linux.devices", i, "path"), err)
-		}
+		same := func(in specs.LinuxDevice) bool { return path.Clean(in.Path) == path.Clean(d.Path) }
+		mounted := layout{Root: all.Root, filled: all.filled[:len(c.plan.Mounts)]}
+		c.fail(fieldOf("linux.devices", slices.IndexFunc(c.spec.Linux.Devices, same), "path"), deviceTarget(mounted, d, &who))
 	}
 }
 
+// mountTarget returns the error of init if what a mount has to go with is not what
+// is in its place.
+func mountTarget(before layout, m *plan.Mount) error {
+	switch {
+	case m.Target == "/proc" && m.Kind == plan.Bind && !isProcfs(m.Source):
+		return rootfs.NoProcfs(m)
+	case before.isOpen(m.Target):
+		return nil
+	case m.Kind == plan.Reconfigure:
+		return unmounted(before, m)
+	}
+	return mismatch(before, m)
+}
+
 // deviceTarget returns the error of init with the place of a device.
-func deviceTarget(l layout, d *plan.Device, who *identity) error {
-	if err := rootfs.OtherFile(l.Root, d); err != nil {
+func deviceTarget(mounted layout, d *plan.Device, who *identity) error {
+	if mounted.isOpen(d.Path) {
+		return nil
+	}
+	if err := rootfs.OtherFile(mounted.Root, d); err != nil {
 		return err
 	}
-	last, err := l.approach(path.Dir(l.resolve(d.Path)), who)
-	defer last.Close()
-	if err == nil && last.Valid() {
-		if h, missing := l.Open(d.Path); missing != nil {
-			err = who.access(last.FD(), unix.W_OK)
-		} else {
-			h.Close()
-		}
+	why := toPass
+	if h, err := mounted.Open(d.Path); err != nil {
+		why = toMake
+	} else {
+		h.Close()
 	}
-	if err != nil {
+	if err := mounted.approach(path.Dir(mounted.resolve(d.Path)), who, why); err != nil {
 		return rootfs.UnmadeDevice(d, err)
 	}
 	return nil
@@ -94,20 +97,22 @@ func reachable(of string, who *identity) error {
 
 // placing returns the error of init on the way to the target of a mount, or with
 // making it.
-func placing(l layout, m *plan.Mount, who *identity) error {
-	there, err := rootfs.Find(l.Root, m)
+func placing(before layout, m *plan.Mount, who *identity) error {
+	if m.Kind == plan.Link || m.Flags&plan.CopySymlink != 0 || before.isOpen(m.Target) {
+		return nil
+	}
+	there, err := rootfs.Find(before.Root, m)
 	if err != nil {
 		return err
 	}
-	last, err := l.approach(path.Dir(l.resolve(m.Target)), who)
-	defer last.Close()
-	if err != nil {
+	dir := path.Dir(before.resolve(m.Target))
+	if err := before.approach(dir, who, toPass); err != nil {
 		return rootfs.Misplaced(m, err)
 	}
-	if there || m.Kind == plan.Reconfigure || !last.Valid() {
+	if there || m.Kind == plan.Reconfigure {
 		return nil
 	}
-	if err := who.access(last.FD(), unix.W_OK); err != nil {
+	if err := before.approach(dir, who, toMake); err != nil {
 		return rootfs.Unmade(m, err)
 	}
 	return nil
@@ -162,7 +167,7 @@ func isFileSource(m *plan.Mount) (file, known bool) {
 	return st.Mode&unix.S_IFMT != unix.S_IFDIR, err == nil
 }
 
-func isProcfs(path string) bool {
+func isProcfs(source string) bool {
 	var st unix.Statfs_t
-	return unix.Statfs(path, &st) != nil || int64(st.Type) == unix.PROC_SUPER_MAGIC //nolint:unconvert // its width depends on the architecture
+	return unix.Statfs(source, &st) != nil || int64(st.Type) == unix.PROC_SUPER_MAGIC //nolint:unconvert // its width depends on the architecture
 }

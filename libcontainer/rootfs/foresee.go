@@ -98,8 +98,8 @@ func Unmade(m *plan.Mount, err error) error { return mountError(m, unmade(err)) 
 
 // Unreachable returns the error that Prepare is going to have with a root
 // directory that it cannot reach.
-func Unreachable(path string, err error) error {
-	return &fault.Error{Op: opBindRoot, Object: path, Cause: err, Hint: rootHint(err)}
+func Unreachable(root string, err error) error {
+	return &fault.Error{Op: opBindRoot, Object: root, Cause: err, Hint: rootHint(err)}
 }
 
 // Unmounted returns the error that MountAll is going to have with a change of what
@@ -128,7 +128,8 @@ func OtherFile(root inroot.Root, dev *plan.Device) error {
 	defer h.Close()
 	var st unix.Stat_t
 	err = unix.Fstatat(h.FD(), name, &st, unix.AT_SYMLINK_NOFOLLOW)
-	if err != nil || isDevice(&st, dev) || st.Mode&unix.S_IFMT == unix.S_IFREG && st.Size == 0 {
+	bindable := dev.Source == plan.BindHost && st.Mode&unix.S_IFMT == unix.S_IFREG && st.Size == 0
+	if err != nil || isDevice(&st, dev) || bindable {
 		return nil
 	}
 	return deviceError(dev, errOtherFile())

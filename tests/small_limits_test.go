@@ -55,6 +55,23 @@ func TestADelegatedCgroupMayBeSmall(t *testing.T) {
 		annotated("run.oci.delegate-cgroup", "inner")).dir, newID())
 }
 
+// A scope without processes is one that systemd forgets.
+func TestAScopeMayBeSmall(t *testing.T) {
+	needBusybox(t)
+	h := newSystemdHost(t)
+	c := h.create(h.newBundle(nil, args("/bin/sleep", "1000"), small(512, 1), addNamespace(specs.CgroupNamespace, "")))
+	dir := c.cgroup("memory")
+	name := "hull-" + c.id + ".scope"
+	checkUnit(t, name, map[string]string{
+		"ActiveState": "active", "MemoryMax": strconv.Itoa(512 << 10), "TasksMax": "1", "ControlGroup": strings.TrimPrefix(dir, cgroupRoot),
+	})
+	equal(t, "processes", strings.TrimSpace(readFile(t, dir+"/cgroup.procs")), strconv.Itoa(c.pid))
+	h.must("start", c.id)
+	equal(t, "output of exec", h.must("exec", c.id, "/bin/cat", "/proc/self/cgroup"), "0::/\n")
+	h.must("delete", "--force", c.id)
+	isGone(t, name, dir)
+}
+
 // What is kept out of the cgroup has to end up in it, all threads of it, with
 // the cgroup as the root of its namespace.
 func TestWhoCameLateIsInTheCgroupNonetheless(t *testing.T) {

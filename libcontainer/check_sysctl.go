@@ -49,9 +49,12 @@ func lookForSysctl(key, value string) error {
 // trySysctl returns the error of init with one parameter: what write says of it,
 // unless that is said of other namespaces than init's.
 func (c *checker) trySysctl(s *plan.Sysctl, write func(key, value string) error) error {
+	kind, _ := spec.SysctlNamespace(s.Key)
 	switch {
-	case strings.HasPrefix(s.Key, "user."):
+	case kind == specs.UserNamespace:
 		return tryUserSysctl(s)
+	case kind != specs.NetworkNamespace && kind != specs.IPCNamespace:
+		return nil // the host's, which create refuses and nothing may write
 	case c.bringsDevice(s.Key):
 		return nil
 	case s.Key == congestionControl:

@@ -3,6 +3,7 @@ package tests
 import (
 	"encoding/binary"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -52,6 +53,13 @@ func TestCheckLeavesTheHostsParametersAlone(t *testing.T) {
 	equal(t, "what check says", h.check(b).lines, nil)
 	equal(t, file, readFile(t, file), before)
 	equal(t, "what run says", h.refusal(b, newID()), "")
+
+	// One that is nobody's but the host's, and with a value that would do no harm.
+	const whole = "/proc/sys/vm/stat_interval"
+	before = readFile(t, whole)
+	b = h.newBundle([]string{"pid"}, withSysctl("vm.stat_interval", strconv.Itoa(len(before)+7)))
+	equal(t, "status for the host's", h.check(b).status, 1)
+	equal(t, whole, readFile(t, whole), before)
 }
 
 func overlay(options ...string) specs.Mount {
@@ -238,9 +246,6 @@ func TestCheckForeseesAMemoryNodeThatIsNotThere(t *testing.T) {
 
 func TestCheckForeseesALimitOfMemoryThatIsMeantInMegabytes(t *testing.T) {
 	h := newHost(t)
-	if onV2("memory") {
-		lacks(t, "the memory controller of cgroup v1")
-	}
 	b := h.newBundle([]string{"pid"}, resources(specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: pointer(int64(512))}}))
 	h.checkForesees(b, "linux.resources.memory.limit", "it is in bytes")
 }

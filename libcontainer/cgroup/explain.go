@@ -30,8 +30,6 @@ func (k knobs) hint(s setting, cause error) string {
 	switch {
 	case errors.Is(cause, unix.ENOENT):
 		return k.hintMissing()
-	case errors.Is(cause, unix.EBUSY) && s.tooLittle():
-		return "it is in bytes, and init alone takes more"
 	case errors.Is(cause, unix.EBUSY) && k.name == "memory":
 		usage, _ := k.read(k.pick("memory.usage_in_bytes", "memory.current"))
 		return strings.TrimSpace(usage) + " bytes are in use"

@@ -116,10 +116,6 @@ func (k knobs) foresee(s setting) error {
 	switch k.name {
 	case "cpuset":
 		return k.foreseeCpuset(s)
-	case "memory":
-		if !k.v2() && s.tooLittle() {
-			return unix.EBUSY
-		}
 	case "hugetlb":
 		return foreseePageSize(s.file)
 	case "blkio", "io":

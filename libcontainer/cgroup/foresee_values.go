@@ -3,7 +3,6 @@ package cgroup
 import (
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -51,17 +50,6 @@ func maxNodes() int {
 	}
 	line, _, _ = strings.Cut(line, "\n")
 	return 4 * len(strings.ReplaceAll(strings.TrimSpace(line), ",", ""))
-}
-
-// leastMemory is less than init takes on any machine: kernel stacks of a handful of
-// threads, 16 KiB each, are in it, and cannot be swapped out.
-const leastMemory = 64 << 10
-
-// tooLittle reports whether s limits memory to less than leastMemory. Somebody who
-// means megabytes writes such limits.
-func (s *setting) tooLittle() bool {
-	limit, err := strconv.ParseInt(s.value, 10, 64)
-	return err == nil && s.field == "memory.limit" && limit >= 0 && limit < leastMemory
 }
 
 // covers reports whether the list has every bit of the mask.

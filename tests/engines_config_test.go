@@ -71,12 +71,8 @@ func TestTheConfigurationOfDockerWorks(t *testing.T) {
 	}
 	equal(t, "capabilities", capabilitySets(t, s)["Eff"], 0xa80425fb)
 	equal(t, "inheritable", capabilitySets(t, s)["Inh"], 0)
-	cgroups := "tmpfs"
-	if onlyV2() {
-		cgroups = "cgroup2"
-	}
 	for target, want := range map[string]string{
-		"/proc": "proc", "/dev": "tmpfs", "/dev/pts": "devpts", "/sys": "sysfs", "/sys/fs/cgroup": cgroups, "/dev/mqueue": "mqueue", "/dev/shm": "tmpfs",
+		"/proc": "proc", "/dev": "tmpfs", "/dev/pts": "devpts", "/sys": "sysfs", "/sys/fs/cgroup": cgroupMountType(), "/dev/mqueue": "mqueue", "/dev/shm": "tmpfs",
 	} {
 		equal(t, target, mountsOf(t, s)[target].kind, want)
 	}

@@ -36,7 +36,8 @@ demo: ## run containers and see what they see; installs what is missing
 
 .PHONY: test
 test: packages-test hull ## run all tests; the last line sums them up
-	@$(GO) run ./tests/cmd/summary -tags '$(TAGS)' -map ./tests/cmd/conformance
+	@mkdir -p $(CACHE)
+	@$(GO) run ./tests/cmd/summary -tags '$(TAGS)' -map ./tests/cmd/conformance -skipped $(CACHE)/skipped
 
 .PHONY: test-vm
 test-vm: packages-vm hull ## run the black-box suite in virtual machines: MODE="root systemd user" RUN= KERNEL=trixie

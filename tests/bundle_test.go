@@ -5,6 +5,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -37,10 +39,20 @@ func (h *host) newBundle(commands []string, edits ...func(*specs.Spec)) *bundle 
 	for _, edit := range edits {
 		edit(b.config)
 	}
+	h.needManagerFor(b)
 	b.populate(h.t)
 	b.handOver(h.t)
 	b.save(h.t)
 	return b
+}
+
+// needManagerFor skips a test with a cgroupsPath of the filesystem where systemd
+// makes the cgroups: it would take the path for the name of a unit.
+func (h *host) needManagerFor(b *bundle) {
+	h.t.Helper()
+	if len(suite.flags) > 0 && b.config.Linux != nil && strings.Contains(b.config.Linux.CgroupsPath, "/") && !slices.Contains(h.flags, systemdFlag) {
+		lacks(h.t, "cgroupfs as the manager of cgroups, as the suite is run")
+	}
 }
 
 func withDir(cmd *exec.Cmd, dir string) *exec.Cmd {

@@ -7,6 +7,9 @@
 //
 // Each fuzz test counts twice: with its seeds, and with new input for a moment.
 //
+// With -skipped it leaves in a file a regular expression of the skipped tests of the
+// black-box suite, for a machine that lacks less.
+//
 // With -events it runs nothing: its arguments are files, or pipes, with what
 // `go test -json` or `go tool test2json` prints, which it reads side by side.
 package main
@@ -26,6 +29,7 @@ import (
 func main() {
 	tags := flag.String("tags", "", "build tags, as for go test")
 	conformance := flag.String("map", "", "the package that knows which rows of docs/conformance.md a test shows")
+	skipped := flag.String("skipped", "", "a file for the names of the black-box tests that are skipped")
 	events := flag.Bool("events", false, "read the events of tests from the files named, and run nothing")
 	flag.Parse()
 	var passed bool
@@ -33,7 +37,7 @@ func main() {
 	if *events {
 		passed, err = sumUp(flag.Args(), os.Stdout)
 	} else {
-		passed, err = run(*tags, *conformance, os.Stdout)
+		passed, err = run(*tags, *conformance, *skipped, os.Stdout)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "summary:", err)
@@ -69,7 +73,7 @@ func sumUp(files []string, w io.Writer) (bool, error) {
 
 // run runs the unit tests, then the suites on the built binary, and reports to
 // w whether all passed, and what of the map was not shown.
-func run(tags, conformance string, w io.Writer) (bool, error) {
+func run(tags, conformance, skipped string, w io.Writer) (bool, error) {
 	units, suites, err := packages(tags)
 	if err != nil {
 		return false, err
@@ -87,6 +91,11 @@ func run(tags, conformance string, w io.Writer) (bool, error) {
 		return false, err
 	}
 	passed := report.finish()
+	if skipped != "" {
+		if err := os.WriteFile(skipped, []byte(report.skippedIn("tests")), 0o644); err != nil {
+			return false, err
+		}
+	}
 	if conformance != "" {
 		if err := unshown(conformance, tags, report); err != nil {
 			return false, err

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -164,6 +165,20 @@ func (r *report) finish() bool {
 	r.list("SKIPPED", r.skips)
 	r.list("FAILED", r.fails)
 	return r.failed == 0 && r.passed > 0
+}
+
+// skippedIn returns a regular expression of the tests of a package that were
+// skipped, or that had a part skipped.
+func (r *report) skippedIn(pkg string) string {
+	var names []string
+	for _, name := range r.skipped {
+		in, test, _ := strings.Cut(name, " ")
+		test, _, _ = strings.Cut(test, "/")
+		if in == pkg && !slices.Contains(names, test) {
+			names = append(names, test)
+		}
+	}
+	return "^(" + strings.Join(names, "|") + ")$"
 }
 
 // sum prints the closing line.

@@ -27,11 +27,19 @@ func summarize(t *testing.T, files map[string]string) (text string, passed bool)
 	}
 	t.Chdir(dir)
 	var b strings.Builder
-	passed, err := run("", "", &b)
+	passed, err := run("", "", "", &b)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return b.String(), passed
+}
+
+func TestSkippedTestsOfAPackageAreAnExpression(t *testing.T) {
+	r := newReport(nil)
+	r.skipped = []string{"tests TestA", "internal/x TestB", "tests TestC/one", "tests TestC/two", "tests/cmd/y TestD"}
+	if got, want := r.skippedIn("tests"), "^(TestA|TestC)$"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
 }
 
 func TestEventsFromElsewhereAreSummedUp(t *testing.T) {

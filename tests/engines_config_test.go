@@ -28,6 +28,9 @@ func (h *host) engineBundle(name string, commands []string, edits ...edit) *bund
 		s.Process.ApparmorProfile = ""
 		s.Hooks = nil
 		s.Linux.CgroupsPath = "/" + newID()
+		if bySystemd() {
+			s.Linux.CgroupsPath = "system.slice:docker:" + newID()
+		}
 		for i, m := range s.Mounts {
 			if m.Type == "bind" {
 				s.Mounts[i].Source = filepath.Join(sources, filepath.Base(m.Source))

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,6 +15,9 @@ import (
 // The systemd cgroup driver, with the service manager of the machine.
 
 const systemdFlag = "--systemd-cgroup"
+
+// bySystemd reports whether systemd makes the cgroups of all tests.
+func bySystemd() bool { return slices.Contains(suite.flags, systemdFlag) }
 
 func newSystemdHost(t *testing.T) *host {
 	t.Helper()

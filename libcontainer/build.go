@@ -14,7 +14,6 @@ import (
 	"hull/internal/linux"
 	"hull/libcontainer/hook"
 	"hull/libcontainer/plan"
-	"hull/libcontainer/seccomp"
 	"hull/spec"
 	"hull/state"
 )
@@ -25,7 +24,9 @@ func (n *creation) drive(d *drive, gate state.Gate) error {
 	if err := n.completePlan(d.pid); err != nil {
 		return err
 	}
-	n.plan.Process.Notifies = n.spec.Process != nil && n.filter.notifies()
+	if n.spec.Process != nil {
+		n.plan.Process.Notifies, n.plan.Process.KillsThread = n.filter.notifies(), n.filter.killsThread()
+	}
 	output, err := n.openHookOutput()
 	if err != nil {
 		return err
@@ -218,7 +219,7 @@ func (n *creation) ready(d *drive, pending <-chan compiled) ([]byte, error) {
 	if built.err != nil {
 		return nil, built.err
 	}
-	n.container.record.Silenced = built.filter != nil && seccomp.MaySilence(built.filter.Program)
+	n.container.record.Silenced = built.filter != nil && n.filter.maySilence(built.filter.Program)
 	if built.filter == nil {
 		return nil, nil
 	}

@@ -1,10 +1,39 @@
 package initproc
 
 import (
+	"golang.org/x/sys/unix"
+
 	"hull/internal/fault"
 	"hull/internal/linux"
 	"hull/libcontainer/link"
+	"hull/libcontainer/plan"
 )
+
+// partDescriptors leaves this thread alone with what others listen to for the end
+// of init, where the filter may kill this thread and no other: those of the Go
+// runtime would keep it open for ever. It takes one of them to close their
+// copies, and comes before a limit that could keep it from being made.
+func (s *stage) partDescriptors() error {
+	if !s.plan.Process.KillsThread {
+		return nil
+	}
+	if err := unix.Unshare(unix.CLONE_FILES); err != nil {
+		return fault.New("have descriptors of", "the thread", err)
+	}
+	listened := []int{s.conn.FD()}
+	if s.plan.Kind == plan.Create {
+		listened = append(listened, s.gate, s.result)
+	}
+	closed := make(chan struct{})
+	go func() { // on another thread: this one is locked
+		defer close(closed)
+		for _, fd := range listened {
+			unix.Close(fd)
+		}
+	}()
+	<-closed
+	return nil
+}
 
 // loadNotifyingFilter loads a filter that notifies before the container is
 // created, while there is a parent to take the listener. Any other is loaded by

@@ -137,6 +137,7 @@ func programSteps() []step {
 		(*stage).restoreFileLimit,
 		(*stage).changeDirectory,
 		(*stage).completeEnvironment,
+		(*stage).partDescriptors,
 		(*stage).awaitFinish,
 		(*stage).writeLabels,
 		(*stage).takeIDs,

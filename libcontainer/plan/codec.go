@@ -269,6 +269,7 @@ func (w *walker) process(p *Process) {
 	w.u64(&p.Capabilities.Ambient)
 	w.flag(&p.NoNewPrivs)
 	w.flag(&p.Notifies)
+	w.flag(&p.KillsThread)
 	enum(w, &p.Keyring, KeepKeyring+1)
 	w.str(&p.KeyringLabel)
 	w.str(&p.SELinuxLabel)

@@ -301,6 +301,9 @@ type Process struct {
 	// Notifies says that loading the seccomp filter gives a listener, which
 	// the parent takes.
 	Notifies bool
+	// KillsThread says that the filter may end the thread that executes the
+	// program and leave the others of init, who must not be taken for it.
+	KillsThread bool
 
 	Keyring      Keyring
 	KeyringLabel string

@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"path/filepath"
-	"runtime"
 	"strconv"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -214,55 +213,4 @@ func howSilenced(pid int) string {
 		return "the init process lost the thread that was to execute it"
 	}
 	return howEnded(pid)
-}
-
-// watchFilter answers Filtering: it traces init through seccomp(2) and has the
-// listener taken before init can make another system call, whatever the filter
-// says about it. Nothing can be asked of init: neither to send the listener,
-// nor to wait.
-func (d *drive) watchFilter(take func(listener int) error) error {
-	runtime.LockOSThread() // ptrace(2) is of a thread
-	defer runtime.UnlockOSThread()
-	init, err := linux.Trace(d.pid)
-	if err != nil {
-		return d.untraced(err)
-	}
-	if err := d.send(link.Message{Kind: link.Watched}); err != nil {
-		return err
-	}
-	number, err := init.AwaitCall(unix.SYS_SECCOMP)
-	if err != nil {
-		return d.untraced(err)
-	}
-	if number < 0 {
-		return fault.New("load", "linux.seccomp", unix.Errno(-number))
-	}
-	listener, err := d.fetch(int(number))
-	if err != nil {
-		return fault.New("receive", "the seccomp listener", err)
-	}
-	defer unix.Close(listener)
-	if err := take(listener); err != nil {
-		return err
-	}
-	return init.Detach()
-}
-
-// untraced says why init could not be traced: as a rule it was killed.
-func (d *drive) untraced(err error) error {
-	if errors.Is(err, linux.ErrEnded) {
-		return d.died()
-	}
-	return fault.New("trace", "init", err).
-		WithHint("the listener of a seccomp filter that notifies is taken by ptrace(2), which hull itself must be allowed, and nobody may trace init already")
-}
-
-// fetch copies a descriptor out of init.
-func (d *drive) fetch(number int) (int, error) {
-	pidfd, err := unix.PidfdOpen(d.pid, 0)
-	if err != nil {
-		return -1, err
-	}
-	defer unix.Close(pidfd)
-	return unix.PidfdGetfd(pidfd, number, 0)
 }

@@ -1,6 +1,9 @@
 package initproc
 
 import (
+	"os"
+	"runtime"
+
 	"golang.org/x/sys/unix"
 
 	"hull/internal/fault"
@@ -9,18 +12,32 @@ import (
 	"hull/libcontainer/plan"
 )
 
+// prepareFilter makes what some filters take besides this thread. It comes before
+// a limit that could keep a thread from being made.
+func (s *stage) prepareFilter() error {
+	if s.plan.Process.Notifies {
+		if err := s.startMessenger(); err != nil {
+			return err
+		}
+	}
+	if s.plan.Process.KillsThread {
+		return s.partDescriptors()
+	}
+	return nil
+}
+
 // partDescriptors leaves this thread alone with what others listen to for the end
 // of init, where the filter may kill this thread and no other: those of the Go
 // runtime would keep it open for ever. It takes one of them to close their
-// copies, and comes before a limit that could keep it from being made.
+// copies; that of the link is left to the messenger.
 func (s *stage) partDescriptors() error {
-	if !s.plan.Process.KillsThread {
-		return nil
-	}
 	if err := unix.Unshare(unix.CLONE_FILES); err != nil {
 		return fault.New("have descriptors of", "the thread", err)
 	}
-	listened := []int{s.conn.FD()}
+	var listened []int
+	if !s.plan.Process.Notifies {
+		listened = append(listened, s.conn.FD())
+	}
 	if s.plan.Kind == plan.Create {
 		listened = append(listened, s.gate, s.result)
 	}
@@ -32,6 +49,59 @@ func (s *stage) partDescriptors() error {
 		}
 	}()
 	<-closed
+	return nil
+}
+
+// startMessenger starts what sends the listener of the filter to the parent, on a
+// thread that is not under it. This thread waits meanwhile, but not in a system
+// call: any may be one that waits for an answer of the agent, which would not have
+// the listener yet.
+func (s *stage) startMessenger() error {
+	barrier, err := linux.NewBarrier()
+	if err != nil {
+		return fault.New("wait for", "the seccomp agent", err).
+			WithHint("a filter that notifies takes userfaultfd(2), and hull itself must be allowed it")
+	}
+	s.barrier = barrier
+	runtime.GOMAXPROCS(2) // Barrier.Pass keeps one
+	ready := make(chan struct{})
+	go func() {
+		close(ready)
+		err := barrier.Await()
+		if err == nil {
+			err = s.sendListener()
+		}
+		if err == nil {
+			err = barrier.Lift()
+		}
+		if err != nil {
+			s.report(err)
+			os.Exit(initFailed) //nolint:forbidigo // this process is init and nothing else
+		}
+	}()
+	<-ready
+	return nil
+}
+
+// sendListener hands the listener over and waits until the agent has it. The first
+// thread may have descriptors of its own.
+func (s *stage) sendListener() error {
+	init, err := unix.PidfdOpen(os.Getpid(), 0)
+	if err != nil {
+		return fault.New("find", "the seccomp listener", err)
+	}
+	defer unix.Close(init)
+	listener, err := unix.PidfdGetfd(init, s.listener, 0)
+	if err != nil {
+		return fault.New("find", "the seccomp listener", err)
+	}
+	defer unix.Close(listener)
+	if _, err := s.ask(link.Listener, link.Listened, listener); err != nil {
+		return err
+	}
+	if s.plan.Process.KillsThread {
+		unix.Close(s.conn.FD())
+	}
 	return nil
 }
 
@@ -57,17 +127,14 @@ func (s *stage) loadFilter() error {
 			return err
 		}
 	}
-	if s.plan.Process.Notifies {
-		// The parent takes the listener while this thread is still in
-		// seccomp(2): any other system call may be one that waits for an
-		// answer of the agent, which would not have the listener yet.
-		if _, err := s.ask(link.Filtering, link.Watched); err != nil {
-			return err
-		}
-	}
-	if _, err := linux.SeccompLoad(filter.Program, filter.Flags); err != nil {
+	listener, err := linux.SeccompLoad(filter.Program, filter.Flags)
+	if err != nil {
 		return fault.New("load", "linux.seccomp", err)
 	}
 	s.filter = link.Filter{}
+	if s.plan.Process.Notifies {
+		s.listener = listener
+		s.barrier.Pass()
+	}
 	return nil
 }

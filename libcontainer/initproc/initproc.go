@@ -25,6 +25,7 @@ import (
 
 	"hull/internal/fault"
 	"hull/internal/inroot"
+	"hull/internal/linux"
 	"hull/libcontainer/hook"
 	"hull/libcontainer/link"
 	"hull/libcontainer/plan"
@@ -72,8 +73,11 @@ type stage struct {
 	labels  []label
 	sources []int
 	// filter is empty when there is none, or when it is in force.
-	filter  link.Filter
-	console int
+	filter link.Filter
+	// barrier is where this thread waits until the parent has the listener.
+	barrier  *linux.Barrier
+	listener int
+	console  int
 	// own are the capabilities of init, caps those that the program gets.
 	own  uint64
 	caps plan.Capabilities
@@ -137,7 +141,7 @@ func programSteps() []step {
 		(*stage).restoreFileLimit,
 		(*stage).changeDirectory,
 		(*stage).completeEnvironment,
-		(*stage).partDescriptors,
+		(*stage).prepareFilter,
 		(*stage).awaitFinish,
 		(*stage).writeLabels,
 		(*stage).takeIDs,

@@ -49,7 +49,10 @@ struct hull_bootstrap {
 	/* Who sets the container up: 0, or an id that the new user namespace has. */
 	uint32_t uid;
 	uint32_t gid;
-	uint32_t reserved;
+	/* Whether the files in /proc that the parent writes must be the user's
+	 * and not root's, which is what those of a process that is not dumpable
+	 * are (proc(5)). */
+	uint32_t dumpable;
 };
 
 /* The first byte of a report; the kinds of package link stay below. */

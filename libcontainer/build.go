@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -31,11 +32,16 @@ func (n *creation) drive(d *drive, gate state.Gate) error {
 	if err != nil {
 		return err
 	}
+	programs, closePrograms, err := n.openHookPrograms()
+	if err != nil {
+		return err
+	}
+	defer closePrograms()
 	sources, release, err := openSources(d.pid, n.sources, viewOf(n.spec))
 	if err != nil {
 		return err
 	}
-	err = d.sendPlan(append([]int{gate.Wait, gate.Result}, output...), sources)
+	err = d.sendPlan(slices.Concat([]int{gate.Wait, gate.Result}, programs, output), sources)
 	release()
 	if err != nil {
 		return err
@@ -190,6 +196,31 @@ func (n *creation) openHookOutput() (files []int, err error) {
 		files = append(files, fd)
 	}
 	return files, nil
+}
+
+// openHookPrograms opens the programs of the createContainer hooks where their
+// paths lead elsewhere for init: they are the runtime's (config.md, "POSIX-platform
+// Hooks"), and init is in a mount namespace that was there before.
+func (n *creation) openHookPrograms() (files []int, release func(), err error) {
+	release = func() {
+		for _, fd := range files {
+			unix.Close(fd)
+		}
+	}
+	if ns := spec.Namespace(n.spec, specs.MountNamespace); ns == nil || ns.Path == "" {
+		return nil, release, nil
+	}
+	for i := range n.plan.CreateContainer {
+		h := &n.plan.CreateContainer[i]
+		fd, err := unix.Open(h.Path, unix.O_PATH|unix.O_CLOEXEC, 0)
+		if err != nil {
+			release()
+			return nil, nil, hook.NotRun(h, err)
+		}
+		files = append(files, fd)
+	}
+	n.plan.HooksOpened = len(files) > 0
+	return files, release, nil
 }
 
 // ready completes the process from outside. Memory and pids are limited last:

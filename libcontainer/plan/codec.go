@@ -191,6 +191,7 @@ func (w *walker) plan(p *Plan) {
 	list(w, &p.Sysctls, (*walker).sysctl)
 	list(w, &p.CreateContainer, (*walker).hook)
 	list(w, &p.StartContainer, (*walker).hook)
+	w.flag(&p.HooksOpened)
 	enum(w, &p.HookStreams, (HookStdout|HookStderr)+1)
 	w.process(&p.Process)
 }

@@ -46,6 +46,9 @@ type Plan struct {
 	// namespaces, the first before the pivot, the second after start.
 	CreateContainer []Hook
 	StartContainer  []Hook
+	// HooksOpened says that the programs of the CreateContainer hooks are sent
+	// along with the plan: their paths are of another mount namespace.
+	HooksOpened bool
 	// HookStreams are sent along with the plan.
 	HookStreams HookStreams
 	Process     Process

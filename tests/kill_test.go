@@ -138,18 +138,21 @@ func family(h *host) (c *container, pids []int) {
 
 func TestKillWithKILLEndsAllProcessesThatShareTheHostsPidNamespace(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{"kill", "ID", "KILL"}, {"kill", "--all", "ID", "9"}, {"delete", "--force", "ID"}} {
-		t.Run(strings.Join(args, " "), func(t *testing.T) {
-			t.Parallel()
-			h := newHost(t)
-			c, pids := family(h)
-			args := slices.Clone(args)
-			args[slices.Index(args, "ID")] = c.id
-			h.must(args...)
-			for _, pid := range pids {
-				eventually(t, "every process ends", func() bool { return !alive(pid) })
-			}
-		})
+	for _, flags := range [][]string{nil, {"--cgroup-manager", "disabled"}} {
+		for _, args := range [][]string{{"kill", "ID", "KILL"}, {"kill", "--all", "ID", "9"}, {"delete", "--force", "ID"}} {
+			t.Run(strings.Join(slices.Concat(flags, args), " "), func(t *testing.T) {
+				t.Parallel()
+				h := newHost(t)
+				h.flags = flags
+				c, pids := family(h)
+				args := slices.Clone(args)
+				args[slices.Index(args, "ID")] = c.id
+				h.must(args...)
+				for _, pid := range pids {
+					eventually(t, "every process ends", func() bool { return !alive(pid) })
+				}
+			})
+		}
 	}
 }
 

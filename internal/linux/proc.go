@@ -20,6 +20,8 @@ const pfForkNoExec = 0x40
 type Process struct {
 	// State is the letter of field 3: R, S, D, Z, X, ….
 	State byte
+	// Parent is field 4, its parent's pid.
+	Parent int
 	// StartTime is field 22, in clock ticks since boot. Together with the
 	// pid it names a process for good.
 	StartTime uint64
@@ -61,6 +63,7 @@ func parseStat(b []byte) (Process, error) {
 	const (
 		first     = 3 // the manual's number of fields[0]
 		state     = 0
+		parent    = 4 - first
 		flags     = 9 - first
 		threads   = 20 - first
 		startTime = 22 - first
@@ -76,8 +79,40 @@ func parseStat(b []byte) (Process, error) {
 	if p.threads, err = strconv.ParseUint(string(fields[threads]), 10, 64); err != nil {
 		return Process{}, err
 	}
+	if p.Parent, err = strconv.Atoi(string(fields[parent])); err != nil {
+		return Process{}, err
+	}
 	p.StartTime, err = strconv.ParseUint(string(fields[startTime]), 10, 64)
 	return p, err
+}
+
+// Processes returns all processes of the caller's pid namespace that he may see.
+func Processes() (map[int]Process, error) {
+	dir, err := os.Open("/proc")
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	names, err := dir.Readdirnames(-1)
+	if err != nil {
+		return nil, err
+	}
+	all := make(map[int]Process)
+	for _, name := range names {
+		pid, err := strconv.Atoi(name)
+		if err != nil {
+			continue
+		}
+		p, err := Stat(pid)
+		if errors.Is(err, ErrNoProcess) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		all[pid] = p
+	}
+	return all, nil
 }
 
 // InnerPID returns the pid that the process has in its own pid namespace: the

@@ -189,12 +189,12 @@ func (e *execution) loadFilter() error {
 func notExecuted(pid int, startTime uint64, program func() string) error {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
-		return nil //nolint:nilerr // reaped
+		return nil // reaped
 	}
 	defer unix.Close(fd)
 	p, err := linux.Stat(pid)
 	if err != nil || p.Executed() || startTime != 0 && p.StartTime != startTime {
-		return nil //nolint:nilerr // reaped
+		return nil // reaped
 	}
 	// If the filter killed the thread alone, the others would stay.
 	_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)

@@ -22,6 +22,7 @@ type listed struct {
 	Created     time.Time         `json:"created"`
 	Annotations map[string]string `json:"annotations"`
 	Owner       string            `json:"owner"`
+	Obstacles   []string          `json:"obstacles"`
 }
 
 func TestListShowsEveryContainerInEveryFormat(t *testing.T) {

@@ -47,7 +47,19 @@ func (p *program) list(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	all, err := rt.List()
+	var ids []string
+	// No state is nil: null, and not [], is what readers of the JSON know.
+	var states []containerState
+	err = rt.Each(func(ctr *libcontainer.Container) error {
+		if c.Bool("quiet") {
+			ids = append(ids, ctr.ID())
+			return nil
+		}
+		if s, ok := p.listed(ctr); ok {
+			states = append(states, s)
+		}
+		return nil
+	})
 	if errors.Is(err, fs.ErrNotExist) && !c.IsSet("root") {
 		err = nil // no container was ever made
 	}
@@ -55,33 +67,27 @@ func (p *program) list(c *cli.Context) error {
 		return err
 	}
 	if c.Bool("quiet") {
-		for _, ctr := range all {
-			fmt.Fprintln(p.out, ctr.ID())
+		for _, id := range ids {
+			fmt.Fprintln(p.out, id)
 		}
 		return nil
 	}
-	states := p.states(all)
 	if format == "json" {
 		return json.NewEncoder(p.out).Encode(states)
 	}
 	return printTable(p.out, states)
 }
 
-// states returns the states of all that have one: a container that is broken,
-// or deleted meanwhile, does not hide the others. No state is nil: null, and
-// not [], is what readers of the JSON know.
-func (p *program) states(all []*libcontainer.Container) []containerState {
-	var states []containerState
-	for _, ctr := range all {
-		s, err := stateOf(ctr)
-		if err != nil {
-			p.log.warn(fmt.Errorf("state of container %s: %w", ctr.ID(), err))
-			continue
-		}
-		s.Owner = userName(ctr.Owner())
-		states = append(states, s)
+// listed returns the state of a container unless it has none: one that is broken,
+// or deleted meanwhile, does not hide the others.
+func (p *program) listed(ctr *libcontainer.Container) (containerState, bool) {
+	s, err := stateOf(ctr)
+	if err != nil {
+		p.log.warn(fmt.Errorf("state of container %s: %w", ctr.ID(), err))
+		return s, false
 	}
-	return states
+	s.Owner = userName(ctr.Owner())
+	return s, true
 }
 
 // userName returns the host's name of uid, or #uid if it has none.

@@ -50,14 +50,23 @@ func (p *program) list(c *cli.Context) error {
 	var ids []string
 	// No state is nil: null, and not [], is what readers of the JSON know.
 	var states []containerState
+	owners := make(map[int]string)
 	err = rt.Each(func(ctr *libcontainer.Container) error {
 		if c.Bool("quiet") {
 			ids = append(ids, ctr.ID())
 			return nil
 		}
-		if s, ok := p.listed(ctr); ok {
-			states = append(states, s)
+		s, err := stateOf(ctr)
+		if err != nil {
+			// One that is broken, or deleted meanwhile, does not hide the others.
+			p.log.warn(fmt.Errorf("state of container %s: %w", ctr.ID(), err))
+			return nil
 		}
+		s.Owner = userName(owners, ctr.Owner())
+		if format == "json" {
+			s.Obstacles = ctr.Obstacles()
+		}
+		states = append(states, s)
 		return nil
 	})
 	if errors.Is(err, fs.ErrNotExist) && !c.IsSet("root") {
@@ -78,25 +87,18 @@ func (p *program) list(c *cli.Context) error {
 	return printTable(p.out, states)
 }
 
-// listed returns the state of a container unless it has none: one that is broken,
-// or deleted meanwhile, does not hide the others.
-func (p *program) listed(ctr *libcontainer.Container) (containerState, bool) {
-	s, err := stateOf(ctr)
-	if err != nil {
-		p.log.warn(fmt.Errorf("state of container %s: %w", ctr.ID(), err))
-		return s, false
+// userName returns the host's name of uid, or #uid if it has none. It is looked up
+// once.
+func userName(known map[int]string, uid int) string {
+	if name, ok := known[uid]; ok {
+		return name
 	}
-	s.Owner = userName(ctr.Owner())
-	return s, true
-}
-
-// userName returns the host's name of uid, or #uid if it has none.
-func userName(uid int) string {
-	u, err := user.LookupUid(uid)
-	if err != nil {
-		return "#" + strconv.Itoa(uid)
+	name := "#" + strconv.Itoa(uid)
+	if u, err := user.LookupUid(uid); err == nil {
+		name = u.Name
 	}
-	return u.Name
+	known[uid] = name
+	return name
 }
 
 func printTable(w io.Writer, states []containerState) error {

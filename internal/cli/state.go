@@ -38,6 +38,7 @@ func (p *program) state(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	s.Obstacles = ctr.Obstacles()
 	text, err := s.text()
 	if err != nil {
 		return err
@@ -81,7 +82,6 @@ func stateOf(ctr *libcontainer.Container) (containerState, error) {
 		Rootfs:      ctr.Rootfs(),
 		Created:     ctr.Created().UTC(),
 		Annotations: s.Annotations,
-		Obstacles:   ctr.Obstacles(),
 	}, nil
 }
 

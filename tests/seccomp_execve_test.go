@@ -154,7 +154,7 @@ func TestStartOfAContainerThatDiedWaitingInItsFirstThreadAloneFails(t *testing.T
 		text, err := os.ReadFile(procPath(c.pid, "stat"))
 		return err == nil && strings.Contains(string(text), ") Z ")
 	})
-	h.refuses([]string{"the container's init process is gone"}, "start", c.id)
+	h.refuses([]string{"the init process was killed before it executed the program"}, "start", c.id)
 	h.awaitStatus(c.id, specs.StateStopped)
 	h.must("delete", c.id)
 }

@@ -72,19 +72,25 @@ func TestTheFirstRealTimeSignalIsTheOneOfTheLibraries(t *testing.T) {
 }
 
 // handled are the signals that a Go program can be shown: not those that nobody
-// can handle, the two that C libraries keep to themselves, and those of the Go
-// scheduler and profiler.
+// can handle, the two that C libraries keep to themselves, that of the Go
+// scheduler, and hidden.
 func handled() []unix.Signal {
 	var all []unix.Signal
 	for sig := unix.Signal(1); sig <= 64; sig++ {
 		switch sig { //nolint:exhaustive // the others are
-		case unix.SIGKILL, unix.SIGSTOP, unix.SIGURG, unix.SIGPROF, 32, 33:
+		case unix.SIGKILL, unix.SIGSTOP, unix.SIGURG, 32, 33, unix.SIGPROF, 34:
 		default:
 			all = append(all, sig)
 		}
 	}
 	return all
 }
+
+// hidden are the signals that a Go program is not shown, and listing is a program
+// that prints their numbers.
+func hidden() []unix.Signal { return []unix.Signal{unix.SIGPROF, 34} }
+
+const listing = "trap 'echo 27' 27; trap 'echo 34' 34; trap 'exit 15' TERM; echo ready; while :; do sleep 0.02; done"
 
 // namesOf are ways to write a signal.
 func namesOf(sig unix.Signal) []string {
@@ -104,8 +110,18 @@ func TestKillSendsEverySignalByEachOfItsNames(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	c := h.start(nil, awaiting(int(unix.SIGKILL)))
+	c.listsSignals(handled())
+	c = h.create(h.newBundle(nil, shell(listing)))
+	h.must("start", c.id)
+	c.listsSignals(hidden())
+}
+
+// listsSignals sends signals to a container that prints their numbers.
+func (c *container) listsSignals(signals []unix.Signal) {
+	h, t := c.h, c.h.t
+	t.Helper()
 	awaitText(t, c.out, "ready\n")
-	for _, sig := range handled() {
+	for _, sig := range signals {
 		for _, name := range namesOf(sig) {
 			if err := os.Truncate(c.out, 0); err != nil {
 				t.Fatal(err)

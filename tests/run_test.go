@@ -128,6 +128,38 @@ func TestRunAndExecForwardEverySignalToTheProgram(t *testing.T) {
 	}
 }
 
+// SIGPROF and the first real-time signal, of which os/signal knows nothing; the
+// latter would end the runtime.
+func TestRunAndExecForwardWhatTheGoRuntimeHides(t *testing.T) {
+	t.Parallel()
+	for _, command := range []string{"run", "exec"} {
+		t.Run(command, func(t *testing.T) {
+			t.Parallel()
+			h := newHost(t)
+			var cmd *exec.Cmd
+			if command == "run" {
+				cmd = h.command("run", "--bundle", h.newBundle(nil, shell(listing)).dir, newID())
+			} else {
+				cmd = h.command("exec", h.start(nil).id, "/bin/sh", "-c", listing)
+			}
+			out := h.startCommand(cmd)
+			said := "ready\n"
+			awaitText(t, out, said)
+			for _, sig := range append(hidden(), unix.SIGTERM) {
+				if err := cmd.Process.Signal(sig); err != nil {
+					t.Fatal(err)
+				}
+				if sig != unix.SIGTERM {
+					said += fmt.Sprintf("%d\n", int(sig))
+					awaitText(t, out, said)
+				}
+			}
+			_ = cmd.Wait()
+			equal(t, "exit status", cmd.ProcessState.ExitCode(), 15)
+		})
+	}
+}
+
 func TestRunDetachedLeavesTheContainerRunning(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

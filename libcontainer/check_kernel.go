@@ -8,6 +8,8 @@ import (
 
 	"hull/internal/fault"
 	"hull/internal/inroot"
+	"hull/internal/linux"
+	"hull/libcontainer/link"
 )
 
 // sysctls looks for parameters that the kernel does not have. The namespaces
@@ -43,10 +45,22 @@ func (c *checker) seccomp() {
 	}
 	_, err := f.compileAnew()
 	c.fail("linux.seccomp", err)
-	if path := f.profile.ListenerPath; path != "" && f.notifies() {
-		if err := isSocket(path); err != nil {
-			c.fail("", listenerFailure(path, err))
-		}
+	if f.notifies() {
+		c.listener(f.profile.ListenerPath)
+	}
+}
+
+// listener looks for what a filter that notifies takes.
+func (c *checker) listener(path string) {
+	if err := isSocket(path); path != "" && err != nil {
+		c.fail("", listenerFailure(path, err))
+	}
+	barrier, err := linux.NewBarrier()
+	if err == nil {
+		err = barrier.Lift()
+	}
+	if err != nil {
+		c.fail("linux.seccomp", link.NoBarrier(err))
 	}
 }
 

@@ -14,6 +14,8 @@ import (
 type Barrier struct {
 	fd   int
 	page []byte
+	// first is the beginning of page.
+	first *uint32
 }
 
 // Of linux/userfaultfd.h.
@@ -43,7 +45,7 @@ func NewBarrier() (*Barrier, error) {
 		_ = unix.Munmap(page)
 		return nil, errno
 	}
-	b := &Barrier{fd: int(fd), page: page}
+	b := &Barrier{fd: int(fd), page: page, first: (*uint32)(unsafe.Pointer(unsafe.SliceData(page)))}
 	version := struct{ api, features, ioctls uint64 }{api: uffdAPI}
 	err = b.request(ioctlAPI, unsafe.Pointer(&version))
 	if err == nil {
@@ -59,7 +61,12 @@ func NewBarrier() (*Barrier, error) {
 
 // Pass waits until the barrier is lifted. The thread takes its processor of the Go
 // scheduler into the wait: whoever is to lift it needs another.
-func (b *Barrier) Pass() { atomic.LoadUint32((*uint32)(unsafe.Pointer(&b.page[0]))) }
+//
+// A function that may grow the stack gives up the thread at its begin if the
+// scheduler asks for that, by futex(2).
+//
+//go:nosplit
+func (b *Barrier) Pass() { atomic.LoadUint32(b.first) }
 
 // Await blocks until a thread waits at the barrier.
 func (b *Barrier) Await() error {

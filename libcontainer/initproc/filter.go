@@ -59,8 +59,7 @@ func (s *stage) partDescriptors() error {
 func (s *stage) startMessenger() error {
 	barrier, err := linux.NewBarrier()
 	if err != nil {
-		return fault.New("wait for", "the seccomp agent", err).
-			WithHint("a filter that notifies takes userfaultfd(2), and hull itself must be allowed it")
+		return link.NoBarrier(err)
 	}
 	s.barrier = barrier
 	runtime.GOMAXPROCS(2) // Barrier.Pass keeps one

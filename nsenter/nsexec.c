@@ -137,8 +137,8 @@ static void join(const struct hull_bootstrap *b, const int *fds)
 
 /*
  * Unshares what the parent has to set up from outside and waits until it has.
- * The files in /proc of a process that is not dumpable belong to root: an
- * unprivileged parent could not write them (proc(5)).
+ * Only for a parent without privileges it is dumpable meanwhile: whoever is in
+ * a user namespace that was joined may be able to trace it then.
  */
 static void unshare_mapped(const struct hull_bootstrap *b)
 {
@@ -149,7 +149,7 @@ static void unshare_mapped(const struct hull_bootstrap *b)
 		return;
 	if (unshare((int)b->mapped) < 0)
 		fail(HULL_STEP_UNSHARE_MAPPED, 0);
-	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+	prctl(PR_SET_DUMPABLE, b->dumpable, 0, 0, 0);
 	report(HULL_WANT_MAPS, 0, 0, 0, 0);
 	do {
 		n = recv(HULL_LINK_FD, &go, sizeof(go), 0);

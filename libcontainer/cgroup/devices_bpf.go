@@ -20,7 +20,8 @@ func (l *deviceList) attach(dir string) error {
 	defer unix.Close(fd)
 	old, err := linux.DevicePrograms(fd)
 	if err != nil {
-		return fault.New("list the device programs of", dir, err)
+		return fault.New("list the device programs of", dir, err).
+			WithHint("linux.resources.devices take CAP_BPF and CAP_NET_ADMIN on cgroup v2")
 	}
 	if err := linux.AttachDeviceProgram(fd, l.program()); err != nil {
 		return fault.New("set linux.resources.devices: attach a program to", dir, err)
@@ -58,7 +59,7 @@ func (l *deviceList) program() []linux.BPFInstruction {
 		linux.BPFLoad32(regMajor, regCtx, 4),
 		linux.BPFLoad32(regMinor, regCtx, 8),
 	}
-	for _, e := range l.exceptions {
+	for e := range l.all() {
 		p = append(p, e.block(l.otherwise)...)
 	}
 	return append(p, linux.BPFMoveImm(regResult, int32(l.otherwise)), linux.BPFExit())

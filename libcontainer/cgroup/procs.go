@@ -147,7 +147,7 @@ func (c *Cgroup) killV1(h *Hierarchy) error {
 		if err != nil || len(pids) == 0 {
 			return err
 		}
-		if err := signalAll(pids, unix.SIGKILL); err != nil {
+		if err := killEach(pids); err != nil {
 			return err
 		}
 	}
@@ -164,7 +164,7 @@ func (c *Cgroup) killFrozen() error {
 	}
 	pids, err := c.Procs()
 	if err == nil {
-		err = signalAll(pids, unix.SIGKILL)
+		err = killEach(pids)
 	}
 	if thawErr := c.Thaw(); err == nil {
 		err = thawErr
@@ -175,39 +175,10 @@ func (c *Cgroup) killFrozen() error {
 	return err
 }
 
-// Signal sends sig to every process in the cgroup and below it, for containers
-// that have no pid namespace whose init would stand for all. SIGKILL is Kill.
-func (c *Cgroup) Signal(sig unix.Signal) error {
-	if sig == unix.SIGKILL {
-		return c.Kill()
-	}
-	h := c.core()
-	if h == nil {
-		return fault.New("signal the processes of", "the cgroup", ErrNoCgroup)
-	}
-	// Frozen, no process forks behind our back and no pid is reused. One
-	// that is paused stays so.
-	state, err := c.State()
-	if err != nil {
-		return err
-	}
-	if state == Thawed {
-		if err := c.Freeze(); err != nil {
-			return err
-		}
-		defer func() { _ = c.Thaw() }()
-	}
-	pids, err := c.Procs()
-	if err != nil {
-		return err
-	}
-	return signalAll(pids, sig)
-}
-
-func signalAll(pids []int, sig unix.Signal) error {
+func killEach(pids []int) error {
 	for _, pid := range pids {
-		if err := unix.Kill(pid, sig); err != nil && !errors.Is(err, unix.ESRCH) {
-			return fault.New("signal process", strconv.Itoa(pid), err)
+		if err := unix.Kill(pid, unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
+			return fault.New("kill process", strconv.Itoa(pid), err)
 		}
 	}
 	return nil

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 func cpuTime(t *testing.T, pid int) string {
@@ -99,7 +97,7 @@ func TestKillLeavesNothingOfAForkingCrowdAlsoWhenFrozen(t *testing.T) {
 	}
 }
 
-func TestSignalReachesEveryProcessBelow(t *testing.T) {
+func TestKillReachesEveryProcessBelow(t *testing.T) {
 	onEach(t, func(sc scene) {
 		t, c := sc.t, sc.c
 		create(t, c)
@@ -123,11 +121,11 @@ func TestSignalReachesEveryProcessBelow(t *testing.T) {
 		}
 		var cmds []*exec.Cmd
 		cmds = append(cmds, start(t, c, "sleep 1000"), start(t, c, "sleep 1000", subs...))
-		if err := c.Signal(unix.SIGTERM); err != nil {
+		if err := c.Kill(); err != nil {
 			t.Fatal(err)
 		}
 		for _, cmd := range cmds {
-			if err := cmd.Wait(); err == nil || err.Error() != "signal: terminated" {
+			if err := cmd.Wait(); err == nil || err.Error() != "signal: killed" {
 				t.Errorf("got %v", err)
 			}
 		}

@@ -19,10 +19,30 @@ func (k knobs) explain(s setting, cause error) error {
 		object = s.value
 	}
 	err := fault.New("set linux.resources."+s.field, object, cause)
-	if hint := k.hint(s, cause); hint != "" {
+	if hint := join(k.hint(s, cause), k.inUse(s)); hint != "" {
 		return err.WithHint("%s", hint)
 	}
 	return err
+}
+
+// inUse says what an update would have changed.
+func (k knobs) inUse(s setting) string {
+	if k.journal == nil || k.h == nil || s.file == "" {
+		return ""
+	}
+	content, err := k.read(s.file)
+	if now, ok := present(s, content); err == nil && ok && now != "" {
+		return now + " is in use"
+	}
+	return ""
+}
+
+// join makes one hint of two, either of which may be empty.
+func join(a, b string) string {
+	if a != "" && b != "" {
+		return a + "; " + b
+	}
+	return a + b
 }
 
 // hint says what is allowed, or what is in the way.

@@ -2,6 +2,7 @@ package cgroup
 
 import (
 	"errors"
+	"math"
 	"path"
 	"slices"
 	"strings"
@@ -32,7 +33,10 @@ func (k knobs) inUse(s setting) string {
 	}
 	content, err := k.read(s.file)
 	if now, ok := present(s, content); err == nil && ok && now != "" {
-		return now + " is in use"
+		if n := number(now); n != Unlimited && n > math.MaxInt64-1<<20 {
+			now = "max" // of a page counter, in v1
+		}
+		return "it stays " + now
 	}
 	return ""
 }

@@ -91,14 +91,13 @@ func (j *journal) rule(dir, file, opposite string, r deviceRule) error {
 // beyond returns what l allows and other does not, of two lists of what is
 // allowed.
 func (l *deviceList) beyond(other *deviceList) []deviceRule {
+	allowed := make(map[device]access, len(other.exceptions))
+	for _, o := range other.exceptions {
+		allowed[o.device] |= o.access
+	}
 	var more []deviceRule
 	for _, r := range l.exceptions {
-		for _, o := range other.exceptions {
-			if o.device == r.device {
-				r.access &^= o.access
-			}
-		}
-		if r.access != 0 {
+		if r.access &^= allowed[r.device]; r.access != 0 {
 			more = append(more, r)
 		}
 	}

@@ -3,6 +3,7 @@ package tests
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -12,16 +13,16 @@ import (
 
 // freezers runs a test with the freezer of the machine and, where it has that of
 // v1 as well, with that alone.
-func freezers(t *testing.T, test func(t *testing.T, h *host)) {
+func freezers(t *testing.T, test func(h *host)) {
 	t.Helper()
-	t.Run("as it is", func(t *testing.T) { test(t, newHost(t)) })
+	t.Run("as it is", func(t *testing.T) { test(newHost(t)) })
 	t.Run("of v1", func(t *testing.T) {
 		if onlyV2() || !hasController("freezer") {
 			lacks(t, "the freezer of cgroup v1")
 		}
 		h := newHost(t)
 		h.through = []string{"unshare", "--mount", "sh", "-c", `umount "$0" 2>/dev/null; exec "$@"`, unifiedMount()}
-		test(t, h)
+		test(h)
 	})
 }
 
@@ -46,7 +47,8 @@ func frozen(dir string) bool {
 
 // divided is a container with a process in a cgroup below its own, which burns
 // CPU time like the init process.
-func divided(t *testing.T, h *host) (c *container, below int, sub string) {
+func divided(h *host) (c *container, below int, sub string) {
+	t := h.t
 	t.Helper()
 	needBusybox(t)
 	c = h.create(h.newBundle(nil, dropNamespace(specs.PIDNamespace), shell("(while :; do :; done) & while :; do :; done")))
@@ -64,8 +66,9 @@ func divided(t *testing.T, h *host) (c *container, below int, sub string) {
 }
 
 func TestPauseIsForProcessesInCgroupsBelow(t *testing.T) {
-	freezers(t, func(t *testing.T, h *host) {
-		c, below, _ := divided(t, h)
+	freezers(t, func(h *host) {
+		t := h.t
+		c, below, _ := divided(h)
 		used := func(pid int) string { return readFile(t, procPath(pid, "schedstat")) }
 		h.must("pause", c.id)
 		equal(t, "the cgroup is frozen", frozen(c.freezer()), true)
@@ -83,16 +86,12 @@ func TestPauseIsForProcessesInCgroupsBelow(t *testing.T) {
 func TestAPausedContainerEndsAtOnce(t *testing.T) {
 	for _, command := range [][]string{{"delete", "--force"}, {"kill"}} {
 		t.Run(command[0], func(t *testing.T) {
-			freezers(t, func(t *testing.T, h *host) {
-				c, below, sub := divided(t, h)
+			freezers(t, func(h *host) {
+				c, below, sub := divided(h)
 				dir := c.freezer()
 				h.must("pause", c.id)
 				begin := time.Now()
-				args := append(command, c.id)
-				if command[0] == "kill" {
-					args = append(args, "KILL")
-				}
-				h.must(args...)
+				h.must(slices.Concat(command, []string{c.id}, map[string][]string{"kill": {"KILL"}}[command[0]])...)
 				eventually(t, "its processes end", func() bool { return !alive(c.pid) && !alive(below) })
 				if took := time.Since(begin); took > 3*time.Second {
 					t.Errorf("it took %v", took)
@@ -140,8 +139,9 @@ func (h *host) lasting(args ...string) time.Duration {
 }
 
 func TestAPauseThatIsKilledHasHappenedOrNot(t *testing.T) {
-	freezers(t, func(t *testing.T, h *host) {
-		c, _, _ := divided(t, h)
+	freezers(t, func(h *host) {
+		t := h.t
+		c, _, _ := divided(h)
 		usual := h.lasting("pause", c.id)
 		h.must("resume", c.id)
 		for _, after := range attempts(usual) {
@@ -163,10 +163,11 @@ func TestAPauseThatIsKilledHasHappenedOrNot(t *testing.T) {
 }
 
 func TestADeleteThatIsKilledFreezesNothing(t *testing.T) {
-	freezers(t, func(t *testing.T, h *host) {
-		c, _, _ := divided(t, h)
+	freezers(t, func(h *host) {
+		t := h.t
+		c, _, _ := divided(h)
 		for _, after := range attempts(h.lasting("delete", "--force", c.id)) {
-			c, below, _ := divided(t, h)
+			c, below, _ := divided(h)
 			dir := c.freezer()
 			h.interrupted(after, "delete", "--force", c.id)
 			equal(t, "the cgroup is frozen", frozen(dir), false)

@@ -72,6 +72,7 @@ func TestPauseIsForProcessesInCgroupsBelow(t *testing.T) {
 		used := func(pid int) string { return readFile(t, procPath(pid, "schedstat")) }
 		h.must("pause", c.id)
 		equal(t, "the cgroup is frozen", frozen(c.freezer()), true)
+		time.Sleep(20 * time.Millisecond) // they count as frozen on their way to sleep
 		for _, pid := range []int{c.pid, below} {
 			before := used(pid)
 			time.Sleep(30 * time.Millisecond)

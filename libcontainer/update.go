@@ -1,7 +1,7 @@
 package libcontainer
 
 import (
-	"errors"
+	"fmt"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
@@ -45,8 +45,12 @@ func (c *Container) Update(o UpdateOptions) error {
 	if err != nil || o.Resources == nil {
 		return err
 	}
-	if err := c.cgroup.Update(o.Resources, c.runtime.warn); err != nil {
-		return errors.Join(err, undo())
+	err = c.cgroup.Update(o.Resources, c.runtime.warn)
+	if err == nil {
+		return nil
 	}
-	return nil
+	if undone := undo(); undone != nil {
+		return fmt.Errorf("%w; %w", err, undone)
+	}
+	return err
 }

@@ -45,16 +45,16 @@ func frozen(dir string) bool {
 	return false
 }
 
-// divided is a container with a process in a cgroup below its own, which burns
-// CPU time like the init process.
+// divided is a container with a process in a cgroup below its own. That and init
+// do something all the time, and not much.
 func divided(h *host) (c *container, below int, sub string) {
 	t := h.t
 	t.Helper()
 	needBusybox(t)
-	c = h.create(h.newBundle(nil, dropNamespace(specs.PIDNamespace), shell("(while :; do :; done) & while :; do :; done")))
+	c = h.create(h.newBundle(nil, dropNamespace(specs.PIDNamespace), shell("(while :; do sleep 0.01; done) & while :; do sleep 0.01; done")))
 	h.must("start", c.id)
-	eventually(t, "there is a child", func() bool { return len(childrenOf(t, c.pid)) == 1 })
-	below = childrenOf(t, c.pid)[0]
+	eventually(t, "there is a child", func() bool { return len(childrenOf(t, c.pid)) > 0 })
+	below = slices.Min(childrenOf(t, c.pid)) // the first
 	sub = filepath.Join(c.freezer(), "below", "further")
 	if err := os.MkdirAll(sub, 0o755); err != nil {
 		t.Fatal(err)
@@ -94,7 +94,7 @@ func TestAPausedContainerEndsAtOnce(t *testing.T) {
 				begin := time.Now()
 				h.must(slices.Concat(command, []string{c.id}, map[string][]string{"kill": {"KILL"}}[command[0]])...)
 				eventually(t, "its processes end", func() bool { return !alive(c.pid) && !alive(below) })
-				if took := time.Since(begin); took > 3*time.Second {
+				if took := time.Since(begin); took > 8*time.Second {
 					t.Errorf("it took %v", took)
 				}
 				if command[0] == "kill" {

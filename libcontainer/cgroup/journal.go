@@ -1,7 +1,6 @@
 package cgroup
 
 import (
-	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,11 +21,13 @@ type change struct {
 // undo changes everything back, the last change first: the states in between
 // are those that the kernel has accepted before.
 func (j *journal) undo() error {
-	var errs []error
+	var left fault.InvalidError
 	for _, ch := range slices.Backward(j.changes) {
-		errs = append(errs, ch.undo())
+		if err := ch.undo(); err != nil {
+			left = append(left, err)
+		}
 	}
-	return errors.Join(errs...)
+	return left.Err()
 }
 
 // close ends the use of the journal.

@@ -1,7 +1,7 @@
 package cgroup
 
 import (
-	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,7 +33,7 @@ func (c *Cgroup) Update(r *specs.LinuxResources, warn func(error)) error {
 		return nil
 	}
 	if undone := u.journal.undo(); undone != nil {
-		return errors.Join(err, undone)
+		return fmt.Errorf("%w; %w", err, undone)
 	}
 	return err
 }

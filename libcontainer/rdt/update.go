@@ -2,6 +2,7 @@ package rdt
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -35,7 +36,11 @@ func (p Place) Update(config *specs.LinuxIntelRdt) (undo func() error, err error
 	undo = func() error { return restore(file, string(before), values) }
 	for _, v := range values {
 		if err := write(file, v.text+"\n"); err != nil {
-			return nil, errors.Join(g.explain(fault.New("write "+v.path+" to", p.Class, err)), undo())
+			refused := g.explain(fault.New("write "+v.path+" to", p.Class, err))
+			if undone := undo(); undone != nil {
+				return nil, fmt.Errorf("%w; %w", refused, undone)
+			}
+			return nil, refused
 		}
 	}
 	return undo, nil

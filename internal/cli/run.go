@@ -10,6 +10,10 @@ import (
 	"hull/libcontainer"
 )
 
+// errForegroundSocket refuses a console socket without --detach: the terminal
+// would be somebody else's, and not here.
+var errForegroundSocket = errors.New("cannot use console socket if hull will not detach or allocate tty")
+
 func runCommand(p *program) *cli.Command {
 	return &cli.Command{
 		Usage:     "make a container, run it and delete it",
@@ -72,9 +76,8 @@ func (p *program) runDetached(c *cli.Context, rt *libcontainer.Runtime, id strin
 }
 
 func (p *program) runForeground(c *cli.Context, rt *libcontainer.Runtime, id string, opts libcontainer.CreateOptions) error {
-	// With a socket the terminal would be somebody else's, and not here.
 	if opts.ConsoleSocket != "" {
-		return errors.New("cannot use console socket if hull will not detach or allocate tty")
+		return errForegroundSocket
 	}
 	fg, ctx := p.newForeground(c.Context)
 	defer fg.close()

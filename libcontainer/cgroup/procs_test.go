@@ -113,13 +113,16 @@ func TestSignalReachesEveryProcessBelow(t *testing.T) {
 		}
 		var subs []Sub
 		for _, h := range c.rec.Hierarchies {
-			if h.v2() || hasField(h.Controllers, "cpuset") {
-				continue
+			switch {
+			case h.v2():
+			case hasField(h.Controllers, "cpuset"):
+				subs = append(subs, Sub{"cpuset", "."})
+			default:
+				subs = append(subs, Sub{strings.TrimPrefix(h.Controllers, "name="), "sub"})
 			}
-			subs = append(subs, Sub{strings.TrimPrefix(h.Controllers, "name="), "sub"})
 		}
 		if c.unified() != nil {
-			subs = append([]Sub{{Path: "sub"}, {"cpuset", "."}}, subs...)
+			subs = append([]Sub{{Path: "sub"}}, subs...)
 		}
 		var cmds []*exec.Cmd
 		cmds = append(cmds, start(t, c, "sleep 1000"), start(t, c, "sleep 1000", subs...))

@@ -34,7 +34,7 @@ func (c *checker) program() {
 		return
 	}
 	if cause := c.findArgument(root, p.Args[0]); cause != nil {
-		c.fail("process.args[0]", fault.New("exec", `"`+p.Args[0]+`"`, cause))
+		c.fail("process.args[0]", fault.New("exec", `"`+p.Args[0]+`"`, cause).WithHint("%s", plan.ProgramHint(cause)))
 	}
 }
 
@@ -75,6 +75,9 @@ func (c *checker) searchProgram(root layout, name string) error {
 		}
 	}
 	found := errors.New("executable file not found in $PATH")
+	if dirs == "" {
+		return found
+	}
 	for dir := range strings.SplitSeq(dirs, ":") {
 		file := dir + "/" + name
 		if !path.IsAbs(dir) {
@@ -182,6 +185,6 @@ func (c *checker) format(root layout, file string) {
 	n, _ := f.Read(magic[:])
 	if text := string(magic[:n]); !strings.HasPrefix(text, "#!") && text != "\x7fELF" {
 		c.fail("process.args[0]", fault.New("exec", `"`+c.spec.Process.Args[0]+`"`, unix.ENOEXEC).
-			WithHint("not a program for this machine, or a script without #!"))
+			WithHint("%s", plan.ProgramHint(unix.ENOEXEC)))
 	}
 }

@@ -107,9 +107,12 @@ func lookPath(name, path string) (string, error) {
 	}
 	if strings.Contains(name, "/") {
 		if err := executable(name); err != nil {
-			return "", fault.New("exec", `"`+name+`"`, err)
+			return "", execFailure(name, err)
 		}
 		return name, nil
+	}
+	if path == "" {
+		return "", execFailure(name, errNotInPath)
 	}
 	var denied error
 	for dir := range strings.SplitSeq(path, ":") {
@@ -126,9 +129,13 @@ func lookPath(name, path string) (string, error) {
 		}
 	}
 	if denied != nil {
-		return "", fault.New("exec", `"`+name+`"`, denied)
+		return "", execFailure(name, denied)
 	}
-	return "", fault.New("exec", `"`+name+`"`, errNotInPath)
+	return "", execFailure(name, errNotInPath)
+}
+
+func execFailure(name string, cause error) *fault.Error {
+	return fault.New("exec", `"`+name+`"`, cause).WithHint("%s", plan.ProgramHint(cause))
 }
 
 func executable(path string) error {
@@ -171,9 +178,10 @@ func (s *stage) execute() error {
 		return err
 	}
 	errno := linux.Execve(program, argv, envv)
-	failed := fault.New("exec", `"`+s.program+`"`, errno)
-	if errno == unix.ENOEXEC {
-		failed.Hint = "not a program for this machine, or a script without #!"
+	failed := execFailure(s.program, errno)
+	if errno == unix.ENOENT {
+		// resolveProgram has found the file itself.
+		failed.Hint = "the file is there, but not its interpreter: the one after #!, or the loader of a dynamic program"
 	}
 	return failed
 }

@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
-	"path/filepath"
-	"strconv"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -70,7 +68,10 @@ func (n *creation) drive(d *drive, gate state.Gate) error {
 	if err := n.sendToReceiver(d.pid); err != nil {
 		return err
 	}
-	return announce(d.pid, n.options.PidFile, n.options.PidfdSocket)
+	if err := sendPidfd(n.options.PidfdSocket, d.pid); err != nil {
+		return err
+	}
+	return writePidFile(n.options.PidFile, d.pid)
 }
 
 // afterHooks has the poststop hooks run once all else is undone, if a hook was
@@ -243,41 +244,6 @@ func (n *creation) saveRecord(pid int) error {
 	cg := n.cgroup.Record()
 	record.Cgroup = &cg
 	return n.container.dir.Save(record)
-}
-
-// announce tells the caller's tools of the process.
-func announce(pid int, pidFile, pidfdSocket string) error {
-	if pidfdSocket != "" {
-		if err := sendPidfd(pidfdSocket, pid); err != nil {
-			return err
-		}
-	}
-	if pidFile == "" {
-		return nil
-	}
-	// By rename: whoever waits for the file must not read half of a pid.
-	temporary := filepath.Join(filepath.Dir(pidFile), "."+filepath.Base(pidFile))
-	err := writeNew(temporary, strconv.Itoa(pid))
-	if err == nil {
-		err = os.Rename(temporary, pidFile)
-	}
-	if err != nil {
-		_ = os.Remove(temporary)
-		return fault.New("write pid file", pidFile, pathless(err))
-	}
-	return nil
-}
-
-// writeNew writes a file that was not there: the directory may be one that
-// others can write, and hold a link of this name to a file of root's.
-func writeNew(path, text string) error {
-	_ = os.Remove(path) // what a killed create left
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(text)
-	return errors.Join(err, f.Close())
 }
 
 // pathless drops the paths that os adds: the fault names its object.

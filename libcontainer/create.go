@@ -166,6 +166,9 @@ func (n *creation) begin() (err error) {
 	if err := checkPreserved(n.preserve); err != nil {
 		return err
 	}
+	if err := checkPidFile(n.options.PidFile); err != nil {
+		return err
+	}
 	n.launch = launchStage(n.options.Stdio, n.bundle, n.preserve)
 	return nil
 }
@@ -259,6 +262,8 @@ func (n *creation) record() *state.Record {
 		Creating:    true,
 		Resctrl:     n.resctrlRecord(),
 		Cgroup:      &cg,
+
+		CallersKeyring: n.options.Keyring == CallersKeyring,
 	}
 	if s.Hooks != nil {
 		record.Poststart = spec.Hooks("poststart", s.Hooks.Poststart)

@@ -48,6 +48,8 @@ type CreateOptions struct {
 	// ListenFDs is how many sockets of the caller, from descriptor 3 on, the
 	// process gets as those of socket activation (sd_listen_fds(3)).
 	ListenFDs int
+	// Notify says whether the process gets a socket for sd_notify(3).
+	Notify Notify
 	// PreserveFDs is how many descriptors more the process inherits.
 	PreserveFDs int
 	// Lifetime says whether the caller stays with the process.
@@ -242,7 +244,10 @@ func (n *creation) makeDirectory() error {
 	n.closers = append(n.closers, dir.Unlock)
 	n.container = &Container{runtime: n.runtime, dir: dir, record: record, cgroup: n.cgroup}
 	n.undo = append(n.undo, func() { n.tolerate(n.container.unmount()) })
-	return dir.Save(record)
+	if err := dir.Save(record); err != nil || n.options.Notify == NoNotify {
+		return err
+	}
+	return dir.MakeNotifyDir()
 }
 
 func (n *creation) record() *state.Record {

@@ -35,6 +35,7 @@ func (p *program) create(c *cli.Context) error {
 		return err
 	}
 	opts.Lifetime = libcontainer.Detached
+	opts.Notify = p.serviceManager().notify()
 	rt, err := p.runtime(c)
 	if err != nil {
 		return err

@@ -46,6 +46,8 @@ func lookDeeper(verb, argument string) (any, error) {
 		return strings.TrimRight(text, "\x00"), err
 	case "links":
 		return links()
+	case "notify": // text for sd_notify(3), with ; for the ends of lines
+		return notify(argument)
 	}
 	return exert(verb, argument)
 }

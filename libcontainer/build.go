@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -83,20 +86,24 @@ func (n *creation) afterHooks(err error) error {
 	return err
 }
 
-// completePlan adds what depends on the pid: what hooks read.
+// completePlan adds what depends on the pid: what hooks read, and what socket
+// activation asks for.
 func (n *creation) completePlan(pid int) error {
+	if len(n.plan.CreateContainer)+len(n.plan.StartContainer)+n.options.ListenFDs == 0 {
+		return nil
+	}
 	inner := pid
 	switch ns := spec.Namespace(n.spec, specs.PIDNamespace); {
-	case len(n.plan.CreateContainer)+len(n.plan.StartContainer) == 0:
-		return nil
-	case ns != nil && ns.Path == "":
+	case ns == nil:
+	case ns.Path == "":
 		inner = 1
-	case ns != nil:
+	default:
 		var err error
 		if inner, err = linux.InnerPID(pid); err != nil {
 			return fault.New("read the pid of", "init", err)
 		}
 	}
+	n.announceSockets(inner)
 	// The pid is the one that the container sees (runtime.md, "State").
 	for _, h := range [...]struct {
 		hooks  []plan.Hook
@@ -114,6 +121,28 @@ func (n *creation) completePlan(pid int) error {
 		}
 	}
 	return nil
+}
+
+// announceSockets tells the process which descriptors are those of socket
+// activation, if it gets any: sd_listen_fds(3).
+func (n *creation) announceSockets(inner int) {
+	if n.options.ListenFDs == 0 {
+		return
+	}
+	p := &n.plan.Process
+	p.Env = without(p.Env, "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
+	p.Env = append(p.Env, "LISTEN_FDS="+strconv.Itoa(n.options.ListenFDs), "LISTEN_PID="+strconv.Itoa(inner))
+	if names := n.options.ListenNames; names != "" {
+		p.Env = append(p.Env, "LISTEN_FDNAMES="+names)
+	}
+}
+
+// without returns env without variables that hull itself is going to set.
+func without(env []string, names ...string) []string {
+	return slices.DeleteFunc(env, func(e string) bool {
+		name, _, _ := strings.Cut(e, "=")
+		return slices.Contains(names, name)
+	})
 }
 
 // whileInitMounts does what init need not wait for.

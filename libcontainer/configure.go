@@ -3,7 +3,6 @@ package libcontainer
 import (
 	"os"
 	"path/filepath"
-	"strconv"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -25,9 +24,6 @@ func (n *creation) configure() error {
 	}
 	if err := n.compile(); err != nil {
 		return err
-	}
-	if count := n.options.ListenFDs; count > 0 {
-		n.plan.Process.Env = append(n.plan.Process.Env, "LISTEN_FDS="+strconv.Itoa(count), "LISTEN_PID=1")
 	}
 	if err := n.planNotify(); err != nil {
 		return err

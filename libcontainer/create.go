@@ -46,8 +46,10 @@ type CreateOptions struct {
 	// Keyring says whose session keyring the container gets.
 	Keyring Keyring
 	// ListenFDs is how many sockets of the caller, from descriptor 3 on, the
-	// process gets as those of socket activation (sd_listen_fds(3)).
-	ListenFDs int
+	// process gets as those of socket activation (sd_listen_fds(3)), and
+	// ListenNames is what they are called, as in LISTEN_FDNAMES, if anything.
+	ListenFDs   int
+	ListenNames string
 	// Notify says whether the process gets a socket for sd_notify(3).
 	Notify Notify
 	// PreserveFDs is how many descriptors more the process inherits.

@@ -2,8 +2,6 @@ package libcontainer
 
 import (
 	"errors"
-	"slices"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -52,8 +50,7 @@ func (n *creation) planNotify() error {
 	}
 	n.plan.Mounts = append(n.plan.Mounts, m)
 	p := &n.plan.Process
-	p.Env = slices.DeleteFunc(p.Env, func(e string) bool { return strings.HasPrefix(e, "NOTIFY_SOCKET=") })
-	p.Env = append(p.Env, "NOTIFY_SOCKET="+notifyTarget+"/"+state.NotifySocket)
+	p.Env = append(without(p.Env, "NOTIFY_SOCKET"), "NOTIFY_SOCKET="+notifyTarget+"/"+state.NotifySocket)
 	return nil
 }
 

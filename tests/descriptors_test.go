@@ -147,6 +147,25 @@ func TestSocketsOfSystemdAreAnnouncedToTheProgram(t *testing.T) {
 	equal(t, "descriptors", basenames(t, s), map[string]string{"3": "file0", "4": "file1", "5": "file2"})
 }
 
+// A program without a pid namespace of its own is not the process 1.
+func TestSocketsOfSystemdNameTheProcessByThePidThatItHas(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	b := h.newBundle([]string{"pid", "env"}, dropNamespace(specs.PIDNamespace), func(s *specs.Spec) {
+		s.Process.Env = append(s.Process.Env, "LISTEN_PID=5", "LISTEN_FDNAMES=x")
+	})
+	cmd := h.command("run", "--bundle", b.dir, newID())
+	cmd.Args = append([]string{"sh", "-c", `export LISTEN_PID=$$; exec "$0" "$@"`}, cmd.Args...)
+	cmd.Path = "/bin/sh"
+	cmd.Env = append(os.Environ(), "LISTEN_FDS=1", "LISTEN_FDNAMES=web")
+	cmd.ExtraFiles = marked(t, 1)
+	s := parseSight(t, h.finish(cmd).stdout)
+	env := get[[]string](t, s, "env")
+	pid := strconv.Itoa(get[map[string]int](t, s, "pid")["pid"])
+	equal(t, "LISTEN_PID", lastValue(env, "LISTEN_PID"), pid)
+	equal(t, "LISTEN_FDNAMES", lastValue(env, "LISTEN_FDNAMES"), "web")
+}
+
 func TestSocketsOfSystemdForAnotherProcessAreNotPassedOn(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

@@ -126,6 +126,30 @@ func TestDescriptorsThatAreNotThereCannotBePreserved(t *testing.T) {
 	h.refuses([]string{"preserve-fds must not be negative"}, "run", "--preserve-fds", "-1", "--bundle", b.dir, id)
 }
 
+// What hull itself has open is nothing that a caller could pass.
+func TestAGapInWhatIsPreservedIsNotFilledByHull(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	b, c := h.newBundle([]string{"fds"}), h.start(nil)
+	h.flags = []string{"--log", filepath.Join(t.TempDir(), "log")}
+	for missing, script := range map[string]string{
+		"3": `exec "$0" "$@"`, "4": `exec 3</dev/null; exec "$0" "$@"`, "5": `exec 3</dev/null 4</dev/null 6</dev/null 7</dev/null; exec "$0" "$@"`,
+	} {
+		for _, args := range [][]string{
+			{"run", "--preserve-fds", "4", "--bundle", b.dir, newID()}, {"exec", "--preserve-fds", "4", c.id, "/probe", "fds"},
+			{"exec", "--preserve-fds", "100000", c.id, "/probe", "fds"},
+		} {
+			cmd := h.command(args...)
+			cmd.Args = append([]string{"sh", "-c", script}, cmd.Args...)
+			cmd.Path = "/bin/sh"
+			r := h.finish(cmd)
+			if r.status == 0 || !strings.Contains(r.stderr, "descriptor "+missing+": bad file descriptor") {
+				t.Errorf("%s with a gap at %s: status %d: %s%s", args[0], missing, r.status, r.stdout, r.stderr)
+			}
+		}
+	}
+}
+
 func TestSocketsOfSystemdAreAnnouncedToTheProgram(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

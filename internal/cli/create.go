@@ -31,6 +31,9 @@ func (p *program) create(c *cli.Context) error {
 		return err
 	}
 	opts, err := createOptions(c)
+	if err == nil {
+		err = p.checkPreserved(opts.ListenFDs + opts.PreserveFDs)
+	}
 	if err != nil {
 		return err
 	}

@@ -75,6 +75,9 @@ func (p *program) exec(c *cli.Context) error {
 
 func (p *program) execIn(c *cli.Context) error {
 	opts, err := execOptions(c)
+	if err == nil {
+		err = p.checkPreserved(opts.PreserveFDs)
+	}
 	if err != nil {
 		return err
 	}

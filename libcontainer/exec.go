@@ -227,7 +227,7 @@ func (e *execution) run(ctx context.Context, pidfd int) (*Process, error) {
 	d := newDrive(c.runtime, pid, fd, e.plan, ns)
 	defer d.close()
 	stop := d.killWith(ctx)
-	err = e.drive(d)
+	err = e.drive(d, join)
 	stop()
 	if ctx.Err() != nil {
 		err = fault.New("exec in", c.record.ID, context.Cause(ctx))
@@ -254,7 +254,7 @@ func (e *execution) target(pidfd int) (*nsenter.Namespaces, cgroup.Join, error) 
 	return ns, join, nil
 }
 
-func (e *execution) drive(d *drive) error {
+func (e *execution) drive(d *drive, join cgroup.Join) error {
 	c, o := e.container, e.options
 	root, release, err := c.openChroot()
 	if err != nil {
@@ -272,6 +272,9 @@ func (e *execution) drive(d *drive) error {
 				return nil, err
 			}
 			if err := c.runtime.adjustOOMScore(d.pid, o.Process.OOMScoreAdj); err != nil {
+				return nil, err
+			}
+			if err := settle(join, d.pid); err != nil {
 				return nil, err
 			}
 			return e.filter, sendPidfd(o.PidfdSocket, d.pid)

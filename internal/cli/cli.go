@@ -105,7 +105,7 @@ func (p *program) run() error {
 	at := commandIndex(p.args, flags)
 	if at < len(p.args) {
 		if cmd := p.command(p.args[at]); cmd != nil {
-			return p.app(flags, []*cli.Command{cmd}).Run(arrange(p.args, at, cmd))
+			return p.app(flags, []*cli.Command{cmd}).Run(firstNames(arrange(p.args, at, cmd), at, cmd.Flags))
 		}
 	}
 	return p.app(flags, p.allCommands()).Run(p.args)

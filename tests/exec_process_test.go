@@ -82,7 +82,7 @@ func TestAnExecIsConfinedAsTheContainerIsUnlessItsFileSaysOtherwise(t *testing.T
 	// What says who runs where is the file's, and so is what is not set there.
 	equal(t, "environment", get[[]string](t, bare, "env"), []string{"HOME=/"})
 	equal(t, "directory", get[string](t, bare, "cwd"), "/")
-	equal(t, "ids", get[idSight](t, bare, "ids"), idSight{UID: three(0), GID: three(0), })
+	equal(t, "ids", get[idSight](t, bare, "ids"), idSight{UID: three(0), GID: three(0)})
 	equal(t, "no_new_privs", get[string](t, bare, "status=NoNewPrivs"), "0")
 
 	file := processFile(t, &specs.Process{
@@ -184,6 +184,30 @@ func TestExecGoesIntoACgroupBelowTheContainers(t *testing.T) {
 		r := h.try(slices.Concat([]string{"exec"}, tt.flags, []string{c.id, "/bin/true"})...)
 		if said := strings.ReplaceAll(r.stderr, `\"`, `"`); r.status != 255 || !strings.Contains(said, tt.word) {
 			t.Errorf("%v: status %d: %s", tt.flags, r.status, r.stderr)
+		}
+	}
+}
+
+func TestExecGoesIntoACgroupBelowTheContainersOnV2(t *testing.T) {
+	t.Parallel()
+	if !onlyV2() {
+		lacks(t, "cgroup v2 alone")
+	}
+	h := newHost(t)
+	c := h.start(nil)
+	if err := os.Mkdir(filepath.Join(c.cgroup(""), "sub"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{"sub": "/sub", "/sub": "/sub", "/": "", ".": ""} {
+		file := filepath.Join(t.TempDir(), "pid")
+		h.must("exec", "-d", "--pid-file", file, "--cgroup", path, c.id, "/bin/sleep", "100")
+		equal(t, path, cgroupOf(t, int(number(t, readFile(t, file))), ""), c.cgroup("")+want)
+	}
+	for path, word := range map[string]string{
+		"memory:sub": "no cgroup v1 hierarchy", "..": "must not climb", "missing": "no such file or directory",
+	} {
+		if r := h.try("exec", "--cgroup", path, c.id, "/bin/true"); r.status != 255 || !strings.Contains(r.stderr, word) {
+			t.Errorf("%s: status %d: %s", path, r.status, r.stderr)
 		}
 	}
 }

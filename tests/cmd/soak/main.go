@@ -24,8 +24,11 @@ func main() {
 	execs := flag.Int("execs", 10000, "processes in one container")
 	workers := flag.Int("workers", 8, "containers or processes at a time")
 	flag.Parse()
-	err := soak("/bin/true", func(h house) error { return h.runAll("containers", *cycles, *workers, h.cycle) })
-	if err == nil {
+	var err error
+	if *cycles > 0 {
+		err = soak("/bin/true", func(h house) error { return h.runAll("containers", *cycles, *workers, h.cycle) })
+	}
+	if err == nil && *execs > 0 {
 		err = soak("/bin/sleep 1000000", func(h house) error { return h.execAll(*execs, *workers) })
 	}
 	if err != nil {
@@ -145,7 +148,7 @@ func (h house) runAll(what string, cycles, workers int, do func(n int) error) er
 	}
 	group.Wait()
 	took := time.Since(begin).Seconds()
-	fmt.Printf("%d %s, %d at a time, in %.1f s: %.2f ms each\n", cycles, what, workers, took, took*1000/float64(max(1, cycles)))
+	fmt.Printf("%d %s, %d at a time, in %.1f s: %.2f ms each\n", cycles, what, workers, took, took*1000/float64(cycles))
 	return errors.Join(errs...)
 }
 

@@ -131,10 +131,11 @@ func (e *execution) compile() error {
 	if err := refuseLabels(e.options.Process); err != nil {
 		return err
 	}
-	in := spec.ProcessInputs{Kind: plan.Exec, Groups: groupsOf(s), Warn: c.runtime.warn}
+	in := spec.ProcessInputs{Kind: plan.Exec, Groups: groupsOf(s)}
 	if in.Held, err = heldCapabilities(s); err != nil {
 		return err
 	}
+	in.Warn = e.news(in)
 	in.PreserveFDs = uint32(e.options.PreserveFDs)
 	if c.record.CallersKeyring {
 		in.Keyring = plan.KeepKeyring
@@ -172,6 +173,21 @@ func (e *execution) edit() error {
 		return nil
 	}
 	return e.options.Edit(&process)
+}
+
+// news returns what passes on a warning, unless it is one about the container's own
+// process: create has given that, and who starts a shell has not asked for it.
+func (e *execution) news(in spec.ProcessInputs) func(error) {
+	known := make(map[string]bool)
+	in.Warn = func(err error) { known[err.Error()] = true }
+	if _, err := spec.CompileProcess(e.spec, e.spec.Process, in); err != nil {
+		return e.container.runtime.warn // of a container that was created otherwise
+	}
+	return func(err error) {
+		if !known[err.Error()] {
+			e.container.runtime.warn(err)
+		}
+	}
 }
 
 // confined returns p with what it leaves out of how a process is confined, as the

@@ -95,6 +95,7 @@ func (n *Notifier) receive() (string, error) {
 // passable returns the lines of a message that are passed on, and whether one of
 // them says that the service is ready.
 func passable(message string) (lines string, ready bool) {
+	var passed strings.Builder
 	for line := range strings.SplitSeq(message, "\n") {
 		switch name, _, _ := strings.Cut(line, "="); name {
 		case "READY":
@@ -104,9 +105,9 @@ func passable(message string) (lines string, ready bool) {
 		default:
 			continue
 		}
-		lines += line + "\n"
+		passed.WriteString(line + "\n")
 	}
-	return lines, ready
+	return passed.String(), ready
 }
 
 // tell sends one message, with descriptors, to the socket at address.

@@ -136,7 +136,8 @@ func TestAGapInWhatIsPreservedIsNotFilledByHull(t *testing.T) {
 		"3": `exec "$0" "$@"`, "4": `exec 3</dev/null; exec "$0" "$@"`, "5": `exec 3</dev/null 4</dev/null 6</dev/null 7</dev/null; exec "$0" "$@"`,
 	} {
 		for _, args := range [][]string{
-			{"run", "--preserve-fds", "4", "--bundle", b.dir, newID()}, {"exec", "--preserve-fds", "4", c.id, "/probe", "fds"},
+			{"run", "--preserve-fds", "4", "--bundle", b.dir, newID()},
+			{"exec", "--preserve-fds", "4", c.id, "/probe", "fds"},
 			{"exec", "--preserve-fds", "100000", c.id, "/probe", "fds"},
 		} {
 			cmd := h.command(args...)

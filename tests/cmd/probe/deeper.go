@@ -40,6 +40,16 @@ func lookDeeper(verb, argument string) (any, error) {
 		return terminal()
 	case "label": // of a path, by SELinux
 		return selinuxLabel(argument)
+	case "links":
+		return links()
+	case "notify": // text for sd_notify(3), with ; for the ends of lines
+		return notify(argument)
+	}
+	return lookAtKeys(verb, argument)
+}
+
+func lookAtKeys(verb, argument string) (any, error) {
+	switch verb {
 	case "keyring": // the label of the session keyring
 		text, err := unix.KeyctlString(unix.KEYCTL_GET_SECURITY, keySpecSession)
 		return strings.TrimRight(text, "\x00"), err
@@ -47,10 +57,6 @@ func lookDeeper(verb, argument string) (any, error) {
 		return session()
 	case "key": // a user's key of that name in it
 		return unix.KeyctlSearch(keySpecSession, "user", argument, 0)
-	case "links":
-		return links()
-	case "notify": // text for sd_notify(3), with ; for the ends of lines
-		return notify(argument)
 	}
 	return exert(verb, argument)
 }

@@ -95,24 +95,19 @@ func lookupEnv(env []string, name string) string {
 	return ""
 }
 
-// Engines tell these apart by their words, and turn them into the exit codes
-// 127 and 126: Docker and Podman match "executable file not found in" and
-// "permission denied".
-var errNotInPath = errors.New("executable file not found in $PATH")
-
 // lookPath finds name in the directories of path.
 func lookPath(name, path string) (string, error) {
 	if name == "" {
-		return "", fault.New("exec", `""`, unix.ENOENT)
+		return "", notFound(name, unix.ENOENT)
 	}
 	if strings.Contains(name, "/") {
 		if err := executable(name); err != nil {
-			return "", execFailure(name, err)
+			return "", notFound(name, err)
 		}
 		return name, nil
 	}
 	if path == "" {
-		return "", execFailure(name, errNotInPath)
+		return "", notFound(name, plan.ErrNotInPath)
 	}
 	var denied error
 	for dir := range strings.SplitSeq(path, ":") {
@@ -129,13 +124,13 @@ func lookPath(name, path string) (string, error) {
 		}
 	}
 	if denied != nil {
-		return "", execFailure(name, denied)
+		return "", notFound(name, denied)
 	}
-	return "", execFailure(name, errNotInPath)
+	return "", notFound(name, plan.ErrNotInPath)
 }
 
-func execFailure(name string, cause error) *fault.Error {
-	return fault.New("exec", `"`+name+`"`, cause).WithHint("%s", plan.ProgramHint(cause))
+func notFound(name string, err error) error {
+	return &fault.Error{Op: "exec", Object: `"` + name + `"`, Cause: err, Hint: plan.ProgramHint(err)}
 }
 
 func executable(path string) error {
@@ -178,12 +173,7 @@ func (s *stage) execute() error {
 		return err
 	}
 	errno := linux.Execve(program, argv, envv)
-	failed := execFailure(s.program, errno)
-	if errno == unix.ENOENT {
-		// resolveProgram has found the file itself.
-		failed.Hint = "the file is there, but not its interpreter: the one after #!, or the loader of a dynamic program"
-	}
-	return failed
+	return &fault.Error{Op: "exec", Object: `"` + s.program + `"`, Cause: errno, Hint: plan.ExecutionHint(errno)}
 }
 
 // movePreserved puts the preserved descriptors where the program expects them,

@@ -159,3 +159,20 @@ func TestTheLimitsOfAnOrdinaryUserHold(t *testing.T) {
 		})
 	}
 }
+
+//proves:linux.seccomp.listenerPath linux.seccomp.syscalls[].action=SCMP_ACT_NOTIFY
+func TestAnOrdinaryUsersAgentGetsTheListener(t *testing.T) {
+	h := newUserHost(t)
+	a := newAgent(t)
+	reachable(t, filepath.Dir(a.path))
+	if err := os.Chmod(a.path, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	b := h.rootlessBundle([]string{makeGetpgid}, func(s *specs.Spec) {
+		s.Linux.Seccomp = filter(specs.ActNotify, nil)
+		s.Linux.Seccomp.ListenerPath = a.path
+	})
+	s := parseSight(t, h.must("run", "--bundle", b.dir, newID()))
+	equal(t, "what the agent answered", get[called](t, s, makeGetpgid).Errno, unix.EXFULL)
+	equal(t, "containers that the agent knows of", len(a.state(t).Fds), 1)
+}

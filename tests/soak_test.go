@@ -9,19 +9,19 @@ import (
 )
 
 // The long form is `make soak`.
-func TestTwoHundredContainersEightAtATimeLeaveNothing(t *testing.T) {
+func TestTwoHundredContainersAndThreeHundredExecsEightAtATimeLeaveNothing(t *testing.T) {
 	needRoot(t)
 	program := []string{"go", "run", "./cmd/soak"}
 	if probe := os.Getenv("PROBE"); probe != "" {
 		program = []string{filepath.Join(filepath.Dir(probe), "soak")}
 	}
-	cmd := exec.Command(program[0], append(program[1:], "-cycles", "200", "-workers", "8")...)
+	cmd := exec.Command(program[0], append(program[1:], "-cycles", "200", "-execs", "300", "-workers", "8")...)
 	cmd.Env = append(os.Environ(), "RUNTIME="+suite.runtime)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	if !bytes.Contains(out, []byte("200 containers")) {
+	if !bytes.Contains(out, []byte("200 containers")) || !bytes.Contains(out, []byte("300 processes")) {
 		t.Errorf("it says %q", out)
 	}
 }

@@ -49,7 +49,7 @@ func (n *creation) drive(d *drive, gate state.Gate) error {
 	// Init starts the Go runtime and builds the mount tree from here on:
 	// what follows costs no time.
 	if err := n.whileInitMounts(d.pid); err != nil {
-		return err
+		return d.unlessEnded(err)
 	}
 	err = d.converse(answers{
 		rootReady: func() error {

@@ -94,6 +94,17 @@ func (d *drive) receive() (link.Message, error) {
 	}
 }
 
+// unlessEnded returns err or, if that is but the consequence of it, why init has
+// ended: systemd removes a scope with its last process.
+func (d *drive) unlessEnded(err error) error {
+	if linux.HasEnded(d.pid) {
+		if _, cause := d.receive(); cause != nil {
+			return cause
+		}
+	}
+	return err
+}
+
 // died is the error of an init that ended without a word.
 func (d *drive) died() error {
 	return fault.New("start", "init", errors.New(howEnded(d.pid))).

@@ -101,6 +101,7 @@ func createSteps() []step {
 		(*stage).runCreateContainerHooks,
 		(*stage).openLabels,
 		(*stage).enterRoot,
+		(*stage).replaceNull,
 		(*stage).openConsole,
 		(*stage).bindConsole,
 		(*stage).setNames,
@@ -122,6 +123,7 @@ func execSteps() []step {
 		(*stage).joinKeyring,
 		(*stage).openLabels,
 		(*stage).enterChroot,
+		(*stage).replaceNull,
 		(*stage).openConsole,
 	}, programSteps(), []step{
 		(*stage).execute,

@@ -29,7 +29,13 @@ func (n *creation) configure() error {
 	if count := n.options.ListenFDs; count > 0 {
 		n.plan.Process.Env = append(n.plan.Process.Env, "LISTEN_FDS="+strconv.Itoa(count), "LISTEN_PID=1")
 	}
-	return checkConsole(n.plan.Process.Terminal, n.options.ConsoleSocket, n.options.Lifetime)
+	if err := checkConsole(n.plan.Process.Terminal, n.options.ConsoleSocket, n.options.Lifetime); err != nil {
+		return err
+	}
+	console, err := openConsole(n.options.ConsoleSocket)
+	n.console = console
+	n.closers = append(n.closers, console.close)
+	return err
 }
 
 // compile makes the plan of a configuration that has been examined.

@@ -132,6 +132,8 @@ type creation struct {
 	// devices are those of the host to be moved, or nil.
 	devices   *netdev.Set
 	container *Container
+	// console says who gets the terminal.
+	console console
 	// hookOutput is where hooks print to.
 	hookOutput hook.Output
 	// undo is what to do if creation fails, last first.

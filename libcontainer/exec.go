@@ -68,6 +68,7 @@ func (c *Container) Exec(ctx context.Context, o ExecOptions) (*Process, error) {
 		return nil, err
 	}
 	defer unix.Close(pidfd)
+	defer func() { e.console.close() }()
 	if err := e.compile(); err != nil {
 		e.launch.abort()
 		return nil, err
@@ -104,6 +105,8 @@ type execution struct {
 	filter []byte
 	// silenced is as Record.Silenced, of this process.
 	silenced bool
+	// console says who gets the terminal.
+	console console
 	// listener says who gets the filter's listener.
 	listener *specs.LinuxSeccomp
 }
@@ -144,6 +147,9 @@ func (e *execution) compile() error {
 		return err
 	}
 	if err := checkConsole(process.Terminal, e.options.ConsoleSocket, e.options.Lifetime); err != nil {
+		return err
+	}
+	if e.console, err = openConsole(e.options.ConsoleSocket); err != nil {
 		return err
 	}
 	return e.loadFilter()
@@ -225,7 +231,7 @@ func (e *execution) drive(d *drive) error {
 		return err
 	}
 	err = d.converse(answers{
-		console: func(master *os.File) error { return takeConsole(d, o.ConsoleSocket, master) },
+		console: func(master *os.File) error { return e.console.take(d, master) },
 		ready: func() ([]byte, error) {
 			if err := limit(d.pid, e.rlimits); err != nil {
 				return nil, err

@@ -84,6 +84,9 @@ func (p *program) execIn(c *cli.Context) error {
 		}
 		return err
 	}
+	if err := refuseConsoleSocket(opts.ConsoleSocket); err != nil {
+		return err
+	}
 	fg, ctx := p.newForeground(c.Context)
 	defer fg.close()
 	ctr, err := p.load(c)

@@ -72,9 +72,8 @@ func (p *program) runDetached(c *cli.Context, rt *libcontainer.Runtime, id strin
 }
 
 func (p *program) runForeground(c *cli.Context, rt *libcontainer.Runtime, id string, opts libcontainer.CreateOptions) error {
-	// With a socket the terminal would be somebody else's, and not here.
-	if opts.ConsoleSocket != "" {
-		return errors.New("cannot use console socket if hull will not detach or allocate tty")
+	if err := refuseConsoleSocket(opts.ConsoleSocket); err != nil {
+		return err
 	}
 	fg, ctx := p.newForeground(c.Context)
 	defer fg.close()

@@ -32,7 +32,7 @@ func (n *creation) configure() error {
 	if err := checkConsole(n.plan.Process.Terminal, n.options.ConsoleSocket, n.options.Lifetime); err != nil {
 		return err
 	}
-	console, err := openConsole(n.options.ConsoleSocket)
+	console, err := openConsole(n.options.ConsoleSocket, n.options.SetUpTerminal)
 	n.console = console
 	n.closers = append(n.closers, console.close)
 	return err

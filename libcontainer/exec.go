@@ -27,9 +27,10 @@ type ExecOptions struct {
 	User string
 	// Stdio are its streams, unless it has a terminal.
 	Stdio Stdio
-	// ConsoleSocket, PidfdSocket, PidFile, PreserveFDs and Lifetime are as in
-	// CreateOptions.
+	// ConsoleSocket, SetUpTerminal, PidfdSocket, PidFile, PreserveFDs and
+	// Lifetime are as in CreateOptions.
 	ConsoleSocket string
+	SetUpTerminal func(master *os.File) error
 	PidfdSocket   string
 	PidFile       string
 	PreserveFDs   int
@@ -149,7 +150,7 @@ func (e *execution) compile() error {
 	if err := checkConsole(process.Terminal, e.options.ConsoleSocket, e.options.Lifetime); err != nil {
 		return err
 	}
-	if e.console, err = openConsole(e.options.ConsoleSocket); err != nil {
+	if e.console, err = openConsole(e.options.ConsoleSocket, e.options.SetUpTerminal); err != nil {
 		return err
 	}
 	return e.loadFilter()

@@ -20,19 +20,20 @@ import (
 type console struct {
 	socket string
 	conn   int // to the socket, if there is one
+	setUp  func(master *os.File) error
 }
 
 // openConsole connects to the socket before anything is made: that nobody
 // listens is the caller's mistake.
-func openConsole(socket string) (c console, err error) {
+func openConsole(socket string, setUp func(*os.File) error) (c console, err error) {
 	if socket == "" {
-		return console{}, nil
+		return console{setUp: setUp}, nil
 	}
 	conn, err := dial(socket)
 	if err != nil {
 		return console{}, fault.New("connect to console socket", socket, patiently(err))
 	}
-	return console{socket, conn}, nil
+	return console{socket: socket, conn: conn}, nil
 }
 
 func (c console) close() {
@@ -45,7 +46,10 @@ func (c console) close() {
 func (c console) take(d *drive, master *os.File) error {
 	if c.socket == "" {
 		d.console = master
-		return nil
+		if c.setUp == nil {
+			return nil
+		}
+		return c.setUp(master)
 	}
 	defer master.Close()
 	if err := sendWhole(c.conn, []byte(master.Name()), unix.UnixRights(int(master.Fd()))); err != nil {

@@ -48,6 +48,11 @@ func (s *screen) text() string {
 
 func (s *screen) await(text string) {
 	s.t.Helper()
+	s.t.Cleanup(func() {
+		if s.t.Failed() {
+			s.t.Logf("the terminal shows %q", s.text())
+		}
+	})
 	eventually(s.t, "the terminal shows "+text, func() bool { return strings.Contains(s.text(), text) })
 }
 

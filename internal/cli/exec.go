@@ -93,6 +93,7 @@ func (p *program) execIn(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	opts.SetUpTerminal = terminalStreams().SetUp
 	process, err := ctr.Exec(ctx, opts)
 	if err != nil {
 		return interruption(ctx, err)

@@ -54,6 +54,11 @@ func refuseConsoleSocket(path string) error {
 	return errors.New("cannot use console socket if hull will not detach or allocate tty")
 }
 
+// terminalStreams are where a terminal in the foreground is shown.
+func terminalStreams() tty.Streams {
+	return tty.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}
+}
+
 // newForeground catches signals from soon on, and returns a context that ends
 // when one comes that should end this program before there is a child.
 func (p *program) newForeground(ctx context.Context) (*foreground, context.Context) {
@@ -112,7 +117,7 @@ func (f *foreground) run(c child, start func() error) (status int, err error) {
 	// Before the terminal is raw, or has a size to follow.
 	<-f.caught
 	if console := c.Console(); console != nil {
-		screen, err := tty.Attach(console, tty.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
+		screen, err := tty.Attach(console, terminalStreams())
 		if err != nil {
 			return 0, errors.Join(err, kill(c))
 		}

@@ -77,6 +77,7 @@ func (p *program) runForeground(c *cli.Context, rt *libcontainer.Runtime, id str
 	}
 	fg, ctx := p.newForeground(c.Context)
 	defer fg.close()
+	opts.SetUpTerminal = terminalStreams().SetUp
 	ctr, err := rt.Create(ctx, id, opts)
 	if err != nil {
 		return interruption(ctx, err)

@@ -32,8 +32,27 @@ type Session struct {
 	end       sync.Once
 }
 
-// Attach connects master, the master end of a container's pseudoterminal, with
-// s. Where s.In is a terminal, it is in raw mode until Close: each key goes to
+// SetUp gives master, the master end of a container's pseudoterminal, the modes
+// and the size that its program is to find. Later they are the program's.
+func (s Streams) SetUp(master *os.File) error {
+	if err := clearONLCR(master); err != nil {
+		return fault.New("set up terminal", master.Name(), err)
+	}
+	copySize(s.screen(), master)
+	return nil
+}
+
+// screen is the stream that knows the size of the window, or nil.
+func (s Streams) screen() *os.File {
+	for _, f := range []*os.File{s.In, s.Out, s.Err} {
+		if IsTerminal(f) {
+			return f
+		}
+	}
+	return nil
+}
+
+// Attach connects master, which has been set up, with s. Where s.In is a terminal, it is in raw mode until Close: each key goes to
 // the container, which turns control-C into a signal. Otherwise it stays as it
 // is, so that control-C reaches this process. Master is the session's from now on.
 //
@@ -44,16 +63,7 @@ func Attach(master *os.File, s Streams) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := clearONLCR(own); err != nil {
-		return nil, errors.Join(fault.New("set up terminal", master.Name(), err), own.Close())
-	}
-	t := &Session{master: own, streams: s, shown: make(chan struct{}), abandoned: make(chan struct{})}
-	for _, f := range []*os.File{s.In, s.Out, s.Err} {
-		if IsTerminal(f) {
-			t.screen = f
-			break
-		}
-	}
+	t := &Session{master: own, streams: s, screen: s.screen(), shown: make(chan struct{}), abandoned: make(chan struct{})}
 	if t.screen != nil && t.screen == s.In {
 		t.keys = &keyboard{file: s.In}
 		if err := t.keys.take(); err != nil {
@@ -74,21 +84,24 @@ func Attach(master *os.File, s Streams) (*Session, error) {
 	return t, nil
 }
 
-// Resize gives the container's terminal the size of this process's. A terminal
-// that is gone, or has never been told its size, has none.
-func (t *Session) Resize() {
-	if t.screen == nil {
+// Resize gives the container's terminal the size of this process's.
+func (t *Session) Resize() { copySize(t.screen, t.master) }
+
+// copySize does nothing where there is no size: a terminal that is gone, or has
+// never been told, has none.
+func copySize(from, to *os.File) {
+	if from == nil {
 		return
 	}
 	var (
 		size *unix.Winsize
 		err  error
 	)
-	cerr := control(t.screen, func(fd int) { size, err = unix.IoctlGetWinsize(fd, unix.TIOCGWINSZ) })
+	cerr := control(from, func(fd int) { size, err = unix.IoctlGetWinsize(fd, unix.TIOCGWINSZ) })
 	if cerr != nil || err != nil || size.Row == 0 && size.Col == 0 {
 		return
 	}
-	_ = control(t.master, func(fd int) { _ = unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, size) })
+	_ = control(to, func(fd int) { _ = unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, size) })
 }
 
 // Release puts the caller's terminal back as it was, for as long as this process

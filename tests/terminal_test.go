@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -183,7 +184,11 @@ func TestATerminalAndItsSocketGoTogether(t *testing.T) {
 		h.nothingRemains(id, tt.b)
 	}
 	c := h.start(nil)
-	h.refuses([]string{"cannot allocate tty"}, "exec", "--detach", "--tty", c.id, "/probe")
+	h.refuses([]string{"cannot allocate tty if hull will detach without setting console socket"}, "exec", "--detach", "--tty", c.id, "/probe")
+	for _, flags := range [][]string{{}, {"--tty"}, {"--detach"}} {
+		args := slices.Concat([]string{"exec", "--console-socket", socket}, flags, []string{c.id, "/probe"})
+		h.refuses([]string{"cannot use console socket if hull will not detach or allocate tty"}, args...)
+	}
 }
 
 // onTerminal runs the runtime in the foreground on a terminal of its own.

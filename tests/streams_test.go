@@ -136,7 +136,7 @@ func TestTheStreamsAreTheUsersWhileTheProgramRunsInTheForeground(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer out.Close()
+		t.Cleanup(func() { out.Close() })
 		cmd := h.command(args...)
 		in, err := cmd.StdinPipe()
 		if err != nil {
@@ -180,8 +180,11 @@ func TestTheFlagsOfTheCallersStreamsStay(t *testing.T) {
 				before[name] = s.flags(t)
 			}
 			h.startCommand(cmd)
-			done := make(chan error, 1)
-			go func() { done <- cmd.Wait() }()
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				_ = cmd.Wait()
+			}()
 			for running := true; running; {
 				select {
 				case <-done:

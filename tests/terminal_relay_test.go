@@ -88,12 +88,11 @@ func TestTheTerminalIsPutBackHoweverTheContainerEnds(t *testing.T) {
 				t.Parallel()
 				h := newHost(t)
 				script := "trap 'exit 5' TERM HUP INT; echo ready; while :; do sleep 0.05; done"
-				id, args := newID(), []string(nil)
-				if command == "run" {
-					args = []string{"run", "--bundle", h.newBundle(nil, terminal, shell(script)).dir, id}
-				} else {
-					c := h.start(nil)
-					id, args = c.id, []string{"exec", "--tty", c.id, "/bin/sh", "-c", script}
+				id := newID()
+				args := []string{"run", "--bundle", h.newBundle(nil, terminal, shell(script)).dir, id}
+				if command == "exec" {
+					id = h.start(nil).id
+					args = []string{"exec", "--tty", id, "/bin/sh", "-c", script}
 				}
 				d := atDesk(t, h, "-", thenStay, args...)
 				before := d.modes()
@@ -370,8 +369,11 @@ func TestASignalEndsTheWaitForSomebodyToTakeTheLastOutput(t *testing.T) {
 	h.startCommand(cmd)
 	w.Close()
 	eventually(t, "the container has ended", func() bool { return !fileExists(h.root+"/"+id) || h.state(id).Status == specs.StateStopped })
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = cmd.Wait()
+	}()
 	for range 200 {
 		_ = cmd.Process.Signal(unix.SIGTERM)
 		select {

@@ -33,7 +33,6 @@ type foreground struct {
 	signals chan os.Signal
 	caught  chan struct{} // closed when signals are caught
 	cancel  context.CancelCauseFunc
-
 	owners  owners
 	// job says that this program is a job of the terminal that it reads.
 	job bool

@@ -202,14 +202,17 @@ func (n *creation) ready(d *drive, pending <-chan compiled) ([]byte, error) {
 			return nil, err
 		}
 	}
-	if err := n.sinkInit(d.pid); err != nil {
-		return nil, err
-	}
 	if n.spec.Linux != nil && n.spec.Linux.Resources != nil {
 		late := specs.LinuxResources{Memory: n.spec.Linux.Resources.Memory, Pids: n.spec.Linux.Resources.Pids}
 		if err := n.cgroup.Set(&late); err != nil {
 			return nil, err
 		}
+	}
+	if err := settle(n.join, d.pid); err != nil {
+		return nil, err
+	}
+	if err := n.sinkInit(d.pid); err != nil {
+		return nil, err
 	}
 	built := <-pending
 	for _, err := range built.warnings {

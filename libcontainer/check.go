@@ -111,9 +111,10 @@ func (c *checker) suspicions() {
 	if c.runtime.Cgroup != Systemd {
 		found = append(found, spec.WithoutSystemd(c.spec)...)
 	}
+	known := c.findings
 	for _, err := range found {
 		path := pathIn(err)
-		if !slices.ContainsFunc(c.findings, func(f Finding) bool { return f.Path == path }) {
+		if !slices.ContainsFunc(known, func(f Finding) bool { return f.Path == path }) {
 			c.add(Warning, path, err)
 		}
 	}

@@ -31,7 +31,11 @@ func (c *checker) hooks() {
 		{"poststop", h.Poststop, Warning},
 	} {
 		for _, planned := range spec.Hooks(list.name, list.hooks) {
-			if err := executable(planned.Path); err != nil {
+			err := executable(planned.Path)
+			if err == nil {
+				err = formatOnHost(planned.Path)
+			}
+			if err != nil {
 				c.add(list.severity, planned.Name+".path", hook.NotRun(&planned, err))
 			}
 		}
@@ -50,6 +54,9 @@ func (c *checker) hooksInside(list []plan.Hook) {
 	defer root.Close()
 	for i := range list {
 		err := c.findProgram(root, list[i].Path)
+		if err == nil {
+			err = c.format(root, list[i].Path)
+		}
 		if errors.Is(err, unix.EISDIR) { // execve(2) says it so
 			err = unix.EACCES
 		}

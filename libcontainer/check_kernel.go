@@ -2,35 +2,12 @@ package libcontainer
 
 import (
 	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"hull/internal/fault"
-	"hull/internal/inroot"
+	"hull/libcontainer/seccomp"
 )
-
-// sysctls looks for parameters that the kernel does not have. The namespaces
-// of a container have none that the host's lack, but for those of network
-// devices, which are the container's own.
-func (c *checker) sysctls() {
-	if c.plan == nil {
-		return
-	}
-	for _, s := range c.plan.Sysctls {
-		if namesDevice(s.Key) || inroot.HasSysctl(s.Key) {
-			continue
-		}
-		c.fail(fieldOf("linux.sysctl", -1, s.Key), inroot.SysctlFailure(s.Key, s.Value, unix.ENOENT))
-	}
-}
-
-// namesDevice reports whether a parameter is one of a network device.
-func namesDevice(key string) bool {
-	f := strings.Split(key, ".")
-	return len(f) > 3 && f[0] == "net" && (f[2] == "conf" || f[2] == "neigh") &&
-		f[3] != "all" && f[3] != "default" && f[3] != "lo"
-}
 
 // seccomp compiles the filter: what libseccomp and the kernel refuse shows.
 func (c *checker) seccomp() {
@@ -43,6 +20,11 @@ func (c *checker) seccomp() {
 	}
 	_, err := f.compileAnew()
 	c.fail("linux.seccomp", err)
+	if len(f.program) == 0 && f.unknown == seccomp.IgnoreUnknown {
+		for _, err := range seccomp.Misspelt(&f.profile) {
+			c.add(Warning, "", err)
+		}
+	}
 	if path := f.profile.ListenerPath; path != "" && f.notifies() {
 		if err := isSocket(path); err != nil {
 			c.fail("", listenerFailure(path, err))

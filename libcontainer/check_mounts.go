@@ -2,6 +2,7 @@ package libcontainer
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -24,12 +25,33 @@ func (c *checker) mountSources() {
 			continue // mapped as a user namespace that is not there yet
 		}
 		fd, err := openSource(&ids, s)
+		if err == nil && s.Flags&plan.Recursive == 0 && viewOf(c.spec) == containerView && hasMountsBelow(s.Path) {
+			unix.Close(fd)
+			err = sourceFailure(s, unix.EINVAL)
+		}
 		if err != nil {
 			c.fail(s.Name+".source", err)
 			continue
 		}
 		unix.Close(fd)
 	}
+}
+
+// hasMountsBelow reports whether something is mounted below a path of the host: a
+// user namespace may not take it away (mount_namespaces(7), "Restrictions").
+func hasMountsBelow(source string) bool {
+	table, err := os.ReadFile("/proc/self/mountinfo")
+	source, linkErr := filepath.EvalSymlinks(source)
+	if err != nil || linkErr != nil {
+		return false
+	}
+	for line := range strings.Lines(string(table)) {
+		f := strings.Fields(line)
+		if len(f) > 4 && f[4] != source && below(f[4], source) {
+			return true
+		}
+	}
+	return false
 }
 
 // filesystems looks for the types of new mounts. A type that only a module has
@@ -64,19 +86,58 @@ func (c *checker) foresee(m *plan.Mount, kind filesystemKind) error {
 	if c.held&(1<<unix.CAP_SYS_ADMIN) == 0 || mounts != nil && mounts.Path != "" {
 		return nil // paths among the options are those of another namespace
 	}
-	if err := rootfs.Foresee(m); err != nil {
+	users := spec.Namespace(c.spec, specs.UserNamespace) != nil
+	switch {
+	case m.Type == "fuse" && m.Value("fd") == "", m.Type == "overlay" && m.Value("workdir") == "", kind == onDevice && !users && !isBlockDevice(m.Source):
+		return rootfs.Attempt(m)
+	case m.Type == "overlay" && !layersFit(m):
+		return rootfs.Refused(m, unix.EINVAL)
+	}
+	if err := rootfs.Foresee(m); err != nil || !users {
 		return err
 	}
-	if spec.Namespace(c.spec, specs.UserNamespace) == nil {
-		return nil
+	return c.refusedUser(m, kind)
+}
+
+// refusedUser returns the error of init with a filesystem that a user namespace may
+// not mount: of those with a device all but FUSE's, of the others those that the
+// kernel's sources do not mark with FS_USERNS_MOUNT, and bpf, which it marks and
+// gives to the delegated only.
+func (c *checker) refusedUser(m *plan.Mount, kind filesystemKind) error {
+	lacks := func(kind specs.LinuxNamespaceType) bool {
+		ns := spec.Namespace(c.spec, kind)
+		return ns == nil || ns.Path != ""
 	}
-	ipc := spec.Namespace(c.spec, specs.IPCNamespace)
-	// Of filesystems with a device, none but FUSE's is for user namespaces.
-	if kind == onDevice && m.Type != "fuseblk" ||
-		m.Type == "mqueue" && (ipc == nil || ipc.Path != "") && !exists("/dev/mqueue") {
-		return rootfs.Refused(m)
+	refused := kind == onDevice && m.Type != "fuseblk"
+	switch m.Type {
+	case "mqueue":
+		refused = lacks(specs.IPCNamespace) && !exists("/dev/mqueue")
+	case "proc":
+		refused = spec.Namespace(c.spec, specs.PIDNamespace) == nil
+	case "bpf", "configfs", "debugfs", "devtmpfs", "efivarfs", "fusectl", "hugetlbfs", "pstore", "securityfs", "tracefs":
+		refused = true
+	}
+	if refused {
+		return rootfs.Refused(m, unix.EPERM)
 	}
 	return nil
+}
+
+func isBlockDevice(path string) bool {
+	var st unix.Stat_t
+	return unix.Stat(path, &st) == nil && st.Mode&unix.S_IFMT == unix.S_IFBLK
+}
+
+// layersFit reports whether an overlay may have its upper directories: both on one
+// filesystem, none within the other. Making it to see would leave traces in them.
+func layersFit(m *plan.Mount) bool {
+	upper, err1 := filepath.EvalSymlinks(m.Value("upperdir"))
+	work, err2 := filepath.EvalSymlinks(m.Value("workdir"))
+	var one, other unix.Stat_t
+	if err1 != nil || err2 != nil || unix.Stat(upper, &one) != nil || unix.Stat(work, &other) != nil {
+		return true // another error
+	}
+	return m.Value("lowerdir") != "" && one.Dev == other.Dev && !below(upper, work) && !below(work, upper)
 }
 
 // noFilesystem is the error of init that mounts it.

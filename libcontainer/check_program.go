@@ -2,18 +2,13 @@ package libcontainer
 
 import (
 	"errors"
-	"os"
 	"path"
 	"strings"
 
-	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"hull/internal/fault"
-	"hull/internal/inroot"
-	"hull/internal/linux"
 	"hull/libcontainer/plan"
-	"hull/spec"
 )
 
 // program looks for process.cwd and process.args[0] in the root filesystem as
@@ -29,26 +24,45 @@ func (c *checker) program() {
 		return
 	}
 	defer root.Close()
-	if err := enterable(root, p.Cwd); err != nil {
+	if err := c.enterable(root, p.Cwd); err != nil {
 		c.fail("", fault.New("enter process.cwd", p.Cwd, err))
 		return
 	}
 	if cause := c.findArgument(root, p.Args[0]); cause != nil {
-		c.fail("process.args[0]", fault.New("exec", `"`+p.Args[0]+`"`, cause))
+		c.unusable(p.Args[0], cause, plan.ProgramHint(cause))
 	}
 }
 
+// unusable adds the error of init with the program file.
+func (c *checker) unusable(file string, cause error, hint string) {
+	c.fail("process.args[0]", &fault.Error{Op: "exec", Object: `"` + file + `"`, Cause: cause, Hint: hint})
+}
+
 // enterable returns why init cannot enter a directory. One that is missing is made.
-func enterable(root layout, dir string) error {
+func (c *checker) enterable(root layout, dir string) error {
 	if root.isOpen(dir) {
 		return nil
 	}
 	h, err := root.OpenFile(dir, unix.O_PATH|unix.O_DIRECTORY)
 	h.Close()
-	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ELOOP) { // ELOOP may end in a mount
+	missing := errors.Is(err, unix.ENOENT)
+	if err != nil && !missing {
+		if errors.Is(err, unix.ELOOP) { // which may end in a mount
+			return nil
+		}
+		return err
+	}
+	who, known := c.initIdentity()
+	if !known {
 		return nil
 	}
-	return err
+	if err := root.approach(dir, &who, toPass); err != nil {
+		return err
+	}
+	if missing && root.approach(dir, &who, toMake) != nil {
+		return unix.ENOENT
+	}
+	return nil
 }
 
 // findArgument returns why process.args[0] cannot be executed.
@@ -56,14 +70,18 @@ func (c *checker) findArgument(root layout, name string) error {
 	if !strings.Contains(name, "/") {
 		return c.searchProgram(root, name)
 	}
-	if !path.IsAbs(name) {
-		name = c.spec.Process.Cwd + "/" + name
-	}
-	err := c.findProgram(root, name)
+	err := c.findProgram(root, c.fromCwd(name))
 	if err == nil {
-		c.format(root, name)
+		c.formatOf(root, name)
 	}
 	return err
+}
+
+// formatOf adds the error of execve(2) with a program that is there.
+func (c *checker) formatOf(root layout, file string) {
+	if err := c.format(root, file); err != nil {
+		c.unusable(file, err, plan.ExecutionHint(err))
+	}
 }
 
 // searchProgram looks for name in the directories of PATH.
@@ -74,14 +92,15 @@ func (c *checker) searchProgram(root layout, name string) error {
 			dirs = value
 		}
 	}
-	found := errors.New("executable file not found in $PATH")
+	found := plan.ErrNotInPath
 	for dir := range strings.SplitSeq(dirs, ":") {
-		file := dir + "/" + name
-		if !path.IsAbs(dir) {
-			file = c.spec.Process.Cwd + "/" + file
+		if dir == "" {
+			dir = "."
 		}
-		err := c.findProgram(root, file)
+		file := dir + "/" + name
+		err := c.findProgram(root, c.fromCwd(file))
 		if err == nil {
+			c.formatOf(root, file)
 			return nil
 		}
 		if errors.Is(err, unix.EACCES) {
@@ -91,10 +110,27 @@ func (c *checker) searchProgram(root layout, name string) error {
 	return found
 }
 
+// fromCwd makes a path of the process absolute.
+func (c *checker) fromCwd(file string) string {
+	if path.IsAbs(file) {
+		return file
+	}
+	return c.spec.Process.Cwd + "/" + file
+}
+
 // findProgram returns why the process cannot execute a file, if that is known.
 func (c *checker) findProgram(root layout, file string) error {
+	if err := root.hides(file); err != nil {
+		return err
+	}
 	if root.isOpen(file) {
 		return nil
+	}
+	who, known := c.programIdentity()
+	if known {
+		if err := root.approach(path.Dir(root.resolve(file)), &who, toPass); err != nil {
+			return err
+		}
 	}
 	h, err := root.Open(file)
 	if err != nil {
@@ -110,78 +146,8 @@ func (c *checker) findProgram(root layout, file string) error {
 	case st.Mode&0o111 == 0:
 		return unix.EACCES
 	}
-	return c.executableBy(h, &st)
-}
-
-// executableBy asks the kernel whether the process may execute a file: with its
-// ids, and with no capability, unless one lets it pass anyway.
-func (c *checker) executableBy(h inroot.Handle, st *unix.Stat_t) error {
-	const become = 1<<unix.CAP_SETUID | 1<<unix.CAP_SETGID
-	p, l := &c.plan.Process, c.spec.Linux
-	ns := spec.Namespace(c.spec, specs.UserNamespace)
-	if c.held&become != become || ns != nil && ns.Path != "" {
-		return nil
+	if known {
+		return who.access(h.FD(), unix.X_OK)
 	}
-	uid, gid := p.UID, p.GID
-	if ns != nil {
-		uid, _ = spec.HostID(l.UIDMappings, p.UID)
-		gid, _ = spec.HostID(l.GIDMappings, p.GID)
-	}
-	// Capabilities of a user namespace are about the files of its ids only
-	// (user_namespaces(7)).
-	if p.Capabilities.Effective&(1<<unix.CAP_DAC_OVERRIDE) != 0 &&
-		(ns == nil || hasID(l.UIDMappings, st.Uid) && hasID(l.GIDMappings, st.Gid)) {
-		return nil
-	}
-	return onThread(func() error {
-		if p.Groups == plan.SetGroups {
-			_ = linux.SetGroups(hostGroups(l, p.AdditionalGIDs))
-		}
-		_ = unix.Setfsgid(int(gid))
-		_ = unix.Setfsuid(int(uid))
-		dropCapabilities()
-		return unix.Faccessat2(h.FD(), "", unix.X_OK, unix.AT_EACCESS|unix.AT_EMPTY_PATH)
-	})
-}
-
-// hostGroups are groups as the host has them.
-func hostGroups(l *specs.Linux, groups []uint32) []uint32 {
-	if len(l.GIDMappings) == 0 {
-		return groups
-	}
-	out := make([]uint32, len(groups))
-	for i, g := range groups {
-		out[i], _ = spec.HostID(l.GIDMappings, g)
-	}
-	return out
-}
-
-// hasID reports whether an id of the host is one of the user namespace.
-func hasID(mappings []specs.LinuxIDMapping, host uint32) bool {
-	for _, m := range mappings {
-		if host >= m.HostID && host-m.HostID < m.Size {
-			return true
-		}
-	}
-	return false
-}
-
-// format says of a program that is neither a script nor for any machine that
-// execve(2) has no loader for it. Who has told binfmt_misc of others knows better.
-func (c *checker) format(root layout, file string) {
-	if root.isOpen(file) || exists("/proc/sys/fs/binfmt_misc/status") {
-		return
-	}
-	h, err := root.OpenFile(file, unix.O_RDONLY|unix.O_NONBLOCK)
-	if err != nil {
-		return
-	}
-	f := os.NewFile(uintptr(h.FD()), file)
-	defer f.Close()
-	var magic [4]byte
-	n, _ := f.Read(magic[:])
-	if text := string(magic[:n]); !strings.HasPrefix(text, "#!") && text != "\x7fELF" {
-		c.fail("process.args[0]", fault.New("exec", `"`+c.spec.Process.Args[0]+`"`, unix.ENOEXEC).
-			WithHint("not a program for this machine, or a script without #!"))
-	}
+	return nil
 }

@@ -294,7 +294,11 @@ func (n *creation) joinCgroup(ns *nsenter.Namespaces) error {
 	if err := n.cgroup.Create(); err != nil {
 		return err
 	}
-	join, err := n.cgroup.Join(joinCredentials(ns))
+	var resources *specs.LinuxResources
+	if n.spec.Linux != nil {
+		resources = n.spec.Linux.Resources
+	}
+	join, err := n.cgroup.Join(joinCredentials(ns), resources)
 	if err != nil {
 		return err
 	}

@@ -193,7 +193,7 @@ func (e *execution) run(ctx context.Context, pidfd int) (*Process, error) {
 	d := newDrive(c.runtime, pid, fd, e.plan, ns)
 	defer d.close()
 	stop := d.killWith(ctx)
-	err = e.drive(d)
+	err = e.drive(d, join)
 	stop()
 	if ctx.Err() != nil {
 		err = fault.New("exec in", c.record.ID, context.Cause(ctx))
@@ -220,7 +220,7 @@ func (e *execution) target(pidfd int) (*nsenter.Namespaces, cgroup.Join, error) 
 	return ns, join, nil
 }
 
-func (e *execution) drive(d *drive) error {
+func (e *execution) drive(d *drive, join cgroup.Join) error {
 	c, o := e.container, e.options
 	root, release, err := c.openChroot()
 	if err != nil {
@@ -240,7 +240,7 @@ func (e *execution) drive(d *drive) error {
 			if err := c.runtime.adjustOOMScore(d.pid, o.Process.OOMScoreAdj); err != nil {
 				return nil, err
 			}
-			return e.filter, nil
+			return e.filter, settle(join, d.pid)
 		},
 		listener: func(fd int) error { return c.sendListener(e.listener, specs.StateRunning, fd, d.pid) },
 	})

@@ -75,8 +75,17 @@ func (l *launch) enter(p places, ns *nsenter.Namespaces) (pid, fd int, err error
 		stage.Abort()
 		return 0, -1, err
 	}
-	ns.Cgroup = nsenter.Cgroup{Into: p.join.Into, Tasks: p.join.Tasks}
+	ns.Cgroup = nsenter.Cgroup{Into: p.join.Into, Tasks: p.join.Tasks, Leave: p.join.Leave, Stay: p.join.Stay}
 	return stage.Enter(ns)
+}
+
+// settle brings the init process into what it was kept out of. From here on it
+// counts as the program that it is about to be.
+func settle(j cgroup.Join, pid int) error {
+	if j.Settle == nil {
+		return nil
+	}
+	return j.Settle(pid)
 }
 
 // reap collects the stage after enter.

@@ -121,7 +121,7 @@ func openSource(ids *idMapper, s *spec.Source) (int, error) {
 	}
 	fd, err := unix.OpenTree(unix.AT_FDCWD, s.Path, flags)
 	if err != nil {
-		return -1, &fault.Error{Op: "open source of", Object: s.Name + " " + s.Path, Cause: err, Hint: s.Flags.SourceHint(err)}
+		return -1, sourceFailure(s, err)
 	}
 	if s.IDMap == nil {
 		return fd, nil
@@ -132,6 +132,10 @@ func openSource(ids *idMapper, s *spec.Source) (int, error) {
 			WithHint("the filesystem must support id-mapped mounts, and the kernel be 5.12 or newer")
 	}
 	return fd, nil
+}
+
+func sourceFailure(s *spec.Source, err error) error {
+	return &fault.Error{Op: "open source of", Object: s.Name + " " + s.Path, Cause: err, Hint: s.Flags.SourceHint(err)}
 }
 
 // planCgroupMounts translates what package cgroup says a mount of type cgroup

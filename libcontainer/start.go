@@ -8,6 +8,7 @@ import (
 
 	"hull/internal/fault"
 	"hull/libcontainer/link"
+	"hull/state"
 )
 
 // Start runs the program of a created container and returns once it executes:
@@ -26,12 +27,12 @@ func (c *Container) Start() error {
 		return err
 	}
 	outcome, err := c.release()
-	if err != nil {
-		return err
+	if errors.Is(err, state.ErrInitGone) || err == nil && len(outcome) == 0 {
+		return c.neverStarted("the init process was killed before it executed the program")
 	}
 	switch {
-	case len(outcome) == 0:
-		return fault.New("start", c.record.ID, errors.New("the init process was killed before it executed the program"))
+	case err != nil:
+		return err
 	case outcome[0] != link.Started: // a startContainer hook
 		return c.fail(fault.Decode(outcome))
 	case len(outcome) > 1: // execve(2)
@@ -51,6 +52,15 @@ func (c *Container) Start() error {
 	return nil
 }
 
+// neverStarted is the error of an init that is gone, with the reason if it shows.
+func (c *Container) neverStarted(what string) error {
+	err := fault.New("start", c.record.ID, errors.New(what))
+	if n, _ := c.cgroup.OOMKills(); n > 0 {
+		err.Hint = "by the out-of-memory killer: linux.resources.memory.limit, or a limit above, may be too small"
+	}
+	return err
+}
+
 func (c *Container) checkStartable() error {
 	status, err := c.status()
 	if err != nil {
@@ -59,7 +69,7 @@ func (c *Container) checkStartable() error {
 	switch status {
 	case specs.StateCreated:
 	case specs.StateStopped:
-		return fault.New("start", c.record.ID, errors.New("cannot start a container that has stopped"))
+		return c.neverStarted("cannot start a container that has stopped")
 	case specs.StateRunning:
 		return fault.New("start", c.record.ID, errors.New("cannot start an already running container"))
 	default:

@@ -17,14 +17,16 @@
 
 #define HULL_MAGIC 0x6c6c7568u
 
-/* At most eight namespaces, one cgroup v2 directory, cgroup v1 hierarchies. */
+/* At most eight namespaces, one cgroup v2 directory, cgroup v1 hierarchies
+ * (to join or to leave for). */
 #define HULL_MAX_JOINS 8
 #define HULL_MAX_TASKS 32
 #define HULL_MAX_FDS (HULL_MAX_JOINS + 1 + HULL_MAX_TASKS)
 
 /*
  * Parent to stage, one datagram. Its descriptors come in this order: joins,
- * then the cgroup directory if has_cgroup, then the tasks files.
+ * then the cgroup directory if has_cgroup, then the tasks files, then those to
+ * leave for.
  */
 struct hull_bootstrap {
 	uint32_t magic;
@@ -49,6 +51,11 @@ struct hull_bootstrap {
 	/* Who sets the container up: 0, or an id that the new user namespace has. */
 	uint32_t uid;
 	uint32_t gid;
+	/* The tasks files that the process writes to last, when its namespace has
+	 * its root: cgroups with more room than its own. */
+	uint32_t leaves;
+	/* Whether the stage stays in the cgroup until it is killed. */
+	uint32_t stays;
 	uint32_t reserved;
 };
 

@@ -72,6 +72,12 @@ type Cgroup struct {
 	// Tasks are `tasks` files of cgroup v1, or cgroup.procs of v2, open for
 	// writing.
 	Tasks []*os.File
+	// Leave are such files of other cgroups, in which the process stays once
+	// it has its cgroup namespace: until it executes, it takes more than the
+	// limits of its own may allow.
+	Leave []*os.File
+	// Stay keeps the stage where it is until Reap, in the process's stead.
+	Stay bool
 }
 
 // Namespaces is where the init process shall live.
@@ -167,7 +173,7 @@ func (s *Stage) PID() int { return s.pid }
 
 // Enter sends the stage into its namespaces and returns the pid of the init
 // process, which is a child of the caller, and the caller's end of the link.
-// The stage itself is about to exit: the caller ends with Reap.
+// The stage itself is about to exit, or stays: the caller ends with Reap.
 func (s *Stage) Enter(ns *Namespaces) (pid, link int, err error) {
 	pid, err = s.enter(ns)
 	if err != nil {
@@ -180,16 +186,18 @@ func (s *Stage) Enter(ns *Namespaces) (pid, link int, err error) {
 	return pid, s.link, nil
 }
 
-// Reap collects the stage after Enter.
-func (s *Stage) Reap() { _ = linux.Reap(s.pid) }
+// Reap ends and collects the stage after Enter.
+func (s *Stage) Reap() {
+	// The process is our unreaped child: its pid cannot be another's.
+	_ = unix.Kill(s.pid, unix.SIGKILL)
+	_ = linux.Reap(s.pid)
+}
 
 // Abort ends the stage and closes the link; an init process that is already
 // there sees the end of the link and exits.
 func (s *Stage) Abort() {
 	unix.Close(s.link)
-	// The process is our unreaped child: its pid cannot be another's.
-	_ = unix.Kill(s.pid, unix.SIGKILL)
-	_ = linux.Reap(s.pid)
+	s.Reap()
 }
 
 func (s *Stage) enter(ns *Namespaces) (int, error) {
@@ -243,12 +251,17 @@ func (s *Stage) sendBootstrap(ns *Namespaces) error {
 		cloned: C.uint64_t(ns.New &^ (mappedFlags | unix.CLONE_NEWCGROUP)),
 		joins:  C.uint32_t(len(ns.Join)),
 		tasks:  C.uint32_t(len(ns.Cgroup.Tasks)),
+		leaves: C.uint32_t(len(ns.Cgroup.Leave)),
 		uid:    C.uint32_t(builder(ns.UIDMappings)),
 		gid:    C.uint32_t(builder(ns.GIDMappings)),
 
 		late_join: C.HULL_MAX_JOINS,
 	}
-	if len(ns.Join) > C.HULL_MAX_JOINS || len(ns.Cgroup.Tasks) > C.HULL_MAX_TASKS {
+	if ns.Cgroup.Stay {
+		b.stays = 1
+	}
+	files := slices.Concat(ns.Cgroup.Tasks, ns.Cgroup.Leave)
+	if len(ns.Join) > C.HULL_MAX_JOINS || len(files) > C.HULL_MAX_TASKS {
 		return fault.New("start init", "", errors.New("too many namespaces or cgroup hierarchies"))
 	}
 	fds := make([]int, 0, C.HULL_MAX_FDS)
@@ -264,8 +277,8 @@ func (s *Stage) sendBootstrap(ns *Namespaces) error {
 		b.has_cgroup = 1
 		fds = append(fds, int(ns.Cgroup.Into.Fd()))
 	}
-	for _, t := range ns.Cgroup.Tasks {
-		fds = append(fds, int(t.Fd()))
+	for _, f := range files {
+		fds = append(fds, int(f.Fd()))
 	}
 	var rights []byte
 	if len(fds) > 0 {
@@ -323,8 +336,8 @@ func failure(r *C.struct_hull_report, ns *Namespaces) error {
 		return newNamespaceFailure(ns.New&^(mappedFlags|unix.CLONE_NEWCGROUP), cause)
 	case C.HULL_STEP_JOIN_CGROUP:
 		object := "cgroup"
-		if index < len(ns.Cgroup.Tasks) {
-			object = ns.Cgroup.Tasks[index].Name()
+		if files := slices.Concat(ns.Cgroup.Tasks, ns.Cgroup.Leave); index < len(files) {
+			object = files[index].Name()
 		}
 		return fault.New("join", object, cause)
 	case C.HULL_STEP_UNSHARE_CGROUP:

@@ -89,8 +89,8 @@ static void receive(struct hull_bootstrap *b, int *fds)
 	if (n != sizeof(*b) || b->magic != HULL_MAGIC || b->size != sizeof(*b) ||
 	    (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
 		fail(HULL_STEP_BOOTSTRAP, 0);
-	if (b->joins > HULL_MAX_JOINS || b->tasks > HULL_MAX_TASKS ||
-	    got != b->joins + !!b->has_cgroup + b->tasks)
+	if (b->joins > HULL_MAX_JOINS ||
+	    got != (size_t)b->joins + !!b->has_cgroup + b->tasks + b->leaves)
 		fail(HULL_STEP_BOOTSTRAP, 0);
 }
 
@@ -190,7 +190,7 @@ static pid_t clone_init(const struct hull_bootstrap *b, int cgroup)
  * a pid to cgroup.procs, which waits for an RCU grace period (Linux 5.4,
  * commit 9a3284fad42f "cgroup: Optimize single thread migration").
  *
- * The cgroup namespace comes last: from inside, to move in from outside is
+ * The cgroup namespace comes after: from inside, to move in from outside is
  * ENOENT where v2 is mounted with nsdelegate (cgroup-v2.rst, "Delegation").
  */
 static void enter_cgroups(const struct hull_bootstrap *b, const int *fds, const int *tasks)
@@ -202,6 +202,9 @@ static void enter_cgroups(const struct hull_bootstrap *b, const int *fds, const 
 		fail(HULL_STEP_JOIN_LATE, b->late_join);
 	if (b->late && unshare((int)b->late) < 0)
 		fail(HULL_STEP_UNSHARE_CGROUP, 0);
+	for (unsigned int i = b->tasks; i < b->tasks + b->leaves; i++)
+		if (write(tasks[i], "0", 1) != 1)
+			fail(HULL_STEP_JOIN_CGROUP, i);
 }
 
 __attribute__((constructor)) static void nsexec(int argc, char **argv)
@@ -222,7 +225,7 @@ __attribute__((constructor)) static void nsexec(int argc, char **argv)
 	tasks = fds + b.joins;
 	if (b.has_cgroup)
 		cgroup = *tasks++;
-	count = (unsigned int)(tasks - fds) + b.tasks;
+	count = (unsigned int)(tasks - fds) + b.tasks + b.leaves;
 
 	hull_reset_signals();
 	join(&b, fds);
@@ -235,6 +238,8 @@ __attribute__((constructor)) static void nsexec(int argc, char **argv)
 		fail(HULL_STEP_CLONE, 0);
 	if (pid > 0) {
 		report(HULL_BORN, 0, 0, 0, pid);
+		if (b.stays)
+			pause();
 		_exit(0);
 	}
 	enter_cgroups(&b, fds, tasks);

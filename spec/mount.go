@@ -3,6 +3,7 @@ package spec
 import (
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -87,6 +88,7 @@ func translateMount(p *problems, s *specs.Spec, i int, warn func(error)) mount {
 		bindOptions(p, &m, o)
 	} else {
 		filesystemOptions(p, &m, o, mountLabel(s))
+		optionIDs(p, s, &m)
 	}
 	if Namespace(s, specs.UserNamespace) != nil && m.Kind == plan.NewFilesystem &&
 		(in.Type == "sysfs" || in.Type == "mqueue") {
@@ -126,6 +128,28 @@ func filesystemOptions(p *problems, m *mount, o *mountOptions, label plan.FSOpti
 	hasContext := slices.ContainsFunc(o.data, func(d plan.FSOption) bool { return isContext(d.Key) })
 	if label.Key != "" && takesContext(m.Type) && m.Kind == plan.NewFilesystem && !hasContext {
 		m.Options = append(m.Options, label)
+	}
+}
+
+// optionIDs refuses files of a new filesystem that would belong to ids which the
+// user namespace has not.
+func optionIDs(p *problems, s *specs.Spec, m *mount) {
+	if m.Type != "tmpfs" && m.Type != "devpts" || !isNew(s, specs.UserNamespace) {
+		return
+	}
+	for _, o := range m.Options {
+		mappings := linux(s).UIDMappings
+		switch o.Key {
+		case "gid":
+			mappings = linux(s).GIDMappings
+		case "uid":
+		default:
+			continue
+		}
+		id, err := strconv.ParseUint(o.Value, 10, 32)
+		if _, mapped := HostID(mappings, uint32(id)); err == nil && !mapped && len(mappings) > 0 {
+			p.add(at(m.Name, "options"), "%s is not mapped in the user namespace", optionText(o))
+		}
 	}
 }
 

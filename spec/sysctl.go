@@ -106,6 +106,12 @@ func wellFormed(key string) bool {
 	return strings.ContainsRune(key, '.') && len(key) <= maxPath-len("/proc/sys/")
 }
 
+// SysctlNamespace returns the type of the namespace that a parameter is part of,
+// named with dots; known is false for one that is the whole host's.
+func SysctlNamespace(key string) (kind specs.LinuxNamespaceType, known bool) {
+	return sysctlNamespace(key)
+}
+
 // sysctlNamespace returns the type of the namespace that key is part of.
 func sysctlNamespace(key string) (specs.LinuxNamespaceType, bool) {
 	switch key {

@@ -11,6 +11,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"hull/internal/fault"
+	"hull/internal/misspelt"
 )
 
 // Unknown lists the properties of a config.json that the specification does not
@@ -68,7 +69,7 @@ func (f *unknownFinder) property(t reflect.Type, key string, value any, here *st
 			f.walk(field, value, at)
 			return
 		}
-		f.unknown(at.String(), nearest(key, slices.Collect(maps.Keys(known))), here)
+		f.unknown(at.String(), misspelt.Nearest(key, slices.Collect(maps.Keys(known)), misspelt.AThird(key)), here)
 		if f.hint() == "" {
 			f.setHint(elsewhere(reflect.TypeFor[specs.Spec](), key, nil))
 		}
@@ -157,7 +158,7 @@ func (f *unknownFinder) annotations(annotations map[string]any) {
 		if isOnlyOfCrun(key) {
 			f.last().Hint = "it is one of crun's"
 		} else {
-			f.setHint(nearest(key, known))
+			f.setHint(misspelt.Nearest(key, known, misspelt.AThird(key)))
 		}
 	}
 }

@@ -30,13 +30,20 @@ func namespaceViolations() []violation {
 		}, nil},
 		{"mappings beyond the last ID and on top of each other", func(s *specs.Spec) {
 			join(s, specs.UserNamespace, "")
-			s.Linux.GIDMappings = []specs.LinuxIDMapping{{Size: 1}}
+			s.Linux.GIDMappings = []specs.LinuxIDMapping{{Size: 6}}
 			s.Linux.UIDMappings = []specs.LinuxIDMapping{{Size: 10}, {ContainerID: 9, HostID: 20, Size: 1}, {ContainerID: 4294967290, HostID: 20, Size: 10}, {ContainerID: 50, HostID: 50}}
 		}, []string{
 			"linux.uidMappings[1].containerID: overlaps linux.uidMappings[0]",
 			"linux.uidMappings[2].containerID: 4294967290 and size 10 go beyond the last ID",
 			"linux.uidMappings[2].hostID: overlaps linux.uidMappings[1]",
 			"linux.uidMappings[3].size: must be above 0",
+		}},
+		{"ids among mount options that are not mapped", func(s *specs.Spec) {
+			mapIDs(s, specs.LinuxIDMapping{Size: 1})
+			s.Mounts = append(s.Mounts, specs.Mount{Destination: "/x", Type: "tmpfs", Options: []string{"uid=7", "gid=0"}})
+		}, []string{
+			"mounts[2].options: gid=5 is not mapped in the user namespace",
+			"mounts[7].options: uid=7 is not mapped in the user namespace",
 		}},
 		{"too many mappings", func(s *specs.Spec) {
 			join(s, specs.UserNamespace, "/x")

@@ -337,7 +337,7 @@ func TestWhatIsOnlySuspiciousIsAWarning(t *testing.T) {
 		{Path: "linux.mountLabel", Object: "use linux.mountLabel", Message: "ignored: SELinux is not enabled on this host"},
 		{Path: "process.capabilities.bounding[3]", Message: `unknown capability "CAP_CAKE" ignored`},
 		{Path: "linux.devices[0].path", Message: "no rule of linux.resources.devices allows to open /dev/cake", Hint: "add one with allow, the type, the numbers and access rw"},
-		{Path: "hooks.poststop[0]", Object: "run hook hooks.poststop[0] (/no/such)", Message: "no such file or directory"},
+		{Path: "hooks.poststop[0]", Object: "run hook hooks.poststop[0] (/no/such)", Message: "no such file or directory", Hint: "the file is missing, or its interpreter"},
 		{Path: "solaris", Message: "is for another platform and has no effect"},
 		{Path: "annotations.org.systemd.property.Nice", Message: "has no effect", Hint: "it takes systemd as the manager of cgroups: --systemd-cgroup"},
 	} {

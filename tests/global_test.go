@@ -92,7 +92,8 @@ func TestTheErrorOfInitIsInTheLogToo(t *testing.T) {
 	b := h.newBundle(nil, func(s *specs.Spec) { s.Process.Args = []string{`no "such" program`} })
 	h.try("--log", file, "--log-format=json", "create", "--bundle", b.dir, newID())
 	lines := readLog(t, file)
-	equal(t, "last line", lines[len(lines)-1].Msg, `exec "no "such" program": executable file not found in $PATH`)
+	equal(t, "last line", lines[len(lines)-1].Msg, `exec "no "such" program": executable file not found in $PATH `+
+		"(no directory of the variable PATH has it; a path with a slash is not searched for)")
 }
 
 func TestDebugSaysMoreAndWhere(t *testing.T) {

@@ -199,9 +199,9 @@ func TestLimitsThatTheKernelRefusesAreNamed(t *testing.T) {
 			specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: pointer(int64(64 << 20)), Swap: pointer(int64(32 << 20))}},
 			[]string{"linux.resources.memory.swap", "33554432", "memory and swap together"},
 		},
-		"less memory than init has": {
-			specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: pointer(int64(4096)), CheckBeforeUpdate: pointer(true)}},
-			[]string{"linux.resources.memory.limit", "4096", "bytes are in use"},
+		"less memory than any program needs": {
+			specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: pointer(int64(4096))}},
+			[]string{"start", "out-of-memory killer", "linux.resources.memory.limit", "too small"},
 		},
 		//proves:linux.resources.unified.*
 		//proves:config-linux.md#unified:3

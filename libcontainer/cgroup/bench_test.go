@@ -15,7 +15,7 @@ func BenchmarkLifeCycle(b *testing.B) {
 				if err := c.Create(); err != nil {
 					b.Fatal(err)
 				}
-				j, err := c.Join(OwnCredentials)
+				j, err := c.Join(OwnCredentials, nil)
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -85,7 +85,7 @@ func BenchmarkJoin(b *testing.B) {
 			c := newCgroup(b, sys, "/hull-cgroup-bench")
 			create(b, c)
 			for b.Loop() {
-				j, err := c.Join(OwnCredentials)
+				j, err := c.Join(OwnCredentials, nil)
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -296,7 +296,7 @@ func TestADisabledCgroupDoesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	j, err := c.Join(OwnCredentials)
+	j, err := c.Join(OwnCredentials, nil)
 	if err != nil || j.Into != nil || len(j.Tasks) != 0 || j.Adopt != nil {
 		t.Errorf("Join: %+v %v", j, err)
 	}

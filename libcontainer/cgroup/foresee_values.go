@@ -1,6 +1,7 @@
 package cgroup
 
 import (
+	"math"
 	"slices"
 	"strings"
 
@@ -16,23 +17,39 @@ func (k knobs) foreseeCpuset(s setting) error {
 	if err != nil {
 		return unix.EINVAL
 	}
-	possible := "/sys/devices/system/cpu/possible"
-	if strings.HasSuffix(s.file, "mems") {
-		possible = "/sys/devices/system/node/possible"
-	}
-	if all, err := readFile(possible); err == nil && !covers(all, wanted) {
+	nodes := strings.HasSuffix(s.file, "mems")
+	if nodes && len(wanted)*8 > maxNodes() {
 		return unix.ERANGE
 	}
-	if k.v2() { // what the parent lacks is left out there
-		return nil
+	if all, err := readFile("/sys/devices/system/cpu/possible"); !nodes && err == nil && !covers(all, wanted) {
+		return unix.ERANGE
 	}
-	if root, err := readFile(k.h.Mount + "/" + s.file); err == nil && !covers(root, wanted) {
+	root := s.file
+	if k.v2() { // what the parent lacks is left out there
+		if !nodes {
+			return nil
+		}
+		root += ".effective"
+	}
+	if root, err := readFile(k.h.Mount + "/" + root); err == nil && !covers(root, wanted) {
 		return unix.EINVAL
 	}
-	if parent, ok := k.h.above("/" + s.file); ok && parent != "" && !covers(parent, wanted) {
+	if parent, ok := k.h.above("/" + s.file); !k.v2() && ok && parent != "" && !covers(parent, wanted) {
 		return unix.EACCES
 	}
 	return nil
+}
+
+// maxNodes is how many memory nodes a kernel like this one may have (MAX_NUMNODES):
+// as many as it prints bits of Mems_allowed, four a digit (proc_pid_status(5)).
+func maxNodes() int {
+	status, err := readFile("/proc/self/status")
+	_, line, found := strings.Cut(status, "\nMems_allowed:")
+	if err != nil || !found {
+		return math.MaxInt
+	}
+	line, _, _ = strings.Cut(line, "\n")
+	return 4 * len(strings.ReplaceAll(strings.TrimSpace(line), ",", ""))
 }
 
 // covers reports whether the list has every bit of the mask.

@@ -3,9 +3,11 @@ package cgroup
 import (
 	"errors"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"hull/internal/fault"
@@ -22,9 +24,21 @@ type Join struct {
 	// it has one thread: the move of a single thread by itself takes no
 	// global lock (kernel 5.4).
 	Tasks []*os.File
+	// Leave are such files of the caller's own cgroup: the process writes "0"
+	// to each once it has its cgroup namespace, and is back after Settle.
+	Leave []*os.File
+	// Stay keeps another process of the caller's in the cgroup until Settle:
+	// systemd forgets a scope that has none.
+	Stay bool
 	// Adopt, unless nil, has to be called with the process as soon as it
 	// exists: it is for a service manager to bring it in.
 	Adopt func(pid int) error
+	// Settle, unless nil, has to be called when the process is about to
+	// execute: it is kept out of what has no room for an init stage. Such a
+	// move takes the lock that the other ways do without, some 10 ms.
+	Settle func(pid int) error
+
+	late []*os.File
 }
 
 // Close closes the descriptors.
@@ -32,9 +46,9 @@ func (j Join) Close() {
 	if j.Into != nil {
 		_ = j.Into.Close()
 	}
-	for _, f := range j.Tasks {
-		_ = f.Close()
-	}
+	closeAll(j.Tasks)
+	closeAll(j.Leave)
+	closeAll(j.late)
 }
 
 // Sub is a cgroup below the container's.
@@ -60,12 +74,34 @@ const (
 	OtherCredentials
 )
 
-// Join opens the cgroup for its first process.
-func (c *Cgroup) Join(as Credentials) (Join, error) {
+// Join opens the cgroup for its first process; r are the limits that it is
+// going to have.
+func (c *Cgroup) Join(as Credentials, r *specs.LinuxResources) (j Join, err error) {
+	tight := c.tight(r)
 	if c.rec.Driver == Systemd {
-		return Join{Adopt: c.Adopt}, nil
+		j = Join{Adopt: c.Adopt, Stay: len(tight) > 0 && c.onlyV2()}
+	} else if j, err = c.open(nil, 0, as, nil); err != nil {
+		return j, err
 	}
-	return c.JoinAt(nil, 0, as)
+	if len(tight) == 0 {
+		return j, nil
+	}
+	if j.Leave, err = c.leave(tight); err != nil {
+		if denied(err) && c.unwritable == Tolerate {
+			return j, nil // it has to fit in
+		}
+		j.Close()
+		return Join{}, err
+	}
+	j.Settle = func(pid int) error {
+		for _, h := range tight {
+			if err := c.move(pid, h); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return j, nil
 }
 
 // JoinAt opens the cgroup for a further process, beside init or in cgroups
@@ -73,21 +109,39 @@ func (c *Cgroup) Join(as Credentials) (Join, error) {
 // counts. A path that leads out of the container's cgroup is refused by the
 // kernel (RESOLVE_BENEATH).
 func (c *Cgroup) JoinAt(subs []Sub, init int, as Credentials) (Join, error) {
+	crowded := c.crowded()
 	if c.rec.Driver == Systemd && c.rec.Bus != systemManager {
-		return Join{Adopt: func(pid int) error { return c.attach(pid, subs, init) }}, nil
+		attach := func(pid int) error { return c.attach(pid, subs, init) }
+		if len(crowded) > 0 {
+			return Join{Settle: attach}, nil
+		}
+		return Join{Adopt: attach}, nil
 	}
+	return c.open(subs, init, as, crowded)
+}
+
+// open opens the cgroup for a process that comes late into some hierarchies.
+func (c *Cgroup) open(subs []Sub, init int, as Credentials, late []*Hierarchy) (Join, error) {
 	var j Join
 	for i := range c.rec.Hierarchies {
 		h := &c.rec.Hierarchies[i]
 		file := h.joinFile(as)
+		isLate := slices.Contains(late, h)
+		if isLate {
+			file = "/cgroup.procs"
+		}
 		f, err := h.open(h.sub(subs, init), file)
 		if err != nil {
 			j.Close()
 			return Join{}, err
 		}
-		if file == "" {
+		switch {
+		case isLate:
+			j.late = append(j.late, f)
+			j.Settle = settle(j.late)
+		case file == "":
 			j.Into = f
-		} else {
+		default:
 			j.Tasks = append(j.Tasks, f)
 		}
 	}

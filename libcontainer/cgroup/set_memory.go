@@ -2,6 +2,7 @@ package cgroup
 
 import (
 	"errors"
+	"os"
 	"strconv"
 	"strings"
 
@@ -22,6 +23,11 @@ func (c *Cgroup) setMemory(r *specs.LinuxResources) error {
 	}
 	k := c.knobs("memory")
 	c.warnIgnored(k, m)
+	// Somebody who means megabytes writes such limits, and the kernel kills for them.
+	if limit := deref(m.Limit); limit > 0 && limit < int64(os.Getpagesize()) {
+		return fault.Newf("set linux.resources.memory.limit", strconv.FormatInt(limit, 10),
+			"it is less than a page of memory").WithHint("it is in bytes")
+	}
 	if err := checkUsage(k, m); err != nil {
 		return err
 	}

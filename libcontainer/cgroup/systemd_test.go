@@ -64,7 +64,7 @@ func TestSystemdOwnsTheScopeFromItsFirstProcessToItsEnd(t *testing.T) {
 	if err := c.Create(); err != nil {
 		t.Fatal(err)
 	}
-	j, err := c.Join(OwnCredentials)
+	j, err := c.Join(OwnCredentials, nil)
 	if err != nil || j.Adopt == nil {
 		t.Fatalf("Join: %+v %v", j, err)
 	}

@@ -94,6 +94,12 @@ func NotRun(h *plan.Hook, cause error) error {
 		failed.Hint = "process.rlimits has RLIMIT_NPROC too low, the pids limit is, or process.scheduler lacks SCHED_FLAG_RESET_ON_FORK"
 	case errors.Is(cause, unix.EMFILE):
 		failed.Hint = "process.rlimits has RLIMIT_NOFILE too low"
+	case errors.Is(cause, unix.ENOENT):
+		failed.Hint = "the file is missing, or its interpreter"
+	case errors.Is(cause, unix.EACCES):
+		failed.Hint = "it must be a file that may be executed"
+	case errors.Is(cause, unix.ENOEXEC):
+		failed.Hint = plan.ExecutionHint(cause)
 	}
 	return failed
 }

@@ -50,7 +50,7 @@ func TestAFailingHookIsNamedWithItsOutput(t *testing.T) {
 
 func TestAMissingHookIsNamed(t *testing.T) {
 	err := hook.Run(&plan.Hook{Name: "hooks.poststop[1]", Path: "/no/such"}, hook.Place{Dir: "/", End: -1})
-	if err == nil || err.Error() != "run hook hooks.poststop[1] (/no/such): no such file or directory" {
+	if err == nil || err.Error() != "run hook hooks.poststop[1] (/no/such): no such file or directory (the file is missing, or its interpreter)" {
 		t.Errorf("got %v", err)
 	}
 }

@@ -95,19 +95,14 @@ func lookupEnv(env []string, name string) string {
 	return ""
 }
 
-// Engines tell these apart by their words, and turn them into the exit codes
-// 127 and 126: Docker and Podman match "executable file not found in" and
-// "permission denied".
-var errNotInPath = errors.New("executable file not found in $PATH")
-
 // lookPath finds name in the directories of path.
 func lookPath(name, path string) (string, error) {
 	if name == "" {
-		return "", fault.New("exec", `""`, unix.ENOENT)
+		return "", notFound(name, unix.ENOENT)
 	}
 	if strings.Contains(name, "/") {
 		if err := executable(name); err != nil {
-			return "", fault.New("exec", `"`+name+`"`, err)
+			return "", notFound(name, err)
 		}
 		return name, nil
 	}
@@ -126,9 +121,13 @@ func lookPath(name, path string) (string, error) {
 		}
 	}
 	if denied != nil {
-		return "", fault.New("exec", `"`+name+`"`, denied)
+		return "", notFound(name, denied)
 	}
-	return "", fault.New("exec", `"`+name+`"`, errNotInPath)
+	return "", notFound(name, plan.ErrNotInPath)
+}
+
+func notFound(name string, err error) error {
+	return &fault.Error{Op: "exec", Object: `"` + name + `"`, Cause: err, Hint: plan.ProgramHint(err)}
 }
 
 func executable(path string) error {
@@ -171,11 +170,7 @@ func (s *stage) execute() error {
 		return err
 	}
 	errno := linux.Execve(program, argv, envv)
-	failed := fault.New("exec", `"`+s.program+`"`, errno)
-	if errno == unix.ENOEXEC {
-		failed.Hint = "not a program for this machine, or a script without #!"
-	}
-	return failed
+	return &fault.Error{Op: "exec", Object: `"` + s.program + `"`, Cause: errno, Hint: plan.ExecutionHint(errno)}
 }
 
 // movePreserved puts the preserved descriptors where the program expects them,

@@ -176,6 +176,16 @@ type Mount struct {
 	Propagation []uint64
 }
 
+// Value returns that of the last of the Options with a key, "" if there is none.
+func (m *Mount) Value(key string) string {
+	for i := len(m.Options) - 1; i >= 0; i-- {
+		if m.Options[i].Key == key {
+			return m.Options[i].Value
+		}
+	}
+	return ""
+}
+
 // Describe says what the step does and to what, for errors: "mount tmpfs on" and
 // "/x (mounts[3])".
 func (m *Mount) Describe() (op, object string) {

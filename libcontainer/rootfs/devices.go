@@ -18,7 +18,7 @@ func (r *Rootfs) MakeDevices() error {
 	defer d.close()
 	for i := range r.plan.Devices {
 		if err := d.makeDevice(&r.plan.Devices[i]); err != nil {
-			return fault.New("make device", r.plan.Devices[i].Path, err)
+			return deviceError(&r.plan.Devices[i], err)
 		}
 	}
 	for i := range r.plan.DevLinks {
@@ -28,6 +28,14 @@ func (r *Rootfs) MakeDevices() error {
 		}
 	}
 	return nil
+}
+
+func deviceError(dev *plan.Device, err error) error {
+	hint := ""
+	if err == unix.ENOTDIR || err == unix.EACCES { //nolint:errorlint // without a hint of its own
+		hint = targetHint(err)
+	}
+	return &fault.Error{Op: "make device", Object: dev.Path, Cause: err, Hint: hint}
 }
 
 // directory is the directory that things are made in, kept open from one

@@ -70,11 +70,18 @@ func newHint(m *plan.Mount, err error) string {
 			return "the controllers are mounted in another combination, or belong to cgroup v2"
 		}
 	case errors.Is(err, unix.EINVAL):
-		if m.Type == "devpts" {
+		switch m.Type {
+		case "devpts":
 			return "an id in gid= or uid= may have no mapping in the user namespace"
+		case "fuse":
+			return "it takes fd, which the program that serves it has opened"
+		case "overlay":
+			return "it takes lowerdir; upperdir and workdir go together, two directories apart on one mount that is no overlay"
 		}
 	case errors.Is(err, unix.ENOENT):
 		return "the source, or a path among the options, does not exist"
+	case errors.Is(err, unix.ENOTBLK):
+		return "filesystems of this type are on block devices; an image in a file takes a loop device, losetup(8)"
 	case errors.Is(err, unix.EACCES):
 		return "a path among the options cannot be reached, or the device is read-only"
 	}

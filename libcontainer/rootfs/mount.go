@@ -119,7 +119,7 @@ func cloneHost(path string, f plan.MountFlags) (inroot.Handle, error) {
 func (r *Rootfs) reconfigure(m *plan.Mount) error {
 	target, err := r.root.Open(m.Target)
 	if err != nil {
-		return fault.New("open the target", "", err)
+		return targetError(err, unix.O_PATH)
 	}
 	defer target.Close()
 	if len(m.Options) > 0 {
@@ -133,11 +133,7 @@ func (r *Rootfs) reconfigure(m *plan.Mount) error {
 func reconfigureFilesystem(target inroot.Handle, m *plan.Mount) error {
 	fd, err := unix.Fspick(target.FD(), "", unix.FSPICK_EMPTY_PATH|unix.FSPICK_CLOEXEC)
 	if err != nil {
-		hint := ""
-		if errors.Is(err, unix.EINVAL) {
-			hint = "not a mount point"
-		}
-		return &fault.Error{Op: "open the filesystem", Cause: err, Hint: hint}
+		return pickError(err)
 	}
 	fs := inroot.Own(fd)
 	defer fs.Close()
@@ -150,6 +146,14 @@ func reconfigureFilesystem(target inroot.Handle, m *plan.Mount) error {
 		return logged(fs, m.Type, "", err)
 	}
 	return nil
+}
+
+func pickError(err error) error {
+	hint := ""
+	if errors.Is(err, unix.EINVAL) {
+		hint = "not a mount point"
+	}
+	return &fault.Error{Op: "open the filesystem", Cause: err, Hint: hint}
 }
 
 func optionText(o *plan.FSOption) string {

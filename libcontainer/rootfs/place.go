@@ -74,10 +74,7 @@ func (r *Rootfs) place(m *plan.Mount, tree inroot.Handle) (place, error) {
 		return p, nil
 	}
 	r.anchor = freshMount{}
-	flags := unix.O_PATH
-	if demandsDirectory(clean, m) {
-		flags |= unix.O_NOFOLLOW | unix.O_DIRECTORY
-	}
+	flags := targetFlags(m)
 	h, err := r.root.OpenPlain(m.Target, flags)
 	switch {
 	case err == nil:
@@ -92,6 +89,14 @@ func (r *Rootfs) place(m *plan.Mount, tree inroot.Handle) (place, error) {
 	return place{}, targetError(err, flags)
 }
 
+// targetFlags are those of open(2) for the target of m.
+func targetFlags(m *plan.Mount) int {
+	if demandsDirectory(path.Clean(m.Target), m) {
+		return unix.O_PATH | unix.O_NOFOLLOW | unix.O_DIRECTORY
+	}
+	return unix.O_PATH
+}
+
 func targetError(err error, flags int) error {
 	if flags&unix.O_DIRECTORY != 0 && (errors.Is(err, unix.ELOOP) || errors.Is(err, unix.ENOTDIR)) {
 		return &fault.Error{
@@ -99,7 +104,33 @@ func targetError(err error, flags int) error {
 			Hint: "it must be an ordinary directory: the image has a symbolic link or a file there",
 		}
 	}
-	return fault.New("open the target", "", err)
+	return &fault.Error{Op: "open the target", Cause: err, Hint: targetHint(err)}
+}
+
+func targetHint(err error) string {
+	switch {
+	case errors.Is(err, unix.EACCES):
+		return "the container's user must be able to reach it: look at the owners and modes of the directories above"
+	case errors.Is(err, unix.ENOENT): // of what is only changed
+		return "neither the image nor a mount before has it"
+	case errors.Is(err, unix.ENOTDIR):
+		return "the image has a file on the way to it"
+	case errors.Is(err, unix.ELOOP):
+		return "the image has a circle of symbolic links on the way to it"
+	}
+	return ""
+}
+
+// unmade is the error of a target that could not be made.
+func unmade(err error) error {
+	hint := targetHint(err)
+	switch {
+	case errors.Is(err, unix.EACCES):
+		hint = "the image lacks it, and has a directory above that the container's user may not write to"
+	case errors.Is(err, unix.EROFS):
+		hint = "the image lacks it, and is on a read-only filesystem"
+	}
+	return &fault.Error{Op: "create the target", Cause: err, Hint: hint}
 }
 
 // demandsDirectory tells whether the target must be a real directory, because
@@ -140,7 +171,7 @@ func (r *Rootfs) placeMade(unsafePath string, tree inroot.Handle) (place, error)
 		h, err = r.root.MkdirAll(unsafePath, 0o755)
 	}
 	if err != nil {
-		return place{}, fault.New("create the target", "", err)
+		return place{}, unmade(err)
 	}
 	return place{dir: h, plain: true, made: true}, refuseProc(h)
 }
@@ -194,10 +225,12 @@ func mayCover(clean string, m *plan.Mount, tree inroot.Handle) error {
 	if magic, err := tree.FSMagic(); err != nil {
 		return err
 	} else if magic != unix.PROC_SUPER_MAGIC {
-		return errCoversProc("the source is not a procfs")
+		return errCoversProc(notProcfs)
 	}
 	return nil
 }
+
+const notProcfs = "the source is not a procfs"
 
 func errCoversProc(hint string) error {
 	return &fault.Error{Op: "cover procfs", Cause: unix.EPERM, Hint: hint}

@@ -153,19 +153,20 @@ func climb(dir inroot.Handle) (int, error) {
 // bindOnItself makes path, with all that is mounted below it, a mount of its
 // own and returns its handle.
 func bindOnItself(path string) (inroot.Handle, error) {
-	const op = "bind root"
 	fd, err := unix.OpenTree(unix.AT_FDCWD, path,
 		unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)
 	if err != nil {
-		return inroot.Handle{}, &fault.Error{Op: op, Object: path, Cause: err, Hint: rootHint(err)}
+		return inroot.Handle{}, Unreachable(path, err)
 	}
 	tree := inroot.Own(fd)
 	if err := unix.MoveMount(fd, "", unix.AT_FDCWD, path, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
 		tree.Close()
-		return inroot.Handle{}, fault.New(op, path, err)
+		return inroot.Handle{}, fault.New(opBindRoot, path, err)
 	}
 	return tree, nil
 }
+
+const opBindRoot = "bind root"
 
 func rootHint(err error) string {
 	switch {

@@ -11,10 +11,7 @@
 package seccomp
 
 import (
-	"strconv"
-
 	"github.com/opencontainers/runtime-spec/specs-go"
-	libseccomp "github.com/seccomp/libseccomp-golang"
 	"golang.org/x/sys/unix"
 
 	"hull/internal/fault"
@@ -88,19 +85,6 @@ func Compile(p *specs.LinuxSeccomp, unknown UnknownCalls) (*Filter, error) {
 			WithHint("the kernel accepts %d", unix.BPF_MAXINSNS)
 	}
 	return &Filter{Program: program, Flags: settled(flags)}, nil
-}
-
-// refuseUnknown names the first system call that libseccomp does not know.
-func refuseUnknown(p *specs.LinuxSeccomp) error {
-	for i := range p.Syscalls {
-		for j, name := range p.Syscalls[i].Names {
-			if _, err := libseccomp.GetSyscallFromName(name); err != nil {
-				return fault.Newf("", elem("syscalls", i)+".names["+strconv.Itoa(j)+"]",
-					"unknown system call %q (libseccomp %s)", name, Version())
-			}
-		}
-	}
-	return nil
 }
 
 // filterFlags returns the bits that the profile asks for. A profile without

@@ -1,14 +1,15 @@
-package spec
+// Package misspelt finds what somebody who wrote a wrong name probably meant.
+package misspelt
 
 import (
 	"slices"
 	"strings"
 )
 
-// nearest returns the name that somebody who wrote word probably meant, or "":
-// the one with the fewest letters to change, of which a third may be wrong.
-func nearest(word string, names []string) string {
-	best, fewest := "", max(1, len(word)/3)+1
+// Nearest returns the one of names with the fewest letters to change, at most the
+// given number, or "".
+func Nearest(word string, names []string, most int) string {
+	best, fewest := "", most+1
 	slices.Sort(names)
 	for _, name := range names {
 		if d := distance(strings.ToLower(word), strings.ToLower(name)); d < fewest {
@@ -17,6 +18,9 @@ func nearest(word string, names []string) string {
 	}
 	return best
 }
+
+// AThird is how many letters of a word may be wrong if it is one of few.
+func AThird(word string) int { return max(1, len(word)/3) }
 
 // distance is how many bytes have to be inserted, removed, replaced or exchanged
 // with their neighbour to make b of a (the optimal string alignment distance).

@@ -29,13 +29,17 @@ type stream struct {
 func everyStream(t *testing.T, flags int) (all []stream) {
 	t.Helper()
 	add := func(name string, fds ...int) {
-		for _, fd := range fds {
-			t.Cleanup(func() { unix.Close(fd) })
-		}
+		file := os.NewFile(uintptr(fds[0]), name)
+		t.Cleanup(func() {
+			file.Close()
+			for _, other := range fds[1:] {
+				unix.Close(other)
+			}
+		})
 		if _, err := unix.FcntlInt(uintptr(fds[0]), unix.F_SETFL, flags); err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, stream{name, os.NewFile(uintptr(fds[0]), name)})
+		all = append(all, stream{name, file})
 	}
 	var pipe, pair [2]int
 	err := unix.Pipe2(pipe[:], unix.O_CLOEXEC)

@@ -174,6 +174,7 @@ func TestExecHasATerminalWhereTheContainerHasNone(t *testing.T) {
 	c := h.start(nil, func(s *specs.Spec) { s.Process.Env = []string{"PATH=/bin"} })
 	s, wait := onTerminal(t, h, 33, 44, "exec", "--tty", c.id, "/probe", "tty", "pid", "readlink=/proc/self/fd/0", "stat=/dev/console", "open=/dev/tty", "env")
 	equal(t, "exit status", wait(), 0)
+	s.await("}\r\n")
 	seen := shown(t, s.text())
 	size := get[map[string]int](t, seen, "tty")
 	equal(t, "size", []int{size["rows"], size["columns"]}, []int{33, 44})

@@ -45,7 +45,6 @@ func TestAStoppedRuntimeGivesTheTerminalBackUntilItIsContinued(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h := &host{t: t, root: h.root}
 			d := atDesk(t, h, "-m", underJobControl, "run", "--bundle", b.dir, newID())
-			before := d.modes()
 			d.await("ready\r\n")
 			runtime := d.runtime()
 			if err := unix.Kill(runtime, stop.signal); err != nil {
@@ -58,7 +57,7 @@ func TestAStoppedRuntimeGivesTheTerminalBackUntilItIsContinued(t *testing.T) {
 				t.Fatal(err)
 			}
 			d.await("then 3.")
-			equal(t, "modes", d.modes(), before)
+			equal(t, "modes", d.modes(), d.before)
 		})
 	}
 }
@@ -69,14 +68,13 @@ func TestARuntimeInTheBackgroundWaitsForTheTerminal(t *testing.T) {
 	b := h.newBundle(nil, terminal, shell("echo ready; read line; echo got $line; exit 3"))
 	script := strings.Replace(underJobControl, `"$@";`, `"$@" & until [ "$(cut -d " " -f 3 /proc/$!/stat)" = T ]; do sleep 0.02; done; echo stopped;`, 1)
 	d := atDesk(t, h, "-m", script, "run", "--bundle", b.dir, newID())
-	before := d.modes()
 	d.await("stopped")
 	d.enter("\n")
 	d.await("ready\r\n")
 	d.enter("line\r")
 	d.await("got line\r\n")
 	d.await("then 3.")
-	equal(t, "modes", d.modes(), before)
+	equal(t, "modes", d.modes(), d.before)
 }
 
 // Somebody takes the terminal while the runtime runs on, as a job that was never
@@ -86,7 +84,6 @@ func TestARuntimeThatIsMovedToTheBackgroundPutsTheTerminalBackAndEnds(t *testing
 	h := newHost(t)
 	b := h.newBundle(nil, terminal, shell("trap 'exit 3' USR1; echo ready; while :; do sleep 0.05; done"))
 	d := atDesk(t, h, "-", "(sleep 0.5; exec "+suite.probe+" takeover sleep) & "+thenStay, "run", "--bundle", b.dir, newID())
-	before := d.modes()
 	d.await("ready\r\n")
 	runtime := 0
 	eventually(t, "the runtime is in the background", func() bool {
@@ -102,7 +99,7 @@ func TestARuntimeThatIsMovedToTheBackgroundPutsTheTerminalBackAndEnds(t *testing
 		t.Fatal(err)
 	}
 	d.await("status 3.")
-	equal(t, "modes", d.modes(), before)
+	equal(t, "modes", d.modes(), d.before)
 }
 
 func TestWithoutAJobTheSignalsOfTheTerminalAreTheContainers(t *testing.T) {

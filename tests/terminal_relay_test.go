@@ -24,6 +24,8 @@ import (
 type desk struct {
 	*screen
 	shell int
+	// before are the modes at first.
+	before unix.Termios
 }
 
 // atDesk runs a script, in which "$0" "$@" is the runtime with the arguments.
@@ -34,9 +36,12 @@ func atDesk(t *testing.T, h *host, flags, script string, args ...string) *desk {
 	cmd := exec.Command("/bin/sh", slices.Concat([]string{flags + "c", script}, h.command(args...).Args)...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = peer, peer, peer
 	cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true, Setctty: true}
+	d := &desk{screen: newScreen(t, master)}
+	d.before = d.modes()
 	h.startCommand(cmd)
 	peer.Close()
-	return &desk{newScreen(t, master), cmd.Process.Pid}
+	d.shell = cmd.Process.Pid
+	return d
 }
 
 // runtime is the pid of the runtime, which the shell has started.
@@ -95,14 +100,13 @@ func TestTheTerminalIsPutBackHoweverTheContainerEnds(t *testing.T) {
 					args = []string{"exec", "--tty", id, "/bin/sh", "-c", script}
 				}
 				d := atDesk(t, h, "-", thenStay, args...)
-				before := d.modes()
 				d.await("ready\r\n")
 				if !d.raw() {
 					t.Errorf("the terminal is not raw: %+v", d.modes())
 				}
 				tt.end(t, h, d, id)
 				d.await(tt.status)
-				equal(t, "modes", d.modes(), before)
+				equal(t, "modes", d.modes(), d.before)
 			})
 		}
 	}
@@ -116,9 +120,8 @@ func TestTheTerminalIsPutBackWhenTheProgramCannotBeStarted(t *testing.T) {
 		s.Hooks = &specs.Hooks{StartContainer: []specs.Hook{{Path: "/bin/false"}}}
 	})
 	d := atDesk(t, h, "-", thenStay, "run", "--bundle", b.dir, newID())
-	before := d.modes()
 	d.await("status 1.")
-	equal(t, "modes", d.modes(), before)
+	equal(t, "modes", d.modes(), d.before)
 }
 
 func TestNoChangeOfTheWindowIsMissedWhileTheContainerStarts(t *testing.T) {
@@ -167,8 +170,10 @@ func partly(t *testing.T, h *host, args []string, streams func(cmd *exec.Cmd, pe
 	cmd := h.command(args...)
 	cmd.Stderr = peer
 	streams(cmd, peer)
+	d := &desk{screen: newScreen(t, master)}
+	d.before = d.modes()
 	h.startCommand(cmd)
-	return &desk{newScreen(t, master), 0}, cmd
+	return d, cmd
 }
 
 func TestOnlyATerminalThatIsReadIsRaw(t *testing.T) {
@@ -199,12 +204,11 @@ func TestOnlyATerminalThatIsReadIsRaw(t *testing.T) {
 	d, cmd = partly(t, h, []string{"run", "--bundle", b.dir, newID()}, func(cmd *exec.Cmd, peer *os.File) {
 		cmd.Stdin, cmd.Stdout = feed, peer
 	})
-	before := d.modes()
 	if _, err := w.WriteString("pipe\n"); err != nil {
 		t.Fatal(err)
 	}
 	d.await("got pipe\r\n")
-	equal(t, "modes", d.modes(), before)
+	equal(t, "modes", d.modes(), d.before)
 	if err := cmd.Wait(); err != nil {
 		t.Error(err)
 	}

@@ -190,19 +190,6 @@ func TestExecHasATerminalWhereTheContainerHasNone(t *testing.T) {
 	}
 }
 
-func TestTerminalsDoNotPileUp(t *testing.T) {
-	t.Parallel()
-	h := newHost(t)
-	c := h.start(nil)
-	for i := range 100 {
-		cmd := h.command("exec", "--tty", c.id, "/probe", "readlink=/proc/self/fd/0")
-		out, err := cmd.Output()
-		if err != nil || get[string](t, shown(t, string(out)), "readlink=/proc/self/fd/0") != "/dev/pts/0" {
-			t.Fatalf("exec %d: %v, %s", i, err, out)
-		}
-	}
-}
-
 func TestConsoleSocketsThatTakeNothingAreNamedAndNothingIsLeft(t *testing.T) {
 	h := newHost(t)
 	dir := t.TempDir()

@@ -290,6 +290,8 @@ func TestTheLastOutputIsNeverLost(t *testing.T) {
 		})
 	}
 	work.Wait()
+	// And no terminal stays.
+	equal(t, "terminals", get[[]string](t, c.exec("list=/dev/pts"), "list=/dev/pts"), []string{"ptmx"})
 }
 
 func TestNoInputIsLostOrComesOutOfOrder(t *testing.T) {

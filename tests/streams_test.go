@@ -19,14 +19,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// stream is a file that a standard stream can be.
-type stream struct {
+// standardStream is a file that a standard stream can be.
+type standardStream struct {
 	name string
 	file *os.File
 }
 
 // everyStream makes one of each kind, blocking or not.
-func everyStream(t *testing.T, flags int) (all []stream) {
+func everyStream(t *testing.T, flags int) (all []standardStream) {
 	t.Helper()
 	add := func(name string, fds ...int) {
 		file := os.NewFile(uintptr(fds[0]), name)
@@ -39,7 +39,7 @@ func everyStream(t *testing.T, flags int) (all []stream) {
 		if _, err := unix.FcntlInt(uintptr(fds[0]), unix.F_SETFL, flags); err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, stream{name, file})
+		all = append(all, standardStream{name, file})
 	}
 	var pipe, pair [2]int
 	err := unix.Pipe2(pipe[:], unix.O_CLOEXEC)
@@ -70,7 +70,7 @@ func everyStream(t *testing.T, flags int) (all []stream) {
 }
 
 // look tells who owns a stream, its mode, and the flags of what is open.
-func (s stream) look(t *testing.T) string {
+func (s standardStream) look(t *testing.T) string {
 	t.Helper()
 	var st unix.Stat_t
 	if err := unix.Fstat(int(s.file.Fd()), &st); err != nil {
@@ -79,7 +79,7 @@ func (s stream) look(t *testing.T) string {
 	return fmt.Sprintf("%d:%d %o", st.Uid, st.Gid, st.Mode)
 }
 
-func (s stream) flags(t *testing.T) int {
+func (s standardStream) flags(t *testing.T) int {
 	t.Helper()
 	flags, err := unix.FcntlInt(s.file.Fd(), unix.F_GETFL, 0)
 	if err != nil {
@@ -149,7 +149,7 @@ func TestTheStreamsAreTheUsersWhileTheProgramRunsInTheForeground(t *testing.T) {
 		cmd.Stdout = out
 		h.startCommand(cmd)
 		awaitText(t, out.Name(), "reopened\n")
-		s := stream{"out", out}
+		s := standardStream{"out", out}
 		equal(t, "meanwhile", s.look(t), "1000:0 100644")
 		in.Close()
 		_ = cmd.Wait()
@@ -170,7 +170,7 @@ func TestTheFlagsOfTheCallersStreamsStay(t *testing.T) {
 		{"exec", "--tty", c.id, "/bin/sleep", "0.05"},
 	} {
 		for _, flags := range []int{0, unix.O_NONBLOCK} {
-			streams := map[string]stream{}
+			streams := map[string]standardStream{}
 			for _, s := range everyStream(t, flags) {
 				streams[s.name] = s
 			}

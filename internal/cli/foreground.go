@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hull/internal/linux"
+	"hull/internal/passon"
 	"hull/internal/tty"
 	"hull/libcontainer"
 )
@@ -39,7 +40,7 @@ type foreground struct {
 
 	mu      sync.Mutex
 	child   child        // nil until it can take signals
-	ended   bool         // the child has
+	ended   bool         // the pid of the child may be another's soon
 	screen  *tty.Session // nil without a terminal
 	pending []unix.Signal
 }
@@ -73,6 +74,7 @@ func (p *program) newForeground(ctx context.Context) (*foreground, context.Conte
 	go func() {
 		defer f.releaseScreen() // a panic must not leave the terminal raw
 		f.catch()
+		passon.Catch()
 		close(f.caught)
 		for sig := range f.signals {
 			if s, ok := sig.(unix.Signal); ok {
@@ -128,8 +130,11 @@ func (f *foreground) run(c child, start func() error) (status int, err error) {
 		return 0, err
 	}
 	f.follow(c)
-	exit, err := wait(c)
-	f.outlive()
+	if err := awaitEnd(c); err != nil {
+		return 0, err
+	}
+	f.leave()
+	exit, err := c.Wait()
 	if err != nil {
 		return 0, err
 	}
@@ -146,13 +151,6 @@ func (f *foreground) follows(screen *tty.Session) {
 	screen.Resize()
 }
 
-// outlive notes that the child has ended: signals are this program's from now on.
-func (f *foreground) outlive() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.ended = true
-}
-
 // follow sends signals to c from now on, those that came before first.
 func (f *foreground) follow(c child) {
 	f.mu.Lock()
@@ -162,6 +160,16 @@ func (f *foreground) follow(c child) {
 		f.forward(sig)
 	}
 	f.pending = nil
+	passon.To(c.Pid())
+}
+
+// leave sends nothing any more: the child is about to be collected, and signals
+// are this program's.
+func (f *foreground) leave() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.ended = true
+	passon.Release()
 }
 
 func (f *foreground) handle(sig unix.Signal) {
@@ -273,17 +281,16 @@ func kill(c child) error {
 	return errors.Join(err, werr)
 }
 
-// wait reaps children as they end until c does, and returns its status. It
-// only looks at who ended before it collects them, so that the status of c is
-// left for c.Wait.
-func wait(c child) (libcontainer.ExitStatus, error) {
+// awaitEnd reaps children as they end until c does. It only looks at who ended
+// before it collects them, so that the status of c is left for c.Wait.
+func awaitEnd(c child) error {
 	for {
 		pid, err := linux.WaitAny()
 		if err != nil || pid == c.Pid() {
-			return c.Wait()
+			return nil //nolint:nilerr // c.Wait says it
 		}
 		if err := linux.Reap(pid); err != nil {
-			return libcontainer.ExitStatus{}, err
+			return err
 		}
 	}
 }

@@ -107,6 +107,7 @@ func createSteps() []step {
 		(*stage).runCreateContainerHooks,
 		(*stage).openLabels,
 		(*stage).enterRoot,
+		(*stage).replaceNull,
 		(*stage).openConsole,
 		(*stage).bindConsole,
 		(*stage).setNames,
@@ -128,6 +129,7 @@ func execSteps() []step {
 		(*stage).joinKeyring,
 		(*stage).openLabels,
 		(*stage).enterChroot,
+		(*stage).replaceNull,
 		(*stage).openConsole,
 	}, programSteps(), []step{
 		(*stage).execute,

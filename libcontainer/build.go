@@ -4,9 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -77,7 +77,10 @@ func (n *creation) drive(d *drive, gate state.Gate) error {
 	if err := n.sendToReceiver(d.pid); err != nil {
 		return err
 	}
-	return announce(d.pid, n.options.PidFile, n.options.PidfdSocket)
+	if err := sendPidfd(n.options.PidfdSocket, d.pid); err != nil {
+		return err
+	}
+	return writePidFile(n.options.PidFile, d.pid)
 }
 
 // afterHooks has the poststop hooks run once all else is undone, if a hook was
@@ -89,20 +92,24 @@ func (n *creation) afterHooks(err error) error {
 	return err
 }
 
-// completePlan adds what depends on the pid: what hooks read.
+// completePlan adds what depends on the pid: what hooks read, and what socket
+// activation asks for.
 func (n *creation) completePlan(pid int) error {
+	if len(n.plan.CreateContainer)+len(n.plan.StartContainer)+n.options.ListenFDs == 0 {
+		return nil
+	}
 	inner := pid
 	switch ns := spec.Namespace(n.spec, specs.PIDNamespace); {
-	case len(n.plan.CreateContainer)+len(n.plan.StartContainer) == 0:
-		return nil
-	case ns != nil && ns.Path == "":
+	case ns == nil:
+	case ns.Path == "":
 		inner = 1
-	case ns != nil:
+	default:
 		var err error
 		if inner, err = linux.InnerPID(pid); err != nil {
 			return fault.New("read the pid of", "init", err)
 		}
 	}
+	n.announceSockets(inner)
 	// The pid is the one that the container sees (runtime.md, "State").
 	for _, h := range [...]struct {
 		hooks  []plan.Hook
@@ -120,6 +127,28 @@ func (n *creation) completePlan(pid int) error {
 		}
 	}
 	return nil
+}
+
+// announceSockets tells the process which descriptors are those of socket
+// activation, if it gets any: sd_listen_fds(3).
+func (n *creation) announceSockets(inner int) {
+	if n.options.ListenFDs == 0 {
+		return
+	}
+	p := &n.plan.Process
+	p.Env = without(p.Env, "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
+	p.Env = append(p.Env, "LISTEN_FDS="+strconv.Itoa(n.options.ListenFDs), "LISTEN_PID="+strconv.Itoa(inner))
+	if names := n.options.ListenNames; names != "" {
+		p.Env = append(p.Env, "LISTEN_FDNAMES="+names)
+	}
+}
+
+// without returns env without variables that hull itself is going to set.
+func without(env []string, names ...string) []string {
+	return slices.DeleteFunc(env, func(e string) bool {
+		name, _, _ := strings.Cut(e, "=")
+		return slices.Contains(names, name)
+	})
 }
 
 // whileInitMounts does what init need not wait for.
@@ -278,41 +307,6 @@ func (n *creation) saveRecord(pid int) error {
 	cg := n.cgroup.Record()
 	record.Cgroup = &cg
 	return n.container.dir.Save(record)
-}
-
-// announce tells the caller's tools of the process.
-func announce(pid int, pidFile, pidfdSocket string) error {
-	if pidfdSocket != "" {
-		if err := sendPidfd(pidfdSocket, pid); err != nil {
-			return err
-		}
-	}
-	if pidFile == "" {
-		return nil
-	}
-	// By rename: whoever waits for the file must not read half of a pid.
-	temporary := filepath.Join(filepath.Dir(pidFile), "."+filepath.Base(pidFile))
-	err := writeNew(temporary, strconv.Itoa(pid))
-	if err == nil {
-		err = os.Rename(temporary, pidFile)
-	}
-	if err != nil {
-		_ = os.Remove(temporary)
-		return fault.New("write pid file", pidFile, pathless(err))
-	}
-	return nil
-}
-
-// writeNew writes a file that was not there: the directory may be one that
-// others can write, and hold a link of this name to a file of root's.
-func writeNew(path, text string) error {
-	_ = os.Remove(path) // what a killed create left
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(text)
-	return errors.Join(err, f.Close())
 }
 
 // pathless drops the paths that os adds: the fault names its object.

@@ -150,12 +150,6 @@ func (c *Container) pidfd() (int, error) {
 	return fd, nil
 }
 
-// Stats is what control groups account for.
-type Stats = cgroup.Stats
-
-// Stats returns what the container has used and is using.
-func (c *Container) Stats() (*Stats, error) { return c.cgroup.Stats() }
-
 // Signal sends sig to the container's init process; the error is ErrNotRunning
 // unless the container is created, running or paused. SIGKILL to a container
 // without a pid namespace of its own goes to all of its processes.

@@ -46,8 +46,12 @@ type CreateOptions struct {
 	// Keyring says whose session keyring the container gets.
 	Keyring Keyring
 	// ListenFDs is how many sockets of the caller, from descriptor 3 on, the
-	// process gets as those of socket activation (sd_listen_fds(3)).
-	ListenFDs int
+	// process gets as those of socket activation (sd_listen_fds(3)), and
+	// ListenNames is what they are called, as in LISTEN_FDNAMES, if anything.
+	ListenFDs   int
+	ListenNames string
+	// Notify says whether the process gets a socket for sd_notify(3).
+	Notify Notify
 	// PreserveFDs is how many descriptors more the process inherits.
 	PreserveFDs int
 	// Lifetime says whether the caller stays with the process.
@@ -168,6 +172,9 @@ func (n *creation) begin() (err error) {
 	if err := checkPreserved(n.preserve); err != nil {
 		return err
 	}
+	if err := checkPidFile(n.options.PidFile); err != nil {
+		return err
+	}
 	n.launch = launchStage(n.options.Stdio, n.bundle, n.preserve)
 	return nil
 }
@@ -245,7 +252,10 @@ func (n *creation) makeDirectory() error {
 	n.closers = append(n.closers, dir.Unlock)
 	n.container = &Container{runtime: n.runtime, dir: dir, record: record, cgroup: n.cgroup}
 	n.undo = append(n.undo, func() { n.tolerate(n.container.unmount()) })
-	return dir.Save(record)
+	if err := dir.Save(record); err != nil || n.options.Notify == NoNotify {
+		return err
+	}
+	return dir.MakeNotifyDir()
 }
 
 func (n *creation) record() *state.Record {
@@ -265,6 +275,8 @@ func (n *creation) record() *state.Record {
 		Creating:    true,
 		Resctrl:     n.resctrlRecord(),
 		Cgroup:      &cg,
+
+		CallersKeyring: n.options.Keyring == CallersKeyring,
 	}
 	if s.Hooks != nil {
 		record.Poststart = spec.Hooks("poststart", s.Hooks.Poststart)

@@ -16,6 +16,12 @@ import (
 // hook fails, the container is destroyed (runtime.md, "Lifecycle"); if the
 // program cannot be executed, it has stopped.
 func (c *Container) Start() error {
+	return c.start(func() error { return nil })
+}
+
+// start is Start, with something to be done before that only whoever starts the
+// container may do.
+func (c *Container) start(prepare func() error) error {
 	if err := c.lock(); err != nil {
 		return err
 	}
@@ -24,6 +30,9 @@ func (c *Container) Start() error {
 		return fault.New("start", c.record.ID, ErrNotExist)
 	}
 	if err := c.checkStartable(); err != nil {
+		return err
+	}
+	if err := prepare(); err != nil {
 		return err
 	}
 	outcome, err := c.release()

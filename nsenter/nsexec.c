@@ -87,9 +87,7 @@ static void receive(struct hull_bootstrap *b, int *fds)
 	}
 	errno = EPROTO;
 	if (n != sizeof(*b) || b->magic != HULL_MAGIC || b->size != sizeof(*b) ||
-	    (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
-		fail(HULL_STEP_BOOTSTRAP, 0);
-	if (b->joins > HULL_MAX_JOINS ||
+	    (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) || b->joins > HULL_MAX_JOINS ||
 	    got != (size_t)b->joins + !!b->has_cgroup + b->tasks + b->leaves)
 		fail(HULL_STEP_BOOTSTRAP, 0);
 }
@@ -238,6 +236,8 @@ __attribute__((constructor)) static void nsexec(int argc, char **argv)
 		fail(HULL_STEP_CLONE, 0);
 	if (pid > 0) {
 		report(HULL_BORN, 0, 0, 0, pid);
+		/* The link ends when the init process lets go of it. */
+		close(HULL_LINK_FD);
 		if (b.stays)
 			pause();
 		_exit(0);

@@ -160,6 +160,51 @@ func TestRunAndExecForwardWhatTheGoRuntimeHides(t *testing.T) {
 	}
 }
 
+// Orphans of a container that has no init of its own are hull's to reap, unless the
+// host's init shall do it.
+func TestOrphansOfTheContainerAreReapedByHullUnlessTheHostsInitShall(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		args  []string
+		hulls bool
+	}{
+		{[]string{"run"}, true},
+		{[]string{"run", "--no-subreaper"}, false},
+		{[]string{"run", "-no-subreaper"}, false},
+		{[]string{"exec"}, false},
+		{[]string{"exec", "--no-subreaper"}, false},
+	} {
+		t.Run(strings.Join(tt.args, " "), func(t *testing.T) {
+			t.Parallel()
+			h := newHost(t)
+			const orphan = "(sleep 1 & echo $!); sleep 100"
+			var cmd *exec.Cmd
+			if tt.args[0] == "run" {
+				b := h.newBundle(nil, dropNamespace(specs.PIDNamespace), shell(orphan))
+				cmd = h.command(append(tt.args, "--bundle", b.dir, newID())...)
+			} else {
+				cmd = h.command(append(tt.args, h.start(nil, dropNamespace(specs.PIDNamespace)).id, "/bin/sh", "-c", orphan)...)
+			}
+			out := h.startCommand(cmd)
+			awaitText(t, out, "\n")
+			pid := int(number(t, strings.TrimSpace(readFile(t, out))))
+			isHulls := func() bool { return slices.Contains(childrenOf(t, cmd.Process.Pid), pid) }
+			if tt.hulls {
+				eventually(t, "the orphan is hull's", isHulls)
+				eventually(t, "the orphan is reaped", func() bool { return !fileExists(procPath(pid, "")) })
+			} else {
+				eventually(t, "the orphan ends", func() bool {
+					if isHulls() {
+						t.Fatal("the orphan is hull's")
+					}
+					text, err := os.ReadFile(procPath(pid, "stat"))
+					return err != nil || strings.Contains(string(text), ") Z ")
+				})
+			}
+		})
+	}
+}
+
 func TestRunDetachedLeavesTheContainerRunning(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
-	"golang.org/x/sys/unix"
 
 	"hull/internal/fault"
 )
@@ -272,35 +271,6 @@ func (a access) String() string {
 		}
 	}
 	return string(b)
-}
-
-// write sets the v1 controller: first the default, which voids what was there,
-// then the exceptions. The kernel takes one rule a write.
-func (l *deviceList) write(dir string) error {
-	all, each := dir+"/devices.deny", dir+"/devices.allow"
-	if l.otherwise == allow {
-		all, each = each, all
-	}
-	if err := writeFile(all, "a"); err != nil {
-		return fault.New("set linux.resources.devices", all+"=a", err)
-	}
-	fd, err := openFile(each, unix.O_WRONLY)
-	if err != nil {
-		return fault.New("open", each, err)
-	}
-	defer unix.Close(fd)
-	for e := range l.all() {
-		rule := e.String()
-		err := retry(func() error {
-			_, err := unix.Write(fd, []byte(rule))
-			return err
-		})
-		if err != nil {
-			return fault.New("set linux.resources.devices", each+"="+rule, err).
-				WithHint("a cgroup cannot allow what its parent does not")
-		}
-	}
-	return nil
 }
 
 // Allows reports whether the rules let a container in this cgroup read and write

@@ -47,8 +47,8 @@ validate: packages-test ## run the OCI validation suite against RUNTIME, print a
 	@$(GO) test -C tests/validate -count=1 -timeout=30m
 
 .PHONY: soak
-soak: packages-test ## create, start and delete CYCLES containers, eight at a time; nothing may leak
-	@$(GO) run ./tests/cmd/soak -cycles $(CYCLES)
+soak: packages-test ## CYCLES containers and as many execs into one, eight at a time; nothing may leak
+	@$(GO) run ./tests/cmd/soak -cycles $(CYCLES) -execs $(CYCLES)
 
 .PHONY: fuzz
 fuzz: ## run each fuzz test for FUZZTIME

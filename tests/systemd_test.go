@@ -350,3 +350,39 @@ func TestSystemdLearnsWhatUpdateChanges(t *testing.T) {
 	c.changes(c.limits(), files{"cpu.max": "12345 100000"})
 	checkUnit(t, name, map[string]string{"CPUQuotaPerSecUSec": "130ms"})
 }
+
+// What systemd makes of what a container reports: a unit of Type=notify is active
+// when the container is ready, and not before.
+func TestAUnitOfTypeNotifyIsActiveWhenItsContainerIsReady(t *testing.T) {
+	for name, flags := range map[string][]string{"foreground": nil, "detached": {"--detach"}} {
+		t.Run(name, func(t *testing.T) {
+			h := newSystemdHost(t)
+			h.flags = nil
+			id := newID()
+			b, open := h.gated([]string{"notify=STATUS=all is well;READY=1;MAINPID=1"})
+			service := id + ".service"
+			run := h.command(append(append([]string{"run"}, flags...), "--bundle", b.dir, id)...)
+			cmd := exec.Command("systemd-run", append([]string{"--unit", service, "--service-type=notify"}, run.Args...)...)
+			said, started := h.running(cmd)
+			t.Cleanup(func() { _ = exec.Command("systemctl", "stop", service).Run() })
+			eventually(t, "the container runs", func() bool {
+				return h.try("state", id).status == 0 && h.state(id).Status == specs.StateRunning
+			})
+			checkUnit(t, service, map[string]string{"ActiveState": "activating"})
+			open()
+			ends(t, "systemd-run", started)
+			if cmd.ProcessState.ExitCode() != 0 {
+				t.Fatal(readFile(t, said))
+			}
+			checkUnit(t, service, map[string]string{"ActiveState": "active", "StatusText": "all is well"})
+			main := unit(t, service, "MainPID")
+			if name == "detached" {
+				equal(t, "MainPID", main, fmt.Sprint(h.state(id).Pid))
+			} else {
+				equal(t, "the main process", readFile(t, filepath.Join("/proc", main, "comm")), "hull\n")
+			}
+			h.must("delete", "--force", id)
+			eventually(t, "the unit ends", func() bool { return unit(t, service, "MainPID") == "0" })
+		})
+	}
+}

@@ -28,7 +28,8 @@ func (l *deviceList) replace(dir string, j *journal) error {
 	before, err := devicePrograms(fd)
 	if err != nil {
 		unix.Close(fd)
-		return fault.New("list the device programs of", dir, err)
+		return fault.New("list the device programs of", dir, err).
+			WithHint("linux.resources.devices take CAP_BPF and CAP_NET_ADMIN on cgroup v2")
 	}
 	now, err := linux.LoadDeviceProgram(l.program())
 	release := func() { // closing what could not be opened does no harm
@@ -115,7 +116,7 @@ func (l *deviceList) program() []linux.BPFInstruction {
 		linux.BPFLoad32(regMajor, regCtx, 4),
 		linux.BPFLoad32(regMinor, regCtx, 8),
 	}
-	for _, e := range l.exceptions {
+	for e := range l.all() {
 		p = append(p, e.block(l.otherwise)...)
 	}
 	return append(p, linux.BPFMoveImm(regResult, int32(l.otherwise)), linux.BPFExit())

@@ -24,7 +24,7 @@ func (l *deviceList) write(dir string) error {
 		return fault.New("open", each, err)
 	}
 	defer unix.Close(fd)
-	for _, e := range l.exceptions {
+	for e := range l.all() {
 		rule := e.String()
 		err := retry(func() error {
 			_, err := unix.Write(fd, []byte(rule))

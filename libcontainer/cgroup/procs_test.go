@@ -102,8 +102,9 @@ func TestKillLeavesNothingOfAForkingCrowdAlsoWhenFrozen(t *testing.T) {
 func intoSub(t *testing.T, c *Cgroup, name string) (subs []Sub) {
 	t.Helper()
 	for _, h := range c.rec.Hierarchies {
-		if hasField(h.Controllers, "cpuset") {
-			continue // would need its own inheritance
+		if hasField(h.Controllers, "cpuset") { // would need its own inheritance
+			subs = append(subs, Sub{"cpuset", "."})
+			continue
 		}
 		if err := os.Mkdir(h.dir()+"/"+name, 0o755); err != nil {
 			t.Fatal(err)
@@ -113,7 +114,7 @@ func intoSub(t *testing.T, c *Cgroup, name string) (subs []Sub) {
 		}
 	}
 	if c.unified() != nil {
-		subs = append([]Sub{{Path: name}, {"cpuset", "."}}, subs...)
+		subs = append([]Sub{{Path: name}}, subs...)
 	}
 	return subs
 }

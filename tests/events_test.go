@@ -65,7 +65,7 @@ func TestStatsAreWhatTheKernelCounts(t *testing.T) {
 	} {
 		equal(t, name, of.got, of.want)
 	}
-	if s.CPU.Throttling.ThrottledPeriods == 0 || s.CPU.Usage.Total < 10e6 || s.Pids.Current == 0 || s.Memory.Usage.Usage == 0 {
+	if s.CPU.Usage.Total < 10e6 || s.Pids.Current == 0 || s.Memory.Usage.Usage == 0 {
 		t.Errorf("too little: %+v %+v %+v", s.CPU, s.Pids, s.Memory.Usage)
 	}
 	equal(t, "CPUs", s.Cpuset.CPUs, []int{0})

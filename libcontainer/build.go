@@ -15,7 +15,6 @@ import (
 	"hull/internal/linux"
 	"hull/libcontainer/hook"
 	"hull/libcontainer/plan"
-	"hull/libcontainer/seccomp"
 	"hull/spec"
 	"hull/state"
 )
@@ -26,16 +25,23 @@ func (n *creation) drive(d *drive, gate state.Gate) error {
 	if err := n.completePlan(d.pid); err != nil {
 		return err
 	}
-	n.plan.Process.Notifies = n.spec.Process != nil && n.filter.notifies()
+	if n.spec.Process != nil {
+		n.plan.Process.Notifies, n.plan.Process.KillsThread = n.filter.notifies(), n.filter.killsThread()
+	}
 	output, err := n.openHookOutput()
 	if err != nil {
 		return err
 	}
+	programs, closePrograms, err := n.openHookPrograms()
+	if err != nil {
+		return err
+	}
+	defer closePrograms()
 	sources, release, err := openSources(d.pid, n.sources, viewOf(n.spec))
 	if err != nil {
 		return err
 	}
-	err = d.sendPlan(append([]int{gate.Wait, gate.Result}, output...), sources)
+	err = d.sendPlan(slices.Concat([]int{gate.Wait, gate.Result}, programs, output), sources)
 	release()
 	if err != nil {
 		return err
@@ -221,6 +227,31 @@ func (n *creation) openHookOutput() (files []int, err error) {
 	return files, nil
 }
 
+// openHookPrograms opens the programs of the createContainer hooks where their
+// paths lead elsewhere for init: they are the runtime's (config.md, "POSIX-platform
+// Hooks"), and init is in a mount namespace that was there before.
+func (n *creation) openHookPrograms() (files []int, release func(), err error) {
+	release = func() {
+		for _, fd := range files {
+			unix.Close(fd)
+		}
+	}
+	if ns := spec.Namespace(n.spec, specs.MountNamespace); ns == nil || ns.Path == "" {
+		return nil, release, nil
+	}
+	for i := range n.plan.CreateContainer {
+		h := &n.plan.CreateContainer[i]
+		fd, err := unix.Open(h.Path, unix.O_PATH|unix.O_CLOEXEC, 0)
+		if err != nil {
+			release()
+			return nil, nil, hook.NotRun(h, err)
+		}
+		files = append(files, fd)
+	}
+	n.plan.HooksOpened = len(files) > 0
+	return files, release, nil
+}
+
 // ready completes the process from outside. Memory and pids are limited last:
 // by then init has all the memory and threads that it will ever need.
 func (n *creation) ready(d *drive, pending <-chan compiled) ([]byte, error) {
@@ -251,7 +282,7 @@ func (n *creation) ready(d *drive, pending <-chan compiled) ([]byte, error) {
 	if built.err != nil {
 		return nil, built.err
 	}
-	n.container.record.Silenced = built.filter != nil && seccomp.MaySilence(built.filter.Program)
+	n.container.record.Silenced = built.filter != nil && n.filter.maySilence(built.filter.Program)
 	if built.filter == nil {
 		return nil, nil
 	}

@@ -138,6 +138,8 @@ type creation struct {
 	container *Container
 	// hookOutput is where hooks print to.
 	hookOutput hook.Output
+	// remains says that something of the container could not be undone.
+	remains bool
 	// undo is what to do if creation fails, last first.
 	undo []func()
 	// closers is what to do in any case.
@@ -238,7 +240,11 @@ func (n *creation) makeDirectory() error {
 	if err != nil {
 		return err
 	}
-	n.undo = append(n.undo, func() { n.tolerate(dir.Remove()) })
+	n.undo = append(n.undo, func() {
+		if !n.remains {
+			n.tolerate(dir.Remove())
+		}
+	})
 	record := n.record()
 	if record.HostMounts, err = hostMounts(n.plan); err != nil {
 		return err
@@ -279,9 +285,11 @@ func (n *creation) record() *state.Record {
 	return record
 }
 
-// tolerate reports a failure while something worse is being undone.
+// tolerate reports a failure while something worse is being undone. The record
+// stays, so that delete --force can finish.
 func (n *creation) tolerate(err error) {
 	if err != nil {
+		n.remains = true
 		n.runtime.warn(err)
 	}
 }

@@ -269,6 +269,9 @@ func (s *Stage) sendBootstrap(ns *Namespaces) error {
 		return fault.New("start init", "", errors.New("too many namespaces or cgroup hierarchies"))
 	}
 	fds := make([]int, 0, C.HULL_MAX_FDS)
+	if os.Geteuid() != 0 {
+		b.dumpable = 1
+	}
 	for i, j := range ns.Join {
 		b.join[i] = C.uint64_t(j.Type)
 		if ns.joinsLate(&j) {

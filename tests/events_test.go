@@ -191,7 +191,9 @@ func TestEventsGoOnUntilTheContainerStops(t *testing.T) {
 func TestEventsTellThatMemoryRanOut(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
-	limit := resources(specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: pointer(int64(48 << 20)), Swap: pointer(int64(48 << 20))}})
+	limit := func(s *specs.Spec) {
+		s.Linux.Resources.Memory = &specs.LinuxMemory{Limit: pointer(int64(48 << 20)), Swap: pointer(int64(48 << 20))}
+	}
 	t.Run("for a process beside init", func(t *testing.T) {
 		t.Parallel()
 		h := &host{t: t, root: h.root}

@@ -25,11 +25,13 @@ func (h *host) remains(id string, b *bundle) []string {
 		found = append(found, "the state directory")
 	}
 	for _, depth := range []string{"", "*/", "*/*/", "*/*/*/"} {
-		cgroups, err := filepath.Glob("/sys/fs/cgroup/" + depth + id)
-		if err != nil {
-			h.t.Fatal(err)
+		for _, name := range []string{id, "*-" + id + ".scope"} {
+			cgroups, err := filepath.Glob("/sys/fs/cgroup/" + depth + name)
+			if err != nil {
+				h.t.Fatal(err)
+			}
+			found = append(found, cgroups...)
 		}
-		found = append(found, cgroups...)
 	}
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,13 +14,18 @@ import (
 
 // The systemd cgroup driver, with the service manager of the machine.
 
+const systemdFlag = "--systemd-cgroup"
+
+// bySystemd reports whether systemd makes the cgroups of all tests.
+func bySystemd() bool { return slices.Contains(suite.flags, systemdFlag) }
+
 func newSystemdHost(t *testing.T) *host {
 	t.Helper()
 	if _, err := os.Stat("/run/systemd/private"); err != nil {
 		lacks(t, "systemd")
 	}
 	h := newHost(t)
-	h.flags = []string{"--systemd-cgroup"}
+	h.flags = []string{systemdFlag}
 	return h
 }
 

@@ -6,6 +6,12 @@
 // listed with their reasons, because a test that did not run proves nothing.
 //
 // Each fuzz test counts twice: with its seeds, and with new input for a moment.
+//
+// With -skipped it leaves in a file a regular expression of the skipped tests of the
+// black-box suite, for a machine that lacks less.
+//
+// With -events it runs nothing: its arguments are files, or pipes, with what
+// `go test -json` or `go tool test2json` prints, which it reads side by side.
 package main
 
 import (
@@ -23,8 +29,16 @@ import (
 func main() {
 	tags := flag.String("tags", "", "build tags, as for go test")
 	conformance := flag.String("map", "", "the package that knows which rows of docs/conformance.md a test shows")
+	skipped := flag.String("skipped", "", "a file for the names of the black-box tests that are skipped")
+	events := flag.Bool("events", false, "read the events of tests from the files named, and run nothing")
 	flag.Parse()
-	passed, err := run(*tags, *conformance, os.Stdout)
+	var passed bool
+	var err error
+	if *events {
+		passed, err = sumUp(flag.Args(), os.Stdout)
+	} else {
+		passed, err = run(*tags, *conformance, *skipped, os.Stdout)
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "summary:", err)
 		os.Exit(2)
@@ -34,9 +48,32 @@ func main() {
 	}
 }
 
+// sumUp reports on tests that run elsewhere.
+func sumUp(files []string, w io.Writer) (bool, error) {
+	report := newReport(w)
+	ended := make(chan error)
+	for _, name := range files {
+		go func() {
+			f, err := os.Open(name)
+			if err == nil {
+				defer f.Close()
+				err = feed(report, f)
+			}
+			ended <- err
+		}()
+	}
+	var err error
+	for range files {
+		err = errors.Join(err, <-ended)
+	}
+	passed := report.finish()
+	report.sum()
+	return passed, err
+}
+
 // run runs the unit tests, then the suites on the built binary, and reports to
 // w whether all passed, and what of the map was not shown.
-func run(tags, conformance string, w io.Writer) (bool, error) {
+func run(tags, conformance, skipped string, w io.Writer) (bool, error) {
 	units, suites, err := packages(tags)
 	if err != nil {
 		return false, err
@@ -54,6 +91,11 @@ func run(tags, conformance string, w io.Writer) (bool, error) {
 		return false, err
 	}
 	passed := report.finish()
+	if skipped != "" {
+		if err := os.WriteFile(skipped, []byte(report.skippedIn("tests")), 0o644); err != nil {
+			return false, err
+		}
+	}
 	if conformance != "" {
 		if err := unshown(conformance, tags, report); err != nil {
 			return false, err

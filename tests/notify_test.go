@@ -378,7 +378,7 @@ func TestAnOrdinaryUsersContainerReportsToo(t *testing.T) {
 	if err := os.Chmod(m.address, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	b := h.rootlessBundle("notify=READY=1")
+	b := h.rootlessBundle([]string{"notify=READY=1"})
 	out, ended := h.running(m.starts(h.command("run", "--bundle", b.dir, newID())))
 	ends(t, "run", ended)
 	if !strings.Contains(readFile(t, out), `"sent"`) {

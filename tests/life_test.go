@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
@@ -276,7 +277,9 @@ func (h *host) startCommand(cmd *exec.Cmd) (output string) {
 	if err := cmd.Start(); err != nil {
 		h.t.Fatal(err)
 	}
+	timer := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
 	h.t.Cleanup(func() {
+		timer.Stop()
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})

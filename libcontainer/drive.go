@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"strconv"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -32,19 +33,22 @@ func newDrive(r *Runtime, pid, socket int, p *plan.Plan, ns *nsenter.Namespaces)
 
 func (d *drive) close() { _ = d.conn.Close() }
 
-// killWith kills init when ctx ends, which ends every wait for it. The caller
-// must call stop before it reaps init: the pid is its own until then.
-func (d *drive) killWith(ctx context.Context) (stop func()) {
+// killWith kills init when ctx ends, which ends every wait for it, until stop is
+// called, which tells whether it has. The caller must call stop before it reaps
+// init: the pid is its own until then.
+func (d *drive) killWith(ctx context.Context) (stop func() (killed bool)) {
 	done := make(chan struct{})
 	undo := context.AfterFunc(ctx, func() {
 		defer close(done)
 		_ = unix.Kill(d.pid, unix.SIGKILL)
 	})
-	return func() {
-		if !undo() {
-			<-done
+	return sync.OnceValue(func() bool {
+		if undo() {
+			return false
 		}
-	}
+		<-done
+		return true
+	})
 }
 
 // sendPlan sends the plan, then the sources in as many messages as it takes.

@@ -1,6 +1,7 @@
 package cgroup
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"strconv"
@@ -26,7 +27,9 @@ func (c *Cgroup) Set(r *specs.LinuxResources) error {
 	}
 	if c.rec.Driver == Systemd {
 		if err := c.setUnitProperties(r); err != nil {
-			return err
+			// What systemd refuses the kernel does as well, as a rule, and
+			// that error has the path and the value.
+			return cmp.Or(c.writeAll(r), err)
 		}
 	}
 	return c.writeAll(r)

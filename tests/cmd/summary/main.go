@@ -1,5 +1,6 @@
-// Command summary runs every test of the repository and says in its last line
-// what came of it: "N passed, M failed, K skipped".
+// Command summary runs every test of the repository, or those of the packages
+// that it is given, and says in its last line what came of it: "N passed, M
+// failed, K skipped".
 //
 // It counts leaves: a test with subtests is not counted beside them. A package
 // that does not build, or dies outside a test, counts as one failure. Skips are
@@ -24,7 +25,8 @@ func main() {
 	tags := flag.String("tags", "", "build tags, as for go test")
 	conformance := flag.String("map", "", "the package that knows which rows of docs/conformance.md a test shows")
 	flag.Parse()
-	passed, err := run(*tags, *conformance, os.Stdout)
+	report := newReport(os.Stdout)
+	passed, err := run(report, *tags, *conformance, flag.Args())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "summary:", err)
 		os.Exit(2)
@@ -34,23 +36,14 @@ func main() {
 	}
 }
 
-// run runs the unit tests, then the suites on the built binary, and reports to
-// w whether all passed, and what of the map was not shown.
-func run(tags, conformance string, w io.Writer) (bool, error) {
-	units, suites, err := packages(tags)
+// run runs the tests of the packages, or all, and reports whether they passed,
+// and what of the map was not shown.
+func run(report *report, tags, conformance string, packages []string) (bool, error) {
+	err := goTest(report, tags, packages)
+	if len(packages) == 0 {
+		err = runAll(report, tags)
+	}
 	if err != nil {
-		return false, err
-	}
-	report := newReport(w)
-	if err := goTest(report, tags, units); err != nil {
-		return false, err
-	}
-	// One at a time: the suites compare mounts, cgroups and processes of the
-	// host before and after, so that they must not see each other's.
-	if err := goTest(report, tags, suites, "-p=1"); err != nil {
-		return false, err
-	}
-	if err := fuzz(report, tags); err != nil {
 		return false, err
 	}
 	passed := report.finish()
@@ -61,6 +54,23 @@ func run(tags, conformance string, w io.Writer) (bool, error) {
 	}
 	report.sum()
 	return passed, nil
+}
+
+// runAll runs the unit tests, then the suites on the built binary, then fuzzes.
+func runAll(report *report, tags string) error {
+	units, suites, err := packages(tags)
+	if err != nil {
+		return err
+	}
+	if err := goTest(report, tags, units); err != nil {
+		return err
+	}
+	// One at a time: the suites compare mounts, cgroups and processes of the
+	// host before and after, so that they must not see each other's.
+	if err := goTest(report, tags, suites, "-p=1"); err != nil {
+		return err
+	}
+	return fuzz(report, tags)
 }
 
 // unshown says which rows of the map only tests would show that were skipped.

@@ -8,8 +8,9 @@ import (
 	"testing"
 )
 
-// summarize runs go test on a module made of files and returns the report.
-func summarize(t *testing.T, files map[string]string) (text string, passed bool) {
+// summarize runs the tests of a module made of files, or of some packages of it,
+// and returns the report.
+func summarize(t *testing.T, files map[string]string, packages ...string) (text string, passed bool) {
 	t.Helper()
 	dir := t.TempDir()
 	files["go.mod"] = "module hull\n\ngo 1.26\n"
@@ -27,7 +28,7 @@ func summarize(t *testing.T, files map[string]string) (text string, passed bool)
 	}
 	t.Chdir(dir)
 	var b strings.Builder
-	passed, err := run("", "", &b)
+	passed, err := run(newReport(&b), "", "", packages)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,5 +108,13 @@ func TestLastLineCountsLeavesAndTellsSuccess(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestOnlyThePackagesThatAreNamedAreTested(t *testing.T) {
+	const test = "package a\n\nimport \"testing\"\n\nfunc TestA(t *testing.T) {}\n"
+	text, passed := summarize(t, map[string]string{"a/a_test.go": test, "b/b_test.go": test}, "./b")
+	if !passed || !strings.HasSuffix(text, "b TestA\n1 passed, 0 failed, 0 skipped\n") {
+		t.Errorf("got %v:\n%s", passed, text)
 	}
 }

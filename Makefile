@@ -52,8 +52,8 @@ test-engines: hull ## run Podman, containerd, Buildah and Docker with hull, and 
 	@$(GO) run ./tests/cmd/summary -tags '$(TAGS) engines' ./tests/engines
 
 .PHONY: soak
-soak: packages-test ## create, start and delete CYCLES containers, eight at a time; nothing may leak
-	@$(GO) run ./tests/cmd/soak -cycles $(CYCLES)
+soak: packages-test ## CYCLES containers and as many execs into one, eight at a time; nothing may leak
+	@$(GO) run ./tests/cmd/soak -cycles $(CYCLES) -execs $(CYCLES)
 
 .PHONY: fuzz
 fuzz: ## run each fuzz test for FUZZTIME

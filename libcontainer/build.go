@@ -4,8 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
-	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -14,7 +15,6 @@ import (
 	"hull/internal/linux"
 	"hull/libcontainer/hook"
 	"hull/libcontainer/plan"
-	"hull/libcontainer/seccomp"
 	"hull/spec"
 	"hull/state"
 )
@@ -25,16 +25,23 @@ func (n *creation) drive(d *drive, gate state.Gate) error {
 	if err := n.completePlan(d.pid); err != nil {
 		return err
 	}
-	n.plan.Process.Notifies = n.spec.Process != nil && n.filter.notifies()
+	if n.spec.Process != nil {
+		n.plan.Process.Notifies, n.plan.Process.KillsThread = n.filter.notifies(), n.filter.killsThread()
+	}
 	output, err := n.openHookOutput()
 	if err != nil {
 		return err
 	}
+	programs, closePrograms, err := n.openHookPrograms()
+	if err != nil {
+		return err
+	}
+	defer closePrograms()
 	sources, release, err := openSources(d.pid, n.sources, viewOf(n.spec))
 	if err != nil {
 		return err
 	}
-	err = d.sendPlan(append([]int{gate.Wait, gate.Result}, output...), sources)
+	err = d.sendPlan(slices.Concat([]int{gate.Wait, gate.Result}, programs, output), sources)
 	release()
 	if err != nil {
 		return err
@@ -70,7 +77,10 @@ func (n *creation) drive(d *drive, gate state.Gate) error {
 	if err := n.sendToReceiver(d.pid); err != nil {
 		return err
 	}
-	return announce(d.pid, n.options.PidFile, n.options.PidfdSocket)
+	if err := sendPidfd(n.options.PidfdSocket, d.pid); err != nil {
+		return err
+	}
+	return writePidFile(n.options.PidFile, d.pid)
 }
 
 // afterHooks has the poststop hooks run once all else is undone, if a hook was
@@ -82,20 +92,24 @@ func (n *creation) afterHooks(err error) error {
 	return err
 }
 
-// completePlan adds what depends on the pid: what hooks read.
+// completePlan adds what depends on the pid: what hooks read, and what socket
+// activation asks for.
 func (n *creation) completePlan(pid int) error {
+	if len(n.plan.CreateContainer)+len(n.plan.StartContainer)+n.options.ListenFDs == 0 {
+		return nil
+	}
 	inner := pid
 	switch ns := spec.Namespace(n.spec, specs.PIDNamespace); {
-	case len(n.plan.CreateContainer)+len(n.plan.StartContainer) == 0:
-		return nil
-	case ns != nil && ns.Path == "":
+	case ns == nil:
+	case ns.Path == "":
 		inner = 1
-	case ns != nil:
+	default:
 		var err error
 		if inner, err = linux.InnerPID(pid); err != nil {
 			return fault.New("read the pid of", "init", err)
 		}
 	}
+	n.announceSockets(inner)
 	// The pid is the one that the container sees (runtime.md, "State").
 	for _, h := range [...]struct {
 		hooks  []plan.Hook
@@ -113,6 +127,28 @@ func (n *creation) completePlan(pid int) error {
 		}
 	}
 	return nil
+}
+
+// announceSockets tells the process which descriptors are those of socket
+// activation, if it gets any: sd_listen_fds(3).
+func (n *creation) announceSockets(inner int) {
+	if n.options.ListenFDs == 0 {
+		return
+	}
+	p := &n.plan.Process
+	p.Env = without(p.Env, "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
+	p.Env = append(p.Env, "LISTEN_FDS="+strconv.Itoa(n.options.ListenFDs), "LISTEN_PID="+strconv.Itoa(inner))
+	if names := n.options.ListenNames; names != "" {
+		p.Env = append(p.Env, "LISTEN_FDNAMES="+names)
+	}
+}
+
+// without returns env without variables that hull itself is going to set.
+func without(env []string, names ...string) []string {
+	return slices.DeleteFunc(env, func(e string) bool {
+		name, _, _ := strings.Cut(e, "=")
+		return slices.Contains(names, name)
+	})
 }
 
 // whileInitMounts does what init need not wait for.
@@ -191,6 +227,31 @@ func (n *creation) openHookOutput() (files []int, err error) {
 	return files, nil
 }
 
+// openHookPrograms opens the programs of the createContainer hooks where their
+// paths lead elsewhere for init: they are the runtime's (config.md, "POSIX-platform
+// Hooks"), and init is in a mount namespace that was there before.
+func (n *creation) openHookPrograms() (files []int, release func(), err error) {
+	release = func() {
+		for _, fd := range files {
+			unix.Close(fd)
+		}
+	}
+	if ns := spec.Namespace(n.spec, specs.MountNamespace); ns == nil || ns.Path == "" {
+		return nil, release, nil
+	}
+	for i := range n.plan.CreateContainer {
+		h := &n.plan.CreateContainer[i]
+		fd, err := unix.Open(h.Path, unix.O_PATH|unix.O_CLOEXEC, 0)
+		if err != nil {
+			release()
+			return nil, nil, hook.NotRun(h, err)
+		}
+		files = append(files, fd)
+	}
+	n.plan.HooksOpened = len(files) > 0
+	return files, release, nil
+}
+
 // ready completes the process from outside. Memory and pids are limited last:
 // by then init has all the memory and threads that it will ever need.
 func (n *creation) ready(d *drive, pending <-chan compiled) ([]byte, error) {
@@ -221,7 +282,7 @@ func (n *creation) ready(d *drive, pending <-chan compiled) ([]byte, error) {
 	if built.err != nil {
 		return nil, built.err
 	}
-	n.container.record.Silenced = built.filter != nil && seccomp.MaySilence(built.filter.Program)
+	n.container.record.Silenced = built.filter != nil && n.filter.maySilence(built.filter.Program)
 	if built.filter == nil {
 		return nil, nil
 	}
@@ -246,41 +307,6 @@ func (n *creation) saveRecord(pid int) error {
 	cg := n.cgroup.Record()
 	record.Cgroup = &cg
 	return n.container.dir.Save(record)
-}
-
-// announce tells the caller's tools of the process.
-func announce(pid int, pidFile, pidfdSocket string) error {
-	if pidfdSocket != "" {
-		if err := sendPidfd(pidfdSocket, pid); err != nil {
-			return err
-		}
-	}
-	if pidFile == "" {
-		return nil
-	}
-	// By rename: whoever waits for the file must not read half of a pid.
-	temporary := filepath.Join(filepath.Dir(pidFile), "."+filepath.Base(pidFile))
-	err := writeNew(temporary, strconv.Itoa(pid))
-	if err == nil {
-		err = os.Rename(temporary, pidFile)
-	}
-	if err != nil {
-		_ = os.Remove(temporary)
-		return fault.New("write pid file", pidFile, pathless(err))
-	}
-	return nil
-}
-
-// writeNew writes a file that was not there: the directory may be one that
-// others can write, and hold a link of this name to a file of root's.
-func writeNew(path, text string) error {
-	_ = os.Remove(path) // what a killed create left
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(text)
-	return errors.Join(err, f.Close())
 }
 
 // pathless drops the paths that os adds: the fault names its object.

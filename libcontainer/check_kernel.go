@@ -6,6 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hull/internal/fault"
+	"hull/internal/linux"
+	"hull/libcontainer/link"
 	"hull/libcontainer/seccomp"
 )
 
@@ -25,10 +27,22 @@ func (c *checker) seccomp() {
 			c.add(Warning, "", err)
 		}
 	}
-	if path := f.profile.ListenerPath; path != "" && f.notifies() {
-		if err := isSocket(path); err != nil {
-			c.fail("", listenerFailure(path, err))
-		}
+	if f.notifies() {
+		c.listener(f.profile.ListenerPath)
+	}
+}
+
+// listener looks for what a filter that notifies takes.
+func (c *checker) listener(path string) {
+	if err := isSocket(path); path != "" && err != nil {
+		c.fail("", listenerFailure(path, err))
+	}
+	barrier, err := linux.NewBarrier()
+	if err == nil {
+		err = barrier.Lift()
+	}
+	if err != nil {
+		c.fail("linux.seccomp", link.NoBarrier(err))
 	}
 }
 

@@ -93,6 +93,9 @@ func (c *checker) searchProgram(root layout, name string) error {
 		}
 	}
 	found := plan.ErrNotInPath
+	if dirs == "" {
+		return found
+	}
 	for dir := range strings.SplitSeq(dirs, ":") {
 		if dir == "" {
 			dir = "."

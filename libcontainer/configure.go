@@ -3,7 +3,6 @@ package libcontainer
 import (
 	"os"
 	"path/filepath"
-	"strconv"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -26,8 +25,8 @@ func (n *creation) configure() error {
 	if err := n.compile(); err != nil {
 		return err
 	}
-	if count := n.options.ListenFDs; count > 0 {
-		n.plan.Process.Env = append(n.plan.Process.Env, "LISTEN_FDS="+strconv.Itoa(count), "LISTEN_PID=1")
+	if err := n.planNotify(); err != nil {
+		return err
 	}
 	return checkConsole(n.plan.Process.Terminal, n.options.ConsoleSocket, n.options.Lifetime)
 }
@@ -49,14 +48,20 @@ func (n *creation) compile() error {
 		return err
 	}
 	inputs := spec.Inputs{ID: n.id, Bundle: n.bundle, CgroupMounts: cgroupMounts, Process: process, Warn: n.runtime.warn}
-	if os.Geteuid() != 0 {
-		inputs.Opener = spec.InitOpens
-	}
+	inputs.Opener = n.opener()
 	if n.options.Pivot == NoPivot {
 		inputs.Pivot = plan.MoveRoot
 	}
 	n.plan, n.sources, err = spec.Compile(n.spec, inputs)
 	return spec.Join(refuseLabels(n.spec.Process), err, n.planResctrl(), n.findDevices())
+}
+
+// opener says who clones the sources of bind mounts.
+func (n *creation) opener() spec.Opener {
+	if os.Geteuid() != 0 {
+		return spec.InitOpens
+	}
+	return spec.ParentOpens
 }
 
 // load reads and checks the configuration.

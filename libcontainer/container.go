@@ -150,16 +150,6 @@ func (c *Container) pidfd() (int, error) {
 	return fd, nil
 }
 
-// Processes returns the pids, as the caller's pid namespace has them, of all
-// processes of the container.
-func (c *Container) Processes() ([]int, error) { return c.cgroup.Procs() }
-
-// Stats is what control groups account for.
-type Stats = cgroup.Stats
-
-// Stats returns what the container has used and is using.
-func (c *Container) Stats() (*Stats, error) { return c.cgroup.Stats() }
-
 // Signal sends sig to the container's init process; the error is ErrNotRunning
 // unless the container is created, running or paused. SIGKILL to a container
 // without a pid namespace of its own goes to all of its processes.
@@ -177,8 +167,7 @@ func (c *Container) Signal(sig unix.Signal) error {
 	}
 	defer unix.Close(fd)
 	if sig == unix.SIGKILL && c.record.SharesPIDs {
-		err := c.cgroup.Kill()
-		if !errors.Is(err, cgroup.ErrNoCgroup) {
+		if err := c.killAll(); err != nil || c.hasCgroup() {
 			return err
 		}
 	}

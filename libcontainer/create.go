@@ -46,8 +46,12 @@ type CreateOptions struct {
 	// Keyring says whose session keyring the container gets.
 	Keyring Keyring
 	// ListenFDs is how many sockets of the caller, from descriptor 3 on, the
-	// process gets as those of socket activation (sd_listen_fds(3)).
-	ListenFDs int
+	// process gets as those of socket activation (sd_listen_fds(3)), and
+	// ListenNames is what they are called, as in LISTEN_FDNAMES, if anything.
+	ListenFDs   int
+	ListenNames string
+	// Notify says whether the process gets a socket for sd_notify(3).
+	Notify Notify
 	// PreserveFDs is how many descriptors more the process inherits.
 	PreserveFDs int
 	// Lifetime says whether the caller stays with the process.
@@ -134,6 +138,8 @@ type creation struct {
 	container *Container
 	// hookOutput is where hooks print to.
 	hookOutput hook.Output
+	// remains says that something of the container could not be undone.
+	remains bool
 	// undo is what to do if creation fails, last first.
 	undo []func()
 	// closers is what to do in any case.
@@ -164,6 +170,9 @@ func (n *creation) begin() (err error) {
 	}
 	n.preserve = n.options.ListenFDs + n.options.PreserveFDs
 	if err := checkPreserved(n.preserve); err != nil {
+		return err
+	}
+	if err := checkPidFile(n.options.PidFile); err != nil {
 		return err
 	}
 	n.launch = launchStage(n.options.Stdio, n.bundle, n.preserve)
@@ -231,7 +240,11 @@ func (n *creation) makeDirectory() error {
 	if err != nil {
 		return err
 	}
-	n.undo = append(n.undo, func() { n.tolerate(dir.Remove()) })
+	n.undo = append(n.undo, func() {
+		if !n.remains {
+			n.tolerate(dir.Remove())
+		}
+	})
 	record := n.record()
 	if record.HostMounts, err = hostMounts(n.plan); err != nil {
 		return err
@@ -239,7 +252,10 @@ func (n *creation) makeDirectory() error {
 	n.closers = append(n.closers, dir.Unlock)
 	n.container = &Container{runtime: n.runtime, dir: dir, record: record, cgroup: n.cgroup}
 	n.undo = append(n.undo, func() { n.tolerate(n.container.unmount()) })
-	return dir.Save(record)
+	if err := dir.Save(record); err != nil || n.options.Notify == NoNotify {
+		return err
+	}
+	return dir.MakeNotifyDir()
 }
 
 func (n *creation) record() *state.Record {
@@ -259,6 +275,8 @@ func (n *creation) record() *state.Record {
 		Creating:    true,
 		Resctrl:     n.resctrlRecord(),
 		Cgroup:      &cg,
+
+		CallersKeyring: n.options.Keyring == CallersKeyring,
 	}
 	if s.Hooks != nil {
 		record.Poststart = spec.Hooks("poststart", s.Hooks.Poststart)
@@ -267,9 +285,11 @@ func (n *creation) record() *state.Record {
 	return record
 }
 
-// tolerate reports a failure while something worse is being undone.
+// tolerate reports a failure while something worse is being undone. The record
+// stays, so that delete --force can finish.
 func (n *creation) tolerate(err error) {
 	if err != nil {
+		n.remains = true
 		n.runtime.warn(err)
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hull/internal/fault"
-	"hull/libcontainer/cgroup"
 )
 
 // DestroyMode says what to do with a container that has not stopped.
@@ -102,7 +101,7 @@ func (c *Container) refuseUnlessStopped() error {
 // kill ends all processes of the container and waits for the first of them.
 // None is not an error.
 func (c *Container) kill() error {
-	if err := c.cgroup.Kill(); err != nil && !errors.Is(err, cgroup.ErrNoCgroup) {
+	if err := c.killAll(); err != nil {
 		return err
 	}
 	fd, err := c.pidfd()

@@ -160,8 +160,16 @@ func (d *drive) answer(m link.Message, a answers) error {
 			return err
 		}
 		return d.send(link.Message{Kind: link.Finish, Payload: filter})
-	case link.Filtering:
-		return d.watchFilter(a.listener)
+	case link.Listener:
+		if len(m.Files) != 1 {
+			return fault.Newf("receive", "the seccomp listener", "%d descriptors", len(m.Files))
+		}
+		err := a.listener(m.Files[0])
+		unix.Close(m.Files[0])
+		if err != nil {
+			return err
+		}
+		return d.send(link.Message{Kind: link.Listened})
 	default:
 		return fault.Newf("follow", "the link", "unexpected message %v", m.Kind)
 	}

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -198,4 +199,53 @@ func ExampleContainer_Stats() {
 	// Output:
 	// it runs [sleep 60]
 	// processes: 1
+}
+
+// Update changes what it names, and nothing if one value is refused.
+func ExampleContainer_Update() {
+	root, bundle, remove := workplace("sleep", "60")
+	defer remove()
+	rt := &libcontainer.Runtime{Root: root}
+	c, err := rt.Create(context.Background(), "example-update", libcontainer.CreateOptions{Bundle: bundle})
+	check(err)
+	defer destroy(c)
+	check(c.Start())
+
+	limit := int64(50)
+	pids := &specs.LinuxPids{Limit: &limit}
+	err = c.Update(libcontainer.UpdateOptions{Resources: &specs.LinuxResources{Pids: pids, CPU: &specs.LinuxCPU{Cpus: "9999"}}})
+	fmt.Println("refused:", err != nil)
+	stats, err := c.Stats()
+	check(err)
+	fmt.Println("limit:", stats.Pids.Limit)
+
+	check(c.Update(libcontainer.UpdateOptions{Resources: &specs.LinuxResources{Pids: pids}}))
+	stats, err = c.Stats()
+	check(err)
+	fmt.Println("limit:", stats.Pids.Limit)
+	// Output:
+	// refused: true
+	// limit: 0
+	// limit: 50
+}
+
+// Watch goes on until the container stops, or its function wants no more.
+func ExampleContainer_Watch() {
+	root, bundle, remove := workplace("sleep", "60")
+	defer remove()
+	rt := &libcontainer.Runtime{Root: root}
+	c, err := rt.Create(context.Background(), "example-watch", libcontainer.CreateOptions{Bundle: bundle})
+	check(err)
+	defer destroy(c)
+	check(c.Start())
+
+	enough := errors.New("enough")
+	err = c.Watch(time.Millisecond, func(e libcontainer.Event) error {
+		fmt.Println("processes:", e.Stats.Pids.Current)
+		return enough
+	})
+	fmt.Println(err)
+	// Output:
+	// processes: 1
+	// enough
 }

@@ -16,10 +16,11 @@ import (
 
 // ExecOptions say what to run in a container.
 type ExecOptions struct {
-	// Process is the whole process, if not nil: what it leaves out is left
-	// out. Else it is a copy of the container's own process, as Edit changes
-	// it; slices and maps in it are shared with the container's, and must be
-	// replaced, not written to.
+	// Process is the whole process, if not nil. Only what confines it, and it
+	// leaves out, is the container's: labels, capabilities, limits and what it
+	// is worth to the scheduler. Else it is a copy of the container's own
+	// process, as Edit changes it; slices and maps in it are shared with the
+	// container's, and must be replaced, not written to.
 	Process *specs.Process
 	Edit    func(*specs.Process) error
 	// User replaces Process.User.UID and GID, if not empty: UID[:GID], or
@@ -59,6 +60,9 @@ const (
 // ErrPaused if the container is.
 func (c *Container) Exec(ctx context.Context, o ExecOptions) (*Process, error) {
 	if err := checkPreserved(o.PreserveFDs); err != nil {
+		return nil, err
+	}
+	if err := checkPidFile(o.PidFile); err != nil {
 		return nil, err
 	}
 	e := &execution{container: c, options: o, launch: launchStage(o.Stdio, "", o.PreserveFDs)}
@@ -127,11 +131,15 @@ func (e *execution) compile() error {
 	if err := refuseLabels(e.options.Process); err != nil {
 		return err
 	}
-	in := spec.ProcessInputs{Kind: plan.Exec, Groups: groupsOf(s), Warn: c.runtime.warn}
+	in := spec.ProcessInputs{Kind: plan.Exec, Groups: groupsOf(s)}
 	if in.Held, err = heldCapabilities(s); err != nil {
 		return err
 	}
+	in.Warn = e.news(in)
 	in.PreserveFDs = uint32(e.options.PreserveFDs)
+	if c.record.CallersKeyring {
+		in.Keyring = plan.KeepKeyring
+	}
 	process, err := spec.CompileProcess(s, e.options.Process, in)
 	if err != nil {
 		return err
@@ -151,18 +159,67 @@ func (e *execution) compile() error {
 
 // edit derives the process from the container's own, if it is not given.
 func (e *execution) edit() error {
+	own := e.spec.Process
+	if own == nil {
+		own = &specs.Process{Cwd: "/"}
+	}
 	if e.options.Process != nil {
+		e.options.Process = confined(*e.options.Process, own)
 		return nil
 	}
-	process := specs.Process{Cwd: "/"}
-	if e.spec.Process != nil {
-		process = *e.spec.Process
-	}
+	process := *own
 	e.options.Process = &process
 	if e.options.Edit == nil {
 		return nil
 	}
 	return e.options.Edit(&process)
+}
+
+// news returns what passes on a warning, unless it is one about the container's own
+// process: create has given that, and who starts a shell has not asked for it.
+func (e *execution) news(in spec.ProcessInputs) func(error) {
+	known := make(map[string]bool)
+	in.Warn = func(err error) { known[err.Error()] = true }
+	if _, err := spec.CompileProcess(e.spec, e.spec.Process, in); err != nil {
+		return e.container.runtime.warn // of a container that was created otherwise
+	}
+	return func(err error) {
+		if !known[err.Error()] {
+			e.container.runtime.warn(err)
+		}
+	}
+}
+
+// confined returns p with what it leaves out of how a process is confined, as the
+// container's own has it: nobody who starts a shell in a container means to be
+// outside of its profile, or to have more rights than it has. An engine that
+// wants that says so, with empty lists or "unconfined".
+func confined(p specs.Process, own *specs.Process) *specs.Process {
+	if p.ApparmorProfile == "" {
+		p.ApparmorProfile = own.ApparmorProfile
+	}
+	if p.SelinuxLabel == "" {
+		p.SelinuxLabel = own.SelinuxLabel
+	}
+	if p.Capabilities == nil {
+		p.Capabilities = own.Capabilities
+	}
+	if len(p.Rlimits) == 0 {
+		p.Rlimits = own.Rlimits
+	}
+	if p.OOMScoreAdj == nil {
+		p.OOMScoreAdj = own.OOMScoreAdj
+	}
+	if p.Scheduler == nil {
+		p.Scheduler = own.Scheduler
+	}
+	if p.IOPriority == nil {
+		p.IOPriority = own.IOPriority
+	}
+	if p.ExecCPUAffinity == nil {
+		p.ExecCPUAffinity = own.ExecCPUAffinity
+	}
+	return &p
 }
 
 func (e *execution) run(ctx context.Context, pidfd int) (*Process, error) {
@@ -233,7 +290,10 @@ func (e *execution) drive(d *drive, join cgroup.Join) error {
 			if err := c.runtime.adjustOOMScore(d.pid, o.Process.OOMScoreAdj); err != nil {
 				return nil, err
 			}
-			return e.filter, settle(join, d.pid)
+			if err := settle(join, d.pid); err != nil {
+				return nil, err
+			}
+			return e.filter, sendPidfd(o.PidfdSocket, d.pid)
 		},
 		listener: func(fd int) error { return c.sendListener(e.listener, specs.StateRunning, fd, d.pid) },
 	})
@@ -245,5 +305,5 @@ func (e *execution) drive(d *drive, join cgroup.Join) error {
 			return err
 		}
 	}
-	return announce(d.pid, o.PidFile, o.PidfdSocket)
+	return writePidFile(o.PidFile, d.pid)
 }

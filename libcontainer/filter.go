@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"path/filepath"
-	"runtime"
 	"strconv"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -85,6 +84,20 @@ func (f *filterSource) notifies() bool {
 	return profile.Notifies(&f.profile)
 }
 
+// killsThread reports whether the filter may end a thread and not the process.
+func (f *filterSource) killsThread() bool {
+	if len(f.program) > 0 {
+		return seccomp.ProgramKillsThread(f.program)
+	}
+	return f.wanted() && profile.KillsThread(&f.profile)
+}
+
+// maySilence is seccomp.MaySilence of what the filter was compiled to: a thread
+// that is killed says nothing either.
+func (f *filterSource) maySilence(program []byte) bool {
+	return f.killsThread() || seccomp.MaySilence(program)
+}
+
 // compile returns the filter, from the directory cache if it is there.
 func (f *filterSource) compile(cache string, warn func(error)) (*seccomp.Filter, error) {
 	if len(f.program) > 0 {
@@ -160,7 +173,8 @@ func (e *execution) loadFilter() error {
 	}
 	filter, err := link.DecodeFilter(e.filter)
 	e.plan.Process.Notifies = filter.Flags&unix.SECCOMP_FILTER_FLAG_NEW_LISTENER != 0
-	e.silenced = seccomp.MaySilence(filter.Program)
+	e.plan.Process.KillsThread = source.killsThread()
+	e.silenced = source.maySilence(filter.Program)
 	e.listener = &source.profile
 	return err
 }
@@ -173,77 +187,30 @@ func (e *execution) loadFilter() error {
 // closes anything (fs/exec.c, begin_new_exec). Of a process that somebody else has
 // reaped already, nothing is known.
 func notExecuted(pid int, startTime uint64, program func() string) error {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return nil // reaped
+	}
+	defer unix.Close(fd)
 	p, err := linux.Stat(pid)
 	if err != nil || p.Executed() || startTime != 0 && p.StartTime != startTime {
-		return nil //nolint:nilerr // reaped
+		return nil // reaped
 	}
-	awaitEnd(pid)
-	return fault.New("exec", strconv.Quote(program()), errors.New(howEnded(pid))).
+	// If the filter killed the thread alone, the others would stay.
+	_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
+	if err := awaitExit(fd); err != nil {
+		return err
+	}
+	return fault.New("exec", strconv.Quote(program()), errors.New(howSilenced(pid))).
 		WithHint("linux.seccomp must allow execve with these arguments")
 }
 
-// awaitEnd waits until a process that is about to end has: it has stopped then.
-func awaitEnd(pid int) {
-	fd, err := unix.PidfdOpen(pid, 0)
-	if err != nil {
-		return // reaped
+// howSilenced is howEnded of an init that a filter may have kept from saying it.
+// Whoever was about to end before it was killed did not end by that
+// (kernel/signal.c, complete_signal).
+func howSilenced(pid int) string {
+	if exit, err := linux.PeekExit(pid); err == nil && exit.Signal == unix.SIGKILL {
+		return "the init process lost the thread that was to execute it"
 	}
-	defer unix.Close(fd)
-	for {
-		_, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, -1)
-		if !errors.Is(err, unix.EINTR) {
-			return
-		}
-	}
-}
-
-// watchFilter answers Filtering: it traces init through seccomp(2) and has the
-// listener taken before init can make another system call, whatever the filter
-// says about it. Nothing can be asked of init: neither to send the listener,
-// nor to wait.
-func (d *drive) watchFilter(take func(listener int) error) error {
-	runtime.LockOSThread() // ptrace(2) is of a thread
-	defer runtime.UnlockOSThread()
-	init, err := linux.Trace(d.pid)
-	if err != nil {
-		return d.untraced(err)
-	}
-	if err := d.send(link.Message{Kind: link.Watched}); err != nil {
-		return err
-	}
-	number, err := init.AwaitCall(unix.SYS_SECCOMP)
-	if err != nil {
-		return d.untraced(err)
-	}
-	if number < 0 {
-		return fault.New("load", "linux.seccomp", unix.Errno(-number))
-	}
-	listener, err := d.fetch(int(number))
-	if err != nil {
-		return fault.New("receive", "the seccomp listener", err)
-	}
-	defer unix.Close(listener)
-	if err := take(listener); err != nil {
-		return err
-	}
-	return init.Detach()
-}
-
-// untraced says why init could not be traced: as a rule it was killed.
-func (d *drive) untraced(err error) error {
-	if errors.Is(err, linux.ErrEnded) {
-		return d.died()
-	}
-	return fault.New("trace", "init", err).
-		WithHint("the listener of a seccomp filter that notifies is taken by ptrace(2), which hull itself must be allowed, and nobody may trace init already")
-}
-
-// fetch copies a descriptor out of init.
-func (d *drive) fetch(number int) (int, error) {
-	pidfd, err := unix.PidfdOpen(d.pid, 0)
-	if err != nil {
-		return -1, err
-	}
-	defer unix.Close(pidfd)
-	return unix.PidfdGetfd(pidfd, number, 0)
+	return howEnded(pid)
 }

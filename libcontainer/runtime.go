@@ -92,26 +92,31 @@ func (r *Runtime) Load(id string) (*Container, error) {
 	return c, nil
 }
 
-// List returns all containers, sorted by ID. The error is fs.ErrNotExist if
-// there is no state directory. A container whose state cannot be
-// read is reported through Warn and left out.
-func (r *Runtime) List() ([]*Container, error) {
+// Each calls visit with every container, sorted by ID, until it returns an error,
+// and closes each after that. The error is fs.ErrNotExist if there is no state
+// directory. A container whose state cannot be read is reported through Warn and
+// left out.
+func (r *Runtime) Each(visit func(*Container) error) error {
 	ids, err := state.List(r.Root)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	containers := make([]*Container, 0, len(ids))
 	for _, id := range ids {
 		c, err := r.Load(id)
 		switch {
 		case errors.Is(err, ErrNotExist): // deleted meanwhile
+			continue
 		case err != nil:
 			r.warn(err)
-		default:
-			containers = append(containers, c)
+			continue
+		}
+		err = visit(c)
+		_ = c.Close()
+		if err != nil {
+			return err
 		}
 	}
-	return containers, nil
+	return nil
 }
 
 // load reads the record. One that was cut off before its record was written had

@@ -50,8 +50,11 @@ func checkConsole(t plan.Terminal, socket string, l Lifetime) error {
 	return nil
 }
 
-// sendPidfd sends a descriptor of the process to a socket.
+// sendPidfd sends a descriptor of the process to a socket, if there is one.
 func sendPidfd(socket string, pid int) error {
+	if socket == "" {
+		return nil
+	}
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
 		return fault.New("open a pidfd of", "the process", err)

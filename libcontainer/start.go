@@ -16,6 +16,12 @@ import (
 // hook fails, the container is destroyed (runtime.md, "Lifecycle"); if the
 // program cannot be executed, it has stopped.
 func (c *Container) Start() error {
+	return c.start(func() error { return nil })
+}
+
+// start is Start, with something to be done before that only whoever starts the
+// container may do.
+func (c *Container) start(prepare func() error) error {
 	if err := c.lock(); err != nil {
 		return err
 	}
@@ -26,21 +32,18 @@ func (c *Container) Start() error {
 	if err := c.checkStartable(); err != nil {
 		return err
 	}
-	outcome, err := c.release()
-	if errors.Is(err, state.ErrInitGone) || err == nil && len(outcome) == 0 {
-		return c.neverStarted("the init process was killed before it executed the program")
-	}
-	switch {
-	case err != nil:
+	if err := prepare(); err != nil {
 		return err
-	case outcome[0] != link.Started: // a startContainer hook
+	}
+	outcome, err := c.release()
+	if len(outcome) > 0 && outcome[0] != link.Started { // a startContainer hook
 		return c.fail(fault.Decode(outcome))
-	case len(outcome) > 1: // execve(2)
-		return fault.Decode(outcome[1:])
-	case c.record.Silenced:
-		if err := notExecuted(c.record.PID, c.record.StartTime, c.program); err != nil {
-			return err
-		}
+	}
+	if err == nil || errors.Is(err, state.ErrInitGone) {
+		err = c.executed(outcome)
+	}
+	if err != nil {
+		return c.stop(err)
 	}
 	c.dir.RemoveGate()
 	// The container is started: whoever forces its deletion need not wait for
@@ -79,6 +82,29 @@ func (c *Container) checkStartable() error {
 		return fault.New("start", c.record.ID, errors.New("process: not in the configuration, so there is nothing to run"))
 	}
 	return nil
+}
+
+// executed returns the error of a program that is not executed, as init reports
+// it or does not.
+func (c *Container) executed(outcome []byte) error {
+	switch {
+	case len(outcome) == 0:
+		return c.neverStarted("the init process was killed before it executed the program")
+	case len(outcome) > 1: // execve(2)
+		return fault.Decode(outcome[1:])
+	case c.record.Silenced:
+		return notExecuted(c.record.PID, c.record.StartTime, c.program)
+	}
+	return nil
+}
+
+// stop ends what is left of a container whose program is not executed, for cause:
+// under a seccomp filter init may have been unable to end, or only in part.
+func (c *Container) stop(cause error) error {
+	if err := c.kill(); err != nil {
+		c.runtime.warn(err)
+	}
+	return cause
 }
 
 // fail destroys the container for cause, unless somebody else has.

@@ -1,125 +1,127 @@
 package libcontainer
 
 import (
-	"math"
-	"os"
+	"errors"
+	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/moby/sys/user"
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"hull/internal/fault"
 	"hull/internal/inroot"
+	"hull/internal/passwd"
 )
 
-// resolveUser puts ExecOptions.User into the process.
+// resolveUser puts ExecOptions.User into the process. A user who is named
+// without a group is in all of his own.
 func (e *execution) resolveUser() error {
 	if e.options.User == "" {
 		return nil
 	}
 	name, group, hasGroup := strings.Cut(e.options.User, ":")
 	process := *e.options.Process
-	if err := e.resolveName(name, &process.User.UID, &process.User.GID); err != nil {
+	named, err := e.resolveName(name, &process.User)
+	switch {
+	case err != nil:
 		return err
-	}
-	if hasGroup {
-		if err := e.resolveGroup(group, &process.User.GID); err != nil {
-			return err
-		}
+	case hasGroup:
+		err = e.resolveGroup(group, &process.User.GID)
+	case named:
+		err = e.addGroups(name, &process.User)
 	}
 	e.options.Process = &process
-	return nil
+	return err
 }
 
-// parseID reads a decimal id, the whole of s. A name that looks like a number
-// is a number, and nothing else does (CVE-2016-3697, CVE-2026-30892). The
-// largest value is the kernel's "no id".
-func parseID(s string) (id uint32, ok bool) {
-	if s == "" || s[0] < '0' || s[0] > '9' {
-		return 0, false
-	}
-	v, err := strconv.ParseUint(s, 10, 32)
-	if err != nil || v == math.MaxUint32 {
-		return 0, false
-	}
-	return uint32(v), true
-}
-
-// looksNumeric tells names, which are looked up, from what was meant as a
-// number and is none.
+// looksNumeric tells names, which are looked up, from what was meant as a number
+// and is none. A name that looks like a number is a number (CVE-2016-3697,
+// CVE-2026-30892).
 func looksNumeric(s string) bool {
 	return s == "" || strings.ContainsAny(s[:1], "0123456789+- ")
 }
 
-func (e *execution) resolveName(name string, uid, gid *uint32) error {
-	if id, ok := parseID(name); ok {
-		*uid = id
-		return nil
+// resolveName sets the user, and the group too if it was a name.
+func (e *execution) resolveName(name string, u *specs.User) (named bool, err error) {
+	if id, ok := passwd.ParseID(name); ok {
+		u.UID = id
+		return false, nil
 	}
 	if looksNumeric(name) {
-		return fault.Newf("use user", strconv.Quote(e.options.User), "the uid is not a number from 0 to 4294967294")
+		return false, fault.Newf("use user", strconv.Quote(e.options.User), "the uid is not a number from 0 to 4294967294")
 	}
-	f, err := e.openInContainer("/etc/passwd")
+	err = e.look("/etc/passwd", func(fd int) error {
+		found, ok, err := passwd.FindUser(fd, func(u *passwd.User) bool { return u.Name == name })
+		if err == nil && !ok {
+			return fault.Newf("", "", "no such user in the container's /etc/passwd")
+		}
+		u.UID, u.GID = found.UID, found.GID
+		return err
+	})
 	if err != nil {
-		return fault.New("use user", strconv.Quote(name), err)
+		return false, fault.New("use user", strconv.Quote(name), err)
 	}
-	defer f.Close()
-	users, err := user.ParsePasswdFilter(f, func(u user.User) bool { return u.Name == name })
-	if err != nil || len(users) == 0 {
-		return fault.Newf("use user", strconv.Quote(name), "no such user in the container's /etc/passwd")
-	}
-	*uid, *gid = uint32(users[0].Uid), uint32(users[0].Gid)
-	return nil
+	return true, nil
 }
 
 func (e *execution) resolveGroup(name string, gid *uint32) error {
-	if id, ok := parseID(name); ok {
+	if id, ok := passwd.ParseID(name); ok {
 		*gid = id
 		return nil
 	}
 	if looksNumeric(name) {
 		return fault.Newf("use user", strconv.Quote(e.options.User), "the gid is not a number from 0 to 4294967294")
 	}
-	f, err := e.openInContainer("/etc/group")
+	err := e.look("/etc/group", func(fd int) error {
+		found, ok, err := passwd.FindGroup(fd, name)
+		if err == nil && !ok {
+			return fault.Newf("", "", "no such group in the container's /etc/group")
+		}
+		*gid = found
+		return err
+	})
 	if err != nil {
 		return fault.New("use group", strconv.Quote(name), err)
 	}
-	defer f.Close()
-	groups, err := user.ParseGroupFilter(f, func(g user.Group) bool { return g.Name == name })
-	if err != nil || len(groups) == 0 {
-		return fault.Newf("use group", strconv.Quote(name), "no such group in the container's /etc/group")
-	}
-	*gid = uint32(groups[0].Gid)
 	return nil
 }
 
-// openInContainer opens a regular file of the container, wherever its symbolic
-// links lead inside.
-func (e *execution) openInContainer(unsafePath string) (*os.File, error) {
+// addGroups adds those that have the user as a member. A container need not have
+// groups at all.
+func (e *execution) addGroups(name string, u *specs.User) error {
+	err := e.look("/etc/group", func(fd int) error {
+		more, err := passwd.GroupsOf(fd, name)
+		u.AdditionalGids = append(slices.Clip(u.AdditionalGids), more...)
+		return err
+	})
+	if err != nil && !errors.Is(err, unix.ENOENT) {
+		return fault.New("find the groups of", strconv.Quote(name), err)
+	}
+	return nil
+}
+
+// look reads a file of the container, wherever its symbolic links lead inside.
+func (e *execution) look(unsafePath string, read func(fd int) error) error {
 	root, err := inroot.OpenRoot("/proc/" + strconv.Itoa(e.container.record.PID) + "/root")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer root.Close()
 	// The pid was still init's after that, or else the root is another's.
 	init, err := e.container.pidfd()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	unix.Close(init)
 	// O_NONBLOCK: it may be a fifo.
-	h, err := root.OpenFile(unsafePath, unix.O_RDONLY|unix.O_NONBLOCK)
-	if err != nil {
-		return nil, fault.New("open the container's", unsafePath, err)
-	}
-	st, err := h.Stat()
-	if err == nil && st.Mode&unix.S_IFMT != unix.S_IFREG {
-		err = unix.EINVAL
+	h, err := root.OpenFile(unsafePath, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY)
+	if err == nil {
+		defer h.Close()
+		err = read(h.FD())
 	}
 	if err != nil {
-		h.Close()
-		return nil, fault.New("open the container's", unsafePath, err)
+		return fault.New("read the container's", unsafePath, err)
 	}
-	return os.NewFile(uintptr(h.FD()), unsafePath), nil
+	return nil
 }

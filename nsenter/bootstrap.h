@@ -51,12 +51,15 @@ struct hull_bootstrap {
 	/* Who sets the container up: 0, or an id that the new user namespace has. */
 	uint32_t uid;
 	uint32_t gid;
+	/* Whether the files in /proc that the parent writes must be the user's
+	 * and not root's, which is what those of a process that is not dumpable
+	 * are (proc(5)). */
+	uint32_t dumpable;
 	/* The tasks files that the process writes to last, when its namespace has
 	 * its root: cgroups with more room than its own. */
 	uint32_t leaves;
 	/* Whether the stage stays in the cgroup until it is killed. */
 	uint32_t stays;
-	uint32_t reserved;
 };
 
 /* The first byte of a report; the kinds of package link stay below. */

@@ -104,8 +104,9 @@ func (ns *Namespaces) EntersUser() bool {
 
 // Stage is a started copy of this executable that waits for its bootstrap.
 type Stage struct {
-	link int
-	pid  int
+	link  int
+	pid   int
+	pidfd int
 }
 
 // Inherit is what a stage gets from its parent.
@@ -143,16 +144,18 @@ func launch(exe *os.File, in Inherit) (*Stage, error) {
 	}
 	defer unix.Close(program)
 	argv := []string{C.HULL_INIT_ARGV0, C.HULL_INIT_ARGV1}
+	pidfd := -1
 	pid, err := syscall.ForkExec("/proc/self/fd/"+strconv.Itoa(program), argv, &syscall.ProcAttr{
 		Dir:   in.Dir,
 		Env:   stageEnv(),
 		Files: files,
+		Sys:   &syscall.SysProcAttr{PidFD: &pidfd},
 	})
 	if err != nil {
 		unix.Close(pair[0])
 		return nil, fault.New("start the init stage", "", err)
 	}
-	return &Stage{link: pair[0], pid: pid}, nil
+	return &Stage{link: pair[0], pid: pid, pidfd: pidfd}, nil
 }
 
 // clearOf returns the first descriptor that the child leaves alone until it
@@ -191,6 +194,7 @@ func (s *Stage) Reap() {
 	// The process is our unreaped child: its pid cannot be another's.
 	_ = unix.Kill(s.pid, unix.SIGKILL)
 	_ = linux.Reap(s.pid)
+	unix.Close(s.pidfd)
 }
 
 // Abort ends the stage and closes the link; an init process that is already
@@ -265,6 +269,9 @@ func (s *Stage) sendBootstrap(ns *Namespaces) error {
 		return fault.New("start init", "", errors.New("too many namespaces or cgroup hierarchies"))
 	}
 	fds := make([]int, 0, C.HULL_MAX_FDS)
+	if os.Geteuid() != 0 {
+		b.dumpable = 1
+	}
 	for i, j := range ns.Join {
 		b.join[i] = C.uint64_t(j.Type)
 		if ns.joinsLate(&j) {
@@ -293,19 +300,30 @@ func (s *Stage) sendBootstrap(ns *Namespaces) error {
 func (s *Stage) report() (r C.struct_hull_report, err error) {
 	buf := unsafe.Slice((*byte)(unsafe.Pointer(&r)), unsafe.Sizeof(r))
 	for {
-		n, _, err := unix.Recvfrom(s.link, buf, 0)
+		n, err := 0, s.await()
+		if err == nil {
+			n, _, err = unix.Recvfrom(s.link, buf, unix.MSG_DONTWAIT)
+		}
 		switch {
 		case errors.Is(err, unix.EINTR):
 			continue
+		case err == nil && n == 0, errors.Is(err, unix.EAGAIN):
+			return r, fault.New("start init", "", errors.New("the process died before it reached its namespaces"))
 		case err != nil:
 			return r, fault.New("hear from init", "", err)
-		case n == 0:
-			return r, fault.New("start init", "", errors.New("the process died before it reached its namespaces"))
 		case n != len(buf) || r.magic != C.HULL_MAGIC:
 			return r, fault.New("start init", "", errors.New("malformed report"))
 		}
 		return r, nil
 	}
+}
+
+// await waits until there is something to be read from the link, or the stage is
+// gone. Where it is killed between the clone and the report of it, the init process
+// holds the link, and has nothing to say before it is asked.
+func (s *Stage) await() error {
+	_, err := unix.Poll([]unix.PollFd{{Fd: int32(s.link), Events: unix.POLLIN}, {Fd: int32(s.pidfd), Events: unix.POLLIN}}, -1)
+	return err
 }
 
 // IsFailure reports whether a datagram of the link is the failure report of a

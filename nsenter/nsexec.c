@@ -87,9 +87,7 @@ static void receive(struct hull_bootstrap *b, int *fds)
 	}
 	errno = EPROTO;
 	if (n != sizeof(*b) || b->magic != HULL_MAGIC || b->size != sizeof(*b) ||
-	    (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
-		fail(HULL_STEP_BOOTSTRAP, 0);
-	if (b->joins > HULL_MAX_JOINS ||
+	    (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) || b->joins > HULL_MAX_JOINS ||
 	    got != (size_t)b->joins + !!b->has_cgroup + b->tasks + b->leaves)
 		fail(HULL_STEP_BOOTSTRAP, 0);
 }
@@ -139,8 +137,8 @@ static void join(const struct hull_bootstrap *b, const int *fds)
 
 /*
  * Unshares what the parent has to set up from outside and waits until it has.
- * The files in /proc of a process that is not dumpable belong to root: an
- * unprivileged parent could not write them (proc(5)).
+ * Only for a parent without privileges it is dumpable meanwhile: whoever is in
+ * a user namespace that was joined may be able to trace it then.
  */
 static void unshare_mapped(const struct hull_bootstrap *b)
 {
@@ -151,7 +149,7 @@ static void unshare_mapped(const struct hull_bootstrap *b)
 		return;
 	if (unshare((int)b->mapped) < 0)
 		fail(HULL_STEP_UNSHARE_MAPPED, 0);
-	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+	prctl(PR_SET_DUMPABLE, b->dumpable, 0, 0, 0);
 	report(HULL_WANT_MAPS, 0, 0, 0, 0);
 	do {
 		n = recv(HULL_LINK_FD, &go, sizeof(go), 0);
@@ -238,6 +236,8 @@ __attribute__((constructor)) static void nsexec(int argc, char **argv)
 		fail(HULL_STEP_CLONE, 0);
 	if (pid > 0) {
 		report(HULL_BORN, 0, 0, 0, pid);
+		/* The link ends when the init process lets go of it. */
+		close(HULL_LINK_FD);
 		if (b.stays)
 			pause();
 		_exit(0);

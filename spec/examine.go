@@ -15,7 +15,7 @@ import (
 // parsed; then there is no configuration either. A configuration that comes
 // with an error is for looking at only.
 func Examine(b []byte) (*specs.Spec, error) {
-	s, err := decode[specs.Spec](b)
+	s, err := decode[specs.Spec](b, nil)
 	if s == nil || !isObject(err) {
 		return nil, err
 	}

@@ -25,3 +25,10 @@ func intelRdt(p *problems, r *specs.LinuxIntelRdt) {
 		}
 	}
 }
+
+// ValidateIntelRdt checks linux.intelRdt alone.
+func ValidateIntelRdt(r *specs.LinuxIntelRdt) error {
+	p := new(problems)
+	intelRdt(p, r)
+	return p.err()
+}

@@ -41,6 +41,12 @@ func Read(path string) ([]byte, error) {
 		return nil, fault.New("open", path, cause(err))
 	}
 	defer func() { _ = f.Close() }() // only read
+	return ReadFrom(f)
+}
+
+// ReadFrom is Read for a file that is open.
+func ReadFrom(f *os.File) ([]byte, error) {
+	path := f.Name()
 	var buf bytes.Buffer
 	if fi, err := f.Stat(); err == nil && fi.Mode().IsRegular() && fi.Size() <= MaxSize {
 		buf.Grow(int(fi.Size()) + bytes.MinRead)
@@ -57,7 +63,7 @@ func Read(path string) ([]byte, error) {
 // Decode decodes a config.json and checks its ociVersion. It does not validate
 // the rest: see Validate.
 func Decode(b []byte) (*specs.Spec, error) {
-	s, err := decode[specs.Spec](b)
+	s, err := decode[specs.Spec](b, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -69,22 +75,36 @@ func Decode(b []byte) (*specs.Spec, error) {
 // DecodeProcess decodes a process object, as "exec --process" takes it. It does
 // not validate it: see ValidateProcess.
 func DecodeProcess(b []byte) (*specs.Process, error) {
-	return decode[specs.Process](b)
+	return decode[specs.Process](b, nil)
 }
 
-// decode parses b and fills a T from it.
+// DecodeResources decodes the resources of a container that is to get others.
+// Faults have the paths that they would have in a config.json; the values are for
+// package cgroup to judge.
+func DecodeResources(b []byte) (*specs.LinuxResources, error) {
+	here := &step{before: &step{name: "linux"}, name: "resources"}
+	r, err := decode[specs.LinuxResources](b, here)
+	if err != nil {
+		return nil, err
+	}
+	p := new(problems)
+	nulFinder{p}.walk(reflect.ValueOf(r), here)
+	return r, p.err()
+}
+
+// decode parses b and fills a T from it, whose JSON path is here.
 //
 // encoding/json would do as well, but it takes four times as long (see package
 // jsonpull), knows no JSON paths, and lets a document say everything twice.
-func decode[T any](b []byte) (*T, error) {
+func decode[T any](b []byte, here *step) (*T, error) {
 	if len(b) > MaxSize {
 		return nil, errTooBig()
 	}
 	v := new(T)
 	f := filler{in: jsonpull.New(b), problems: new(problems), room: maxHeld}
-	switch kind := f.value(reflect.ValueOf(v).Elem(), nil); kind {
+	switch kind := f.value(reflect.ValueOf(v).Elem(), here); kind {
 	case jsonpull.Null:
-		f.problems.add("", "must be an object, not null")
+		f.problems.add(here.String(), "must be an object, not null")
 	default:
 		f.in.End()
 	}

@@ -22,6 +22,28 @@ func (d *Dir) replace(name string, b []byte) error {
 	return nil
 }
 
+// LockUpdate waits until nobody else changes the limits of the container; the
+// other lock would make that wait for hooks. The file is never replaced.
+func (d *Dir) LockUpdate() (release func(), err error) {
+	fd, err := unix.Openat(d.fd, configFile, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if errors.Is(err, unix.ENOENT) {
+		return func() {}, nil // it is not made yet, or removed already
+	}
+	if err != nil {
+		return nil, fault.New("open", d.path+"/"+configFile, err)
+	}
+	for {
+		err := unix.Flock(fd, unix.LOCK_EX)
+		switch {
+		case err == nil:
+			return func() { unix.Close(fd) }, nil
+		case !errors.Is(err, unix.EINTR):
+			unix.Close(fd)
+			return nil, fault.New("lock", d.path+"/"+configFile, err)
+		}
+	}
+}
+
 func (d *Dir) write(name string, b []byte) error {
 	fd, err := unix.Openat(d.fd, name, unix.O_WRONLY|unix.O_CREAT|unix.O_TRUNC|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
 	if err != nil {

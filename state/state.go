@@ -54,6 +54,9 @@ type Record struct {
 	// Silenced says that a seccomp filter may keep init from executing it, or
 	// from saying that it could not.
 	Silenced bool
+	// CallersKeyring says that its processes keep the session keyring of who
+	// starts them.
+	CallersKeyring bool
 	// HostMounts are what the container mounts in a namespace that is not
 	// its own, in order.
 	HostMounts []HostMount
@@ -101,6 +104,7 @@ func (r *Record) walk(w *record.Walker) {
 	w.Bool("sharesPIDs", &r.SharesPIDs)
 	w.Bool("hasProcess", &r.HasProcess)
 	w.Bool("silenced", &r.Silenced)
+	w.Bool("callersKeyring", &r.CallersKeyring)
 	w.Map("annotations", &r.Annotations)
 	record.List(w, "poststart", &r.Poststart, walkHook)
 	record.List(w, "poststop", &r.Poststop, walkHook)

@@ -126,6 +126,31 @@ func TestDescriptorsThatAreNotThereCannotBePreserved(t *testing.T) {
 	h.refuses([]string{"preserve-fds must not be negative"}, "run", "--preserve-fds", "-1", "--bundle", b.dir, id)
 }
 
+// What hull itself has open is nothing that a caller could pass.
+func TestAGapInWhatIsPreservedIsNotFilledByHull(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	b, c := h.newBundle([]string{"fds"}), h.start(nil)
+	h.flags = []string{"--log", filepath.Join(t.TempDir(), "log")}
+	for missing, script := range map[string]string{
+		"3": `exec "$0" "$@"`, "4": `exec 3</dev/null; exec "$0" "$@"`, "5": `exec 3</dev/null 4</dev/null 6</dev/null 7</dev/null; exec "$0" "$@"`,
+	} {
+		for _, args := range [][]string{
+			{"run", "--preserve-fds", "4", "--bundle", b.dir, newID()},
+			{"exec", "--preserve-fds", "4", c.id, "/probe", "fds"},
+			{"exec", "--preserve-fds", "100000", c.id, "/probe", "fds"},
+		} {
+			cmd := h.command(args...)
+			cmd.Args = append([]string{"sh", "-c", script}, cmd.Args...)
+			cmd.Path = "/bin/sh"
+			r := h.finish(cmd)
+			if r.status == 0 || !strings.Contains(r.stderr, "descriptor "+missing+": bad file descriptor") {
+				t.Errorf("%s with a gap at %s: status %d: %s%s", args[0], missing, r.status, r.stdout, r.stderr)
+			}
+		}
+	}
+}
+
 func TestSocketsOfSystemdAreAnnouncedToTheProgram(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
@@ -145,6 +170,25 @@ func TestSocketsOfSystemdAreAnnouncedToTheProgram(t *testing.T) {
 	env := get[[]string](t, s, "env")
 	equal(t, "environment", []string{lastValue(env, "LISTEN_FDS"), lastValue(env, "LISTEN_PID")}, []string{"2", "1"})
 	equal(t, "descriptors", basenames(t, s), map[string]string{"3": "file0", "4": "file1", "5": "file2"})
+}
+
+// A program without a pid namespace of its own is not the process 1.
+func TestSocketsOfSystemdNameTheProcessByThePidThatItHas(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	b := h.newBundle([]string{"pid", "env"}, dropNamespace(specs.PIDNamespace), func(s *specs.Spec) {
+		s.Process.Env = append(s.Process.Env, "LISTEN_PID=5", "LISTEN_FDNAMES=x")
+	})
+	cmd := h.command("run", "--bundle", b.dir, newID())
+	cmd.Args = append([]string{"sh", "-c", `export LISTEN_PID=$$; exec "$0" "$@"`}, cmd.Args...)
+	cmd.Path = "/bin/sh"
+	cmd.Env = append(os.Environ(), "LISTEN_FDS=1", "LISTEN_FDNAMES=web")
+	cmd.ExtraFiles = marked(t, 1)
+	s := parseSight(t, h.finish(cmd).stdout)
+	env := get[[]string](t, s, "env")
+	pid := strconv.Itoa(get[map[string]int](t, s, "pid")["pid"])
+	equal(t, "LISTEN_PID", lastValue(env, "LISTEN_PID"), pid)
+	equal(t, "LISTEN_FDNAMES", lastValue(env, "LISTEN_FDNAMES"), "web")
 }
 
 func TestSocketsOfSystemdForAnotherProcessAreNotPassedOn(t *testing.T) {

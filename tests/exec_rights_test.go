@@ -45,6 +45,30 @@ func TestExecRefusesACapabilityThatDoesNotExist(t *testing.T) {
 	}
 }
 
+// create has warned of what is wrong with the container.
+func TestExecWarnsOnlyOfWhatItIsToldItself(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	b := h.newBundle([]string{"sleep"}, func(s *specs.Spec) {
+		s.Process.Capabilities = &specs.LinuxCapabilities{
+			Bounding: []string{"CAP_KILL", "CAP_CAKE"}, Permitted: []string{"CAP_KILL"}, Ambient: []string{"CAP_KILL"},
+		}
+	})
+	id := newID()
+	r := h.try("create", "--bundle", b.dir, id)
+	if strings.Count(r.stderr, "level=warning") != 2 {
+		t.Errorf("create: %s", r.stderr)
+	}
+	h.must("start", id)
+	r = h.try("exec", "--cap", "CAP_CHOWN", id, "/bin/true")
+	equal(t, "what exec says", r.stderr, "")
+	r = h.try("exec", "--cap", "CAP_BREAD", id, "/bin/true")
+	if !strings.Contains(r.stderr, "CAP_BREAD") || strings.Contains(r.stderr, "CAP_CAKE") || strings.Contains(r.stderr, "ambient") {
+		t.Error(r.stderr)
+	}
+	h.must("delete", "--force", id)
+}
+
 func TestExecIsUnderTheSeccompFilterOfTheContainer(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

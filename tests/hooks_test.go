@@ -1,7 +1,9 @@
 package tests
 
 import (
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -261,4 +263,37 @@ func TestAHookWithoutArgumentsAndEnvironmentRuns(t *testing.T) {
 	if err != nil || string(got) != script+" 0\n" {
 		t.Errorf("the hook wrote %q, %v", got, err)
 	}
+}
+
+// config.md, "POSIX-platform Hooks": of createContainer, "the value of path MUST
+// resolve in the runtime namespace" and "MUST be executed in the container
+// namespace". The two differ in a mount namespace that was there before.
+//
+//proves:config.md#createcontainer-hooks:3 config.md#createcontainer-hooks:4
+func TestACreateContainerHookIsTheRuntimesInAJoinedMountNamespace(t *testing.T) {
+	t.Parallel()
+	h, d := newHost(t), newDiary(t)
+	hidden := t.TempDir()
+	copyFile(t, suite.probe, filepath.Join(hidden, "program"))
+	if err := os.WriteFile(filepath.Join(hidden, "script"), []byte("#!"+suite.probe+" record="+d.path+"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	pid := holder(t, "--mount")
+	if out, err := exec.Command(needTool(t, "nsenter"), "-t", fmt.Sprint(pid), "-m", "mount", "-t", "tmpfs", "none", hidden).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	program := d.hook("program")
+	program.Path = filepath.Join(hidden, "program")
+	b := h.newBundle([]string{"pid"}, addNamespace(specs.MountNamespace, nsPath(pid, specs.MountNamespace)), func(s *specs.Spec) {
+		s.Hooks = &specs.Hooks{CreateContainer: []specs.Hook{program, {Path: filepath.Join(hidden, "script")}}}
+	})
+	h.run(b)
+	equal(t, "hooks", d.names(), []string{"program", suite.probe})
+	for _, o := range d.read() {
+		equal(t, "mount namespace", o.Namespaces["mnt"], nsOf(t, pid, specs.MountNamespace))
+	}
+
+	b.config.Hooks.CreateContainer[0].Path = filepath.Join(hidden, "cake")
+	b.save(t)
+	h.failsWith(b, []string{"hooks.createContainer[0]", "cake", "no such file or directory"})
 }

@@ -107,3 +107,22 @@ func TestMountsInTheHostsNamespaceEndWhateverBecameOfOneOfThem(t *testing.T) {
 		})
 	}
 }
+
+// What could not be unmounted is found by the record.
+func TestACreationThatCannotBeUndoneCanBeDeleted(t *testing.T) {
+	h := newHost(t)
+	b := h.newBundle([]string{"sleep"}, alone(specs.PIDNamespace), nothingToMount, addMounts(
+		specs.Mount{Destination: "/tmp", Type: "tmpfs", Source: "one"},
+		specs.Mount{Destination: "/tmp/inner", Type: "tmpfs", Source: "two"},
+	))
+	inner := b.path("rootfs/tmp/inner")
+	b.config.Hooks = &specs.Hooks{CreateContainer: []specs.Hook{{
+		Path: "/bin/sh", Args: []string{"sh", "-c", "umount -l " + inner + " && rmdir " + inner + " && ln -s inner " + inner + "; exit 3"},
+	}}}
+	b.save(t)
+	id := newID()
+	h.refuses([]string{"exit status 3", "unmount", "/tmp/inner: too many levels of symbolic links"}, "create", "--bundle", b.dir, id)
+	equal(t, "status", string(h.state(id).Status), "stopped")
+	h.must("delete", "--force", id)
+	h.nothingRemains(id, b)
+}

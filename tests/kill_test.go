@@ -2,11 +2,13 @@ package tests
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 )
 
 //proves:runtime.md#kill:3
@@ -69,12 +71,127 @@ func TestTheFirstRealTimeSignalIsTheOneOfTheLibraries(t *testing.T) {
 	equal(t, "exit status", cmd.ProcessState.ExitCode(), 128+34)
 }
 
+// handled are the signals that a Go program can be shown: not those that nobody
+// can handle, the two that C libraries keep to themselves, that of the Go
+// scheduler, and hidden.
+func handled() []unix.Signal {
+	var all []unix.Signal
+	for sig := unix.Signal(1); sig <= 64; sig++ {
+		switch sig {
+		case unix.SIGKILL, unix.SIGSTOP, unix.SIGURG, 32, 33, unix.SIGPROF, 34:
+		default:
+			all = append(all, sig)
+		}
+	}
+	return all
+}
+
+// hidden are the signals that a Go program is not shown, and listing is a program
+// that prints their numbers.
+func hidden() []unix.Signal { return []unix.Signal{unix.SIGPROF, 34} }
+
+const listing = "trap 'echo 27' 27; trap 'echo 34' 34; trap 'exit 15' TERM; echo ready; while :; do sleep 0.02; done"
+
+// namesOf are ways to write a signal.
+func namesOf(sig unix.Signal) []string {
+	names := []string{fmt.Sprint(int(sig))}
+	if name := unix.SignalName(sig); name != "" {
+		short := strings.TrimPrefix(name, "SIG")
+		return append(names, name, short, strings.ToLower(name), strings.ToLower(short))
+	}
+	for _, name := range []string{fmt.Sprintf("RTMIN+%d", sig-34), fmt.Sprintf("RTMAX-%d", 64-sig)} {
+		names = append(names, name, "SIG"+name, strings.ToLower(name))
+	}
+	return names
+}
+
+//proves:runtime.md#kill:3
+func TestKillSendsEverySignalByEachOfItsNames(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	c := h.start(nil, awaiting(int(unix.SIGKILL)))
+	c.listsSignals(handled())
+	c = h.create(h.newBundle(nil, shell(listing)))
+	h.must("start", c.id)
+	c.listsSignals(hidden())
+}
+
+// listsSignals sends signals to a container that prints their numbers.
+func (c *container) listsSignals(signals []unix.Signal) {
+	h, t := c.h, c.h.t
+	t.Helper()
+	awaitText(t, c.out, "ready\n")
+	for _, sig := range signals {
+		for _, name := range namesOf(sig) {
+			if err := os.Truncate(c.out, 0); err != nil {
+				t.Fatal(err)
+			}
+			h.must("kill", c.id, name)
+			eventually(t, name+" arrives", func() bool {
+				return strings.Trim(readFile(t, c.out), "\x00") == fmt.Sprintf("%d\n", int(sig))
+			})
+		}
+	}
+}
+
+// What init ignores or blocks does nothing to it, as anywhere; what nobody can
+// ignore reaches init from outside of its pid namespace.
+func TestKillOfAnInitThatIgnoresOrBlocksSignals(t *testing.T) {
+	t.Parallel()
+	for name, edits := range map[string][]edit{
+		"ignores": {shell("trap '' TERM INT HUP; echo ready; while :; do sleep 1000; done")},
+		"ignores, in the host's pid namespace": {
+			dropNamespace(specs.PIDNamespace), shell("trap '' TERM INT HUP; echo ready; while :; do sleep 1000; done"),
+		},
+		"has no handler for, as the first process of its namespace": {shell("echo ready; exec sleep 1000")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHost(t)
+			c := h.create(h.newBundle(nil, edits...))
+			h.must("start", c.id)
+			awaitText(t, c.out, "ready")
+			eventually(t, "it executes what it is to", func() bool { return len(childrenOf(t, c.pid)) == 1 || strings.Contains(name, "no handler") })
+			for _, sig := range []string{"TERM", "INT", "HUP"} {
+				h.must("kill", c.id, sig)
+			}
+			h.must("kill", c.id, "STOP")
+			eventually(t, "it stops", func() bool { return strings.Contains(readFile(t, procPath(c.pid, "stat")), ") T ") })
+			h.must("kill", c.id, "CONT")
+			eventually(t, "it goes on", func() bool { return strings.Contains(readFile(t, procPath(c.pid, "stat")), ") S ") })
+			equal(t, "status", h.state(c.id).Status, specs.StateRunning)
+			h.must("kill", c.id, "KILL")
+			h.awaitStatus(c.id, specs.StateStopped)
+		})
+	}
+}
+
+func TestKillOfAPausedContainerEndsItAtOnce(t *testing.T) {
+	t.Parallel()
+	for name, edits := range map[string][]edit{"": nil, "in the host's pid namespace": {dropNamespace(specs.PIDNamespace)}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHost(t)
+			c := h.start([]string{"spawn=forever", "pid"}, edits...)
+			c.see()
+			pids := append(childrenOf(t, c.pid), c.pid)
+			h.must("pause", c.id)
+			h.must("kill", c.id, "KILL")
+			h.awaitStatus(c.id, specs.StateStopped)
+			for _, pid := range pids {
+				eventually(t, "every process ends", func() bool { return !alive(pid) })
+			}
+			h.must("delete", c.id)
+		})
+	}
+}
+
 func TestKillRefusesWhatIsNoSignal(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	c := h.start(nil)
 	for _, name := range []string{"65", "-1", "NOPE", "SIG", "SIGSIGTERM", "RTMIN+31", "RTMAX+1", "9x", "0x9", " 9", "4294967305"} {
-		h.refuses([]string{"unknown signal"}, "kill", "--", c.id, name)
+		h.refuses([]string{"unknown signal", "a number from 0 to 64", "RTMIN+1"}, "kill", "--", c.id, name)
 	}
 	equal(t, "status", h.state(c.id).Status, specs.StateRunning)
 	h.refuses([]string{`"kill" requires`}, "kill")
@@ -138,18 +255,21 @@ func family(h *host) (c *container, pids []int) {
 
 func TestKillWithKILLEndsAllProcessesThatShareTheHostsPidNamespace(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{"kill", "ID", "KILL"}, {"kill", "--all", "ID", "9"}, {"delete", "--force", "ID"}} {
-		t.Run(strings.Join(args, " "), func(t *testing.T) {
-			t.Parallel()
-			h := newHost(t)
-			c, pids := family(h)
-			args := slices.Clone(args)
-			args[slices.Index(args, "ID")] = c.id
-			h.must(args...)
-			for _, pid := range pids {
-				eventually(t, "every process ends", func() bool { return !alive(pid) })
-			}
-		})
+	for _, flags := range [][]string{nil, {"--cgroup-manager", "disabled"}} {
+		for _, args := range [][]string{{"kill", "ID", "KILL"}, {"kill", "--all", "ID", "9"}, {"delete", "--force", "ID"}} {
+			t.Run(strings.Join(slices.Concat(flags, args), " "), func(t *testing.T) {
+				t.Parallel()
+				h := newHost(t)
+				h.flags = flags
+				c, pids := family(h)
+				args := slices.Clone(args)
+				args[slices.Index(args, "ID")] = c.id
+				h.must(args...)
+				for _, pid := range pids {
+					eventually(t, "every process ends", func() bool { return !alive(pid) })
+				}
+			})
+		}
 	}
 }
 

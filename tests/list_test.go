@@ -1,7 +1,9 @@
 package tests
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -22,6 +24,7 @@ type listed struct {
 	Created     time.Time         `json:"created"`
 	Annotations map[string]string `json:"annotations"`
 	Owner       string            `json:"owner"`
+	Obstacles   []string          `json:"obstacles"`
 }
 
 func TestListShowsEveryContainerInEveryFormat(t *testing.T) {
@@ -139,4 +142,73 @@ func decodeStrictly(t *testing.T, text string, v any) {
 	if d.More() {
 		t.Errorf("something follows the JSON: %s", text)
 	}
+}
+
+// multiply makes as many containers of one as are wanted: records of the same
+// process.
+func (c *container) multiply(count int) {
+	c.h.t.Helper()
+	for i := range count - 1 {
+		id := fmt.Sprintf("%s-%d", c.id, i)
+		err := filepath.WalkDir(filepath.Join(c.h.root, c.id), func(path string, d os.DirEntry, err error) error {
+			to := strings.ReplaceAll(path, c.id, id)
+			switch {
+			case err != nil:
+				return err
+			case d.IsDir():
+				return os.Mkdir(to, 0o700)
+			}
+			text, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			return os.WriteFile(to, bytes.ReplaceAll(text, []byte(c.id), []byte(id)), 0o600)
+		})
+		if err != nil {
+			c.h.t.Fatal(err)
+		}
+	}
+}
+
+func TestListTakesAThousandContainersAndFewDescriptors(t *testing.T) {
+	h := newHost(t)
+	c := h.start(nil)
+	const count, broken = 1000, 10
+	c.multiply(count + broken)
+	defer func() { // they are one, and go with it
+		for _, dir := range globOf(t, filepath.Join(h.root, c.id+"-*")) {
+			_ = os.RemoveAll(dir)
+		}
+	}()
+	for i := range broken {
+		garble(t, filepath.Join(h.root, fmt.Sprintf("%s-%d", c.id, i)))
+	}
+	h.through = []string{needTool(t, "prlimit"), "--nofile=64:64"}
+	for _, format := range []string{"json", "table"} {
+		began := time.Now()
+		r := h.try("list", "--format", format)
+		took := time.Since(began)
+		// As a rule it is 0.1 s.
+		if r.status != 0 || took > 3*time.Second {
+			t.Errorf("%s: status %d after %v", format, r.status, took)
+		}
+		t.Logf("%s: %v", format, took)
+		equal(t, "warnings of the broken ones", strings.Count(r.stderr, "level=warning"), broken)
+		shown := strings.Count(r.stdout, "\n") - 1
+		if format == "json" {
+			var all []listed
+			decodeStrictly(t, r.stdout, &all)
+			shown = len(all)
+		}
+		equal(t, "containers", shown, count)
+	}
+}
+
+func globOf(t *testing.T, pattern string) []string {
+	t.Helper()
+	names, err := filepath.Glob(pattern)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
 }

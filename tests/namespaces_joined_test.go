@@ -204,3 +204,25 @@ func TestClocksGoBackButNotBelowZero(t *testing.T) {
 	h.fails([]string{"linux.timeOffsets.boottime.secs", "4611686018427387904"}, offset(1<<62, 0))
 	h.fails([]string{"linux.timeOffsets.boottime.nanosecs", "1000000000"}, offset(0, 1000000000))
 }
+
+// Whoever is in a user namespace that is joined could trace a stage that is
+// dumpable, and take what it has open (CVE-2016-9962).
+func TestNothingIsDumpableOnItsWayThroughAJoinedUserNamespace(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	strace := needTool(t, "strace")
+	pid := h.start(nil, inUserNamespace).pid
+	trace := filepath.Join(t.TempDir(), "trace")
+	h.through = []string{strace, "-f", "-qq", "-o", trace, "-e", "trace=prctl"}
+	b := h.newBundle([]string{"read=/proc/self/timens_offsets"}, mappedOwner,
+		addNamespace(specs.UserNamespace, nsPath(pid, specs.UserNamespace)), addNamespace(specs.TimeNamespace, ""),
+		func(s *specs.Spec) {
+			s.Linux.TimeOffsets = map[string]specs.LinuxTimeOffset{"boottime": {Secs: 4711}}
+		})
+	offsets := get[string](t, h.run(b), "read=/proc/self/timens_offsets")
+	equal(t, "whether the offset is there", strings.Contains(offsets, "4711"), true)
+	calls := readFile(t, trace)
+	if !strings.Contains(calls, "PR_SET_DUMPABLE, SUID_DUMP_DISABLE") || strings.Contains(calls, "PR_SET_DUMPABLE, SUID_DUMP_USER") {
+		t.Errorf("prctl(2) was called so:\n%s", calls)
+	}
+}

@@ -72,3 +72,37 @@ func TestPsSeesWhatExecStarted(t *testing.T) {
 	decodeStrictly(t, h.must("ps", "--format", "json", c.id), &pids)
 	equal(t, "processes", len(pids), 2)
 }
+
+func TestPsOfAContainerWithoutACgroupShowsItsPidNamespace(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.flags = []string{"--cgroup-manager", "disabled"}
+	c := h.start([]string{"spawn=forever", "pid"})
+	c.see()
+	// Nobody in the container is the parent of an exec.
+	h.must("exec", "--detach", c.id, "/probe", "sleep")
+	r := h.try("ps", "--format", "json", c.id)
+	var pids []int
+	decodeStrictly(t, r.stdout, &pids)
+	equal(t, "processes", len(pids), 3)
+	equal(t, "whether init is there", slices.Contains(pids, c.pid), true)
+	equal(t, "words", r.stderr, "")
+	h.must("kill", c.id, "KILL")
+	h.awaitStatus(c.id, specs.StateStopped)
+	equal(t, "processes of one that has stopped", h.must("ps", "--format", "json", c.id), "null\n")
+}
+
+func TestPsSaysWhatItCannotKnow(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.flags = []string{"--cgroup-manager", "disabled"}
+	c, family := family(h)
+	r := h.try("ps", "--format", "json", c.id)
+	var pids []int
+	decodeStrictly(t, r.stdout, &pids)
+	slices.Sort(family)
+	equal(t, "processes", pids, family)
+	if !strings.Contains(r.stderr, "level=warning") || !strings.Contains(r.stderr, "neither a cgroup nor a pid namespace") {
+		t.Errorf("no warning: %s", r.stderr)
+	}
+}

@@ -7,6 +7,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 )
 
 // asNobody makes the commands of h those of an ordinary user, who can reach the
@@ -87,4 +90,22 @@ func TestAnOrdinaryUserAttendsToHisContainer(t *testing.T) {
 	}
 	h.must("delete", "--force", c.id)
 	h.nothingRemains(c.id, b)
+}
+
+//proves:linux.seccomp.listenerPath linux.seccomp.syscalls[].action=SCMP_ACT_NOTIFY
+func TestAnOrdinaryUsersAgentGetsTheListener(t *testing.T) {
+	h := newHost(t)
+	h.asNobody()
+	a := newAgent(t)
+	reachable(t, filepath.Dir(a.path))
+	if err := os.Chmod(a.path, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	b := h.rootlessBundle(makeGetpgid)
+	b.config.Linux.Seccomp = filter(specs.ActNotify, nil)
+	b.config.Linux.Seccomp.ListenerPath = a.path
+	b.save(t)
+	s := parseSight(t, h.must("run", "--bundle", b.dir, newID()))
+	equal(t, "what the agent answered", get[called](t, s, makeGetpgid).Errno, unix.EXFULL)
+	equal(t, "containers that the agent knows of", len(a.state(t).Fds), 1)
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -77,7 +78,17 @@ func TestRunKeepsStdoutAndStderrApart(t *testing.T) {
 	equal(t, "streams", []string{r.stdout, r.stderr}, []string{"out\n", "err\n"})
 }
 
-func TestRunForwardsSignalsToTheProgram(t *testing.T) {
+// What a foreground run or exec does not pass on: what is about itself (its own
+// children, its own broken pipe, its own Go scheduler), and the size of a terminal
+// that the program does not have.
+func withheld() []unix.Signal {
+	return []unix.Signal{unix.SIGCHLD, unix.SIGPIPE, unix.SIGURG, unix.SIGWINCH}
+}
+
+// Those of job control as well, of which the first does not stop the runtime:
+// somebody has to wait. The program is in a session of its own, where they stop it
+// only if it wants to (setpgid(2), "orphaned").
+func TestRunAndExecForwardEverySignalToTheProgram(t *testing.T) {
 	t.Parallel()
 	for _, command := range []string{"run", "exec"} {
 		t.Run(command, func(t *testing.T) {
@@ -93,15 +104,103 @@ func TestRunForwardsSignalsToTheProgram(t *testing.T) {
 			out := h.startCommand(cmd)
 			awaitText(t, out, "ready\n")
 			said := "ready\n"
-			for _, signal := range []unix.Signal{unix.SIGUSR1, unix.SIGUSR2, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGCONT, 40, unix.SIGTERM} {
-				if err := cmd.Process.Signal(signal); err != nil {
+			send := func(sig unix.Signal) {
+				if err := cmd.Process.Signal(sig); err != nil {
 					t.Fatal(err)
 				}
-				said += fmt.Sprintf("%d\n", int(signal))
+			}
+			for _, sig := range withheld() {
+				send(sig)
+			}
+			for _, sig := range handled() {
+				if slices.Contains(withheld(), sig) || sig == unix.SIGTERM {
+					continue
+				}
+				send(sig)
+				said += fmt.Sprintf("%d\n", int(sig))
 				awaitText(t, out, said)
+			}
+			send(unix.SIGTERM)
+			_ = cmd.Wait()
+			equal(t, "what arrived", readFile(t, out), said+"15\n")
+			equal(t, "exit status", cmd.ProcessState.ExitCode(), 15)
+		})
+	}
+}
+
+// SIGPROF and the first real-time signal, of which os/signal knows nothing; the
+// latter would end the runtime.
+func TestRunAndExecForwardWhatTheGoRuntimeHides(t *testing.T) {
+	t.Parallel()
+	for _, command := range []string{"run", "exec"} {
+		t.Run(command, func(t *testing.T) {
+			t.Parallel()
+			h := newHost(t)
+			var cmd *exec.Cmd
+			if command == "run" {
+				cmd = h.command("run", "--bundle", h.newBundle(nil, shell(listing)).dir, newID())
+			} else {
+				cmd = h.command("exec", h.start(nil).id, "/bin/sh", "-c", listing)
+			}
+			out := h.startCommand(cmd)
+			said := "ready\n"
+			awaitText(t, out, said)
+			for _, sig := range append(hidden(), unix.SIGTERM) {
+				if err := cmd.Process.Signal(sig); err != nil {
+					t.Fatal(err)
+				}
+				if sig != unix.SIGTERM {
+					said += fmt.Sprintf("%d\n", int(sig))
+					awaitText(t, out, said)
+				}
 			}
 			_ = cmd.Wait()
 			equal(t, "exit status", cmd.ProcessState.ExitCode(), 15)
+		})
+	}
+}
+
+// Orphans of a container that has no init of its own are hull's to reap, unless the
+// host's init shall do it.
+func TestOrphansOfTheContainerAreReapedByHullUnlessTheHostsInitShall(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		args  []string
+		hulls bool
+	}{
+		{[]string{"run"}, true},
+		{[]string{"run", "--no-subreaper"}, false},
+		{[]string{"run", "-no-subreaper"}, false},
+		{[]string{"exec"}, false},
+		{[]string{"exec", "--no-subreaper"}, false},
+	} {
+		t.Run(strings.Join(tt.args, " "), func(t *testing.T) {
+			t.Parallel()
+			h := newHost(t)
+			const orphan = "(sleep 1 & echo $!); sleep 100"
+			var cmd *exec.Cmd
+			if tt.args[0] == "run" {
+				b := h.newBundle(nil, dropNamespace(specs.PIDNamespace), shell(orphan))
+				cmd = h.command(append(tt.args, "--bundle", b.dir, newID())...)
+			} else {
+				cmd = h.command(append(tt.args, h.start(nil, dropNamespace(specs.PIDNamespace)).id, "/bin/sh", "-c", orphan)...)
+			}
+			out := h.startCommand(cmd)
+			awaitText(t, out, "\n")
+			pid := int(number(t, strings.TrimSpace(readFile(t, out))))
+			isHulls := func() bool { return slices.Contains(childrenOf(t, cmd.Process.Pid), pid) }
+			if tt.hulls {
+				eventually(t, "the orphan is hull's", isHulls)
+				eventually(t, "the orphan is reaped", func() bool { return !fileExists(procPath(pid, "")) })
+			} else {
+				eventually(t, "the orphan ends", func() bool {
+					if isHulls() {
+						t.Fatal("the orphan is hull's")
+					}
+					text, err := os.ReadFile(procPath(pid, "stat"))
+					return err != nil || strings.Contains(string(text), ") Z ")
+				})
+			}
 		})
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -148,4 +149,32 @@ func TestAnAgentThatCannotBeReachedFailsCreate(t *testing.T) {
 			(&host{t: t, root: h.root}).fails([]string{"linux.seccomp.listenerPath", path}, withAgentAt(path))
 		})
 	}
+}
+
+// Nobody has userfaultfd(2) in a container of the usual engines.
+func TestAFilterThatNotifiesIsRefusedWhereInitCannotWait(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	strace := needTool(t, "strace")
+	f := filter(specs.ActNotify, nil)
+	f.ListenerPath = newAgent(t).path
+	b := h.newBundle([]string{callGetpgid}, withFilter(f))
+	h.run(b)
+	h.through = []string{strace, "-f", "-qq", "-o", "/dev/null", "-e", "inject=userfaultfd:error=EPERM"}
+	words := []string{"wait for the agent of linux.seccomp: operation not permitted", "userfaultfd(2)"}
+	h.refuses(words, "run", "--bundle", b.dir, newID())
+	r := h.try("check", "--bundle", b.dir)
+	if r.status != 1 || !strings.Contains(r.stdout+r.stderr, words[0]) {
+		t.Errorf("check: status %d\n%s%s", r.status, r.stdout, r.stderr)
+	}
+}
+
+// Whoever looks at the runtime with strace(1) is init's tracer.
+func TestAFilterThatNotifiesWorksUnderATracer(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	f := filter(specs.ActNotify, nil)
+	f.ListenerPath = newAgent(t).path
+	h.through = []string{needTool(t, "strace"), "-f", "-qq", "-o", "/dev/null"}
+	equal(t, "what the agent answers", get[called](t, h.probe([]string{makeGetpgid}, withFilter(f)), makeGetpgid).Errno, unix.EXFULL)
 }

@@ -45,12 +45,17 @@ func mute(action specs.LinuxSeccompAction) edit {
 	})
 }
 
+// deadly are the actions under which init may be unable to go on.
+var deadly = []specs.LinuxSeccompAction{
+	specs.ActErrno, specs.ActKill, specs.ActKillThread, specs.ActKillProcess, specs.ActTrap,
+}
+
 //proves:linux.seccomp.syscalls[].args
 func TestADeathBeforeTheProgramIsNotTheProgramsOwn(t *testing.T) {
 	h := newHost(t)
 	adoptOrphans(t)
 	words := []string{`exec "/probe": the init process `, "linux.seccomp must allow execve"}
-	for _, action := range []specs.LinuxSeccompAction{specs.ActErrno, specs.ActKillProcess, specs.ActTrap} {
+	for _, action := range deadly {
 		b := h.newBundle([]string{"pid"}, mute(action))
 		h.failsWith(b, words)
 
@@ -79,7 +84,10 @@ func adoptOrphans(t *testing.T) {
 func TestAnExecThatDiesBeforeItsProgramFails(t *testing.T) {
 	h := newHost(t)
 	const pause = 34
-	for _, action := range []specs.LinuxSeccompAction{specs.ActErrno, specs.ActKillProcess} {
+	for action, how := range map[specs.LinuxSeccompAction]string{
+		specs.ActErrno: "was killed by SIG", specs.ActKillProcess: "was killed by SIG",
+		specs.ActKill: "lost the thread", specs.ActKillThread: "lost the thread",
+	} {
 		b := h.tiny(exitsWith42(pause), withFilter(&specs.LinuxSeccomp{
 			DefaultAction: action,
 			Syscalls:      []specs.LinuxSyscall{{Names: []string{"execve", "pause", "exit"}, Action: specs.ActAllow}},
@@ -91,9 +99,62 @@ func TestAnExecThatDiesBeforeItsProgramFails(t *testing.T) {
 		h.must("start", c.id)
 		r := h.try("exec", c.id, "/text")
 		said := strings.ReplaceAll(r.stderr, `\"`, `"`)
-		if r.status != 255 || !strings.Contains(said, `exec "/text": the init process was killed by SIG`) {
+		if r.status != 255 || !strings.Contains(said, `exec "/text": the init process `+how) {
 			t.Errorf("%s: status %d\n%s", action, r.status, r.stderr)
 		}
 		h.must("delete", "--force", c.id)
 	}
+}
+
+// The first thread of init dies with the others waiting for it: nobody may wait
+// for them.
+//
+//proves:linux.seccomp.syscalls[].action=SCMP_ACT_KILL_THREAD
+func TestAContainerThatDiesInItsFirstThreadAloneHasStopped(t *testing.T) {
+	h := newHost(t)
+	adoptOrphans(t)
+	b := h.newBundle([]string{"pid"}, withFilter(filterOn("write", specs.ActKillThread)))
+	if err := os.WriteFile(b.path("rootfs/text"), []byte("no program"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, edits := range map[string][]edit{
+		"in a pid namespace of its own": nil,
+		"in that of the host":           {dropNamespace(specs.PIDNamespace)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b.config.Process.Args = []string{"/text"}
+			for _, change := range edits {
+				change(b.config)
+			}
+			b.save(t)
+			h.failsWith(b, []string{`exec "/text": the init process lost the thread`})
+
+			c := h.create(b)
+			h.refuses([]string{`exec "/text": the init process ended`}, "start", c.id)
+			equal(t, "status", string(h.state(c.id).Status), "stopped")
+			h.must("delete", c.id)
+			if _, err := unix.Wait4(c.pid, nil, 0, nil); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// A filter that notifies is in force while init waits, and may kill it there.
+//
+//proves:linux.seccomp.syscalls[].action=SCMP_ACT_KILL_THREAD
+func TestStartOfAContainerThatDiedWaitingInItsFirstThreadAloneFails(t *testing.T) {
+	h := newHost(t)
+	a := newAgent(t)
+	f := filterOn("read", specs.ActKillThread)
+	f.ListenerPath = a.path
+	f.Syscalls = append(f.Syscalls, specs.LinuxSyscall{Names: []string{"getpgid"}, Action: specs.ActNotify})
+	c := h.create(h.newBundle([]string{"pid"}, withFilter(f)))
+	eventually(t, "the first thread ends", func() bool {
+		text, err := os.ReadFile(procPath(c.pid, "stat"))
+		return err == nil && strings.Contains(string(text), ") Z ")
+	})
+	h.refuses([]string{"the init process was killed before it executed the program"}, "start", c.id)
+	h.awaitStatus(c.id, specs.StateStopped)
+	h.must("delete", c.id)
 }

@@ -303,3 +303,86 @@ func TestTheManagerOfAUserMakesTheScopesOfTheUser(t *testing.T) {
 	}
 	h.must("delete", "--force", id)
 }
+
+func TestSystemdLearnsWhatUpdateChanges(t *testing.T) {
+	h := newSystemdHost(t)
+	c := h.start(nil, resources(specs.LinuxResources{
+		Memory: &specs.LinuxMemory{Limit: pointer(int64(128 << 20)), Swap: pointer(int64(192 << 20))},
+		CPU:    &specs.LinuxCPU{Quota: pointer(int64(50000)), Period: pointer(uint64(200000))},
+	}))
+	name := "hull-" + c.id + ".scope"
+	check := func(limits map[string]string, properties map[string]string) {
+		t.Helper()
+		before := c.limits()
+		c.changes(before, limits)
+		checkUnit(t, name, properties)
+		// It would put back what it has not been told.
+		if out, err := exec.Command("systemctl", "daemon-reload").CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		c.changes(before, limits)
+	}
+	c.mustUpdate("", "--memory", "96M", "--pids-limit", "55", "--cpu-share", "512", "--cpuset-cpus", "0", "--memory-reservation", "32M")
+	check(files{
+		"memory.max": "100663296", "memory.swap.max": "100663296", "memory.low": "33554432", "pids.max": "55",
+		"cpu.weight": "59", "cpu.max": "50000 200000", "cpuset.cpus": "0",
+	}, map[string]string{
+		"MemoryMax": "100663296", "MemorySwapMax": "100663296", "MemoryLow": "33554432", "TasksMax": "55",
+		"CPUWeight": "59", "CPUQuotaPerSecUSec": "250ms", "CPUQuotaPeriodUSec": "200ms", "AllowedCPUs": "0",
+	})
+	// A quota alone is one of the period that is in use, and a period alone is
+	// that of the quota.
+	c.mustUpdate("", "--cpu-quota", "100000", "--memory-swap", "-1", "--pids-limit", "-1")
+	check(files{"cpu.max": "100000 200000", "memory.swap.max": "max", "pids.max": "max"},
+		map[string]string{"CPUQuotaPerSecUSec": "500ms", "CPUQuotaPeriodUSec": "200ms", "MemorySwapMax": "infinity", "TasksMax": "infinity"})
+	c.mustUpdate("", "--cpu-period", "400000")
+	check(files{"cpu.max": "100000 400000"}, map[string]string{"CPUQuotaPerSecUSec": "250ms", "CPUQuotaPeriodUSec": "400ms"})
+	c.mustUpdate("", "--cpu-idle", "1")
+	check(files{"cpu.idle": "1"}, map[string]string{"CPUWeight": "idle"})
+	c.mustUpdate(`{"cpu": {"idle": 0, "shares": 1024}, "unified": {"memory.high": "50331648"}}`, "-r", "-")
+	check(files{"cpu.idle": "0", "cpu.weight": "100", "memory.high": "50331648"}, map[string]string{"MemoryHigh": "50331648", "CPUWeight": "100"})
+	// What the kernel refuses, systemd never hears of.
+	before := c.limits()
+	h.refuses([]string{"cpuset.cpus=99"}, "update", "--pids-limit", "7", "--memory", "64M", "--cpuset-cpus", "99", c.id)
+	check(before, map[string]string{"TasksMax": "infinity", "MemoryMax": "100663296", "AllowedCPUs": "0"})
+	// systemd knows whole percents only; the file has what was asked for.
+	c.mustUpdate("", "--cpu-quota", "12345", "--cpu-period", "100000")
+	c.changes(c.limits(), files{"cpu.max": "12345 100000"})
+	checkUnit(t, name, map[string]string{"CPUQuotaPerSecUSec": "130ms"})
+}
+
+// What systemd makes of what a container reports: a unit of Type=notify is active
+// when the container is ready, and not before.
+func TestAUnitOfTypeNotifyIsActiveWhenItsContainerIsReady(t *testing.T) {
+	for name, flags := range map[string][]string{"foreground": nil, "detached": {"--detach"}} {
+		t.Run(name, func(t *testing.T) {
+			h := newSystemdHost(t)
+			h.flags = nil
+			id := newID()
+			b, open := h.gated([]string{"notify=STATUS=all is well;READY=1;MAINPID=1"})
+			service := id + ".service"
+			run := h.command(append(append([]string{"run"}, flags...), "--bundle", b.dir, id)...)
+			cmd := exec.Command("systemd-run", append([]string{"--unit", service, "--service-type=notify"}, run.Args...)...)
+			said, started := h.running(cmd)
+			t.Cleanup(func() { _ = exec.Command("systemctl", "stop", service).Run() })
+			eventually(t, "the container runs", func() bool {
+				return h.try("state", id).status == 0 && h.state(id).Status == specs.StateRunning
+			})
+			checkUnit(t, service, map[string]string{"ActiveState": "activating"})
+			open()
+			ends(t, "systemd-run", started)
+			if cmd.ProcessState.ExitCode() != 0 {
+				t.Fatal(readFile(t, said))
+			}
+			checkUnit(t, service, map[string]string{"ActiveState": "active", "StatusText": "all is well"})
+			main := unit(t, service, "MainPID")
+			if name == "detached" {
+				equal(t, "MainPID", main, fmt.Sprint(h.state(id).Pid))
+			} else {
+				equal(t, "the main process", readFile(t, filepath.Join("/proc", main, "comm")), "hull\n")
+			}
+			h.must("delete", "--force", id)
+			eventually(t, "the unit ends", func() bool { return unit(t, service, "MainPID") == "0" })
+		})
+	}
+}

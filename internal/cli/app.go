@@ -35,6 +35,7 @@ func commands() []command {
 		{"check", checkCommand},
 		{"create", createCommand},
 		{"delete", deleteCommand},
+		{"events", eventsCommand},
 		{"exec", execCommand},
 		{"features", featuresCommand},
 		{"init", initCommand},
@@ -47,6 +48,7 @@ func commands() []command {
 		{"spec", specCommand},
 		{"start", startCommand},
 		{"state", stateCommand},
+		{"update", updateCommand},
 	}
 }
 

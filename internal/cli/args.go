@@ -53,6 +53,28 @@ func arrange(args []string, at int, cmd *cli.Command) []string {
 	return slices.Concat(args[:at+1], flags, rest)
 }
 
+// firstNames calls each flag that follows the command's name, at args[at], by its
+// first name: the library refuses one that is given in two forms, -e and --env.
+func firstNames(args []string, at int, flags []cli.Flag) []string {
+	args = slices.Clone(args)
+	for i := at + 1; i < len(args) && isFlag(args[i]) && args[i] != "--"; i++ {
+		f := find(flags, args[i])
+		if f == nil {
+			continue
+		}
+		next := takesNext(flags, args[i])
+		_, value, ok := strings.Cut(args[i], "=")
+		args[i] = "--" + f.Names()[0]
+		if ok {
+			args[i] += "=" + value
+		}
+		if next {
+			i++
+		}
+	}
+	return args
+}
+
 // isFlag reports whether the flag package would take arg for a flag. A lone
 // dash is an argument.
 func isFlag(arg string) bool {

@@ -54,6 +54,9 @@ func createOptions(c *cli.Context) (libcontainer.CreateOptions, error) {
 		PreserveFDs:   preserve,
 		ListenFDs:     listenFDs(),
 	}
+	if o.ListenFDs > 0 {
+		o.ListenNames = os.Getenv("LISTEN_FDNAMES")
+	}
 	if c.Bool("no-pivot") {
 		o.Pivot = libcontainer.NoPivot
 	}

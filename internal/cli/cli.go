@@ -17,6 +17,8 @@ import (
 
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sys/unix"
+
+	"hull/internal/fault"
 )
 
 // firstExtraFD is the descriptor after the standard streams.
@@ -40,7 +42,20 @@ func Main(args []string, b Build) int {
 	// What a caller left open is not for hooks and ps(1); what --preserve-fds
 	// passes on is copied. The kernel refuses nothing here.
 	_ = unix.CloseRange(firstExtraFD, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC)
-	return newProgram(args, b, os.Stdout, os.Stderr).main()
+	p := newProgram(args, b, os.Stdout, os.Stderr)
+	p.inherited = inherited()
+	return p.main()
+}
+
+// inherited returns how many descriptors the caller passed, from firstExtraFD on
+// without a gap. Later it could be the log, or anything else, that fills one.
+func inherited() (count int) {
+	for {
+		if _, err := unix.FcntlInt(uintptr(firstExtraFD+count), unix.F_GETFD, 0); err != nil {
+			return count
+		}
+		count++
+	}
 }
 
 func newProgram(args []string, b Build, out io.Writer, stderr *os.File) *program {
@@ -63,6 +78,16 @@ type program struct {
 	err    *os.File
 	log    *logger
 	status int // exit status of the command, if it did not fail
+	// inherited is how many descriptors the caller passed.
+	inherited int
+}
+
+// checkPreserved refuses to pass on what the caller has not passed.
+func (p *program) checkPreserved(count int) error {
+	if count <= p.inherited {
+		return nil
+	}
+	return fault.Newf("preserve", "descriptors", "descriptor %d: %w", firstExtraFD+p.inherited, unix.EBADF)
 }
 
 func (p *program) main() int {
@@ -80,7 +105,7 @@ func (p *program) run() error {
 	at := commandIndex(p.args, flags)
 	if at < len(p.args) {
 		if cmd := p.command(p.args[at]); cmd != nil {
-			return p.app(flags, []*cli.Command{cmd}).Run(arrange(p.args, at, cmd))
+			return p.app(flags, []*cli.Command{cmd}).Run(firstNames(arrange(p.args, at, cmd), at, cmd.Flags))
 		}
 	}
 	return p.app(flags, p.allCommands()).Run(p.args)

@@ -31,10 +31,14 @@ func (p *program) create(c *cli.Context) error {
 		return err
 	}
 	opts, err := createOptions(c)
+	if err == nil {
+		err = p.checkPreserved(opts.ListenFDs + opts.PreserveFDs)
+	}
 	if err != nil {
 		return err
 	}
 	opts.Lifetime = libcontainer.Detached
+	opts.Notify = p.serviceManager().notify()
 	rt, err := p.runtime(c)
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -74,6 +75,9 @@ func (p *program) exec(c *cli.Context) error {
 
 func (p *program) execIn(c *cli.Context) error {
 	opts, err := execOptions(c)
+	if err == nil {
+		err = p.checkPreserved(opts.PreserveFDs)
+	}
 	if err != nil {
 		return err
 	}
@@ -83,6 +87,9 @@ func (p *program) execIn(c *cli.Context) error {
 			_, err = ctr.Exec(c.Context, opts)
 		}
 		return err
+	}
+	if opts.ConsoleSocket != "" {
+		return errForegroundSocket
 	}
 	fg, ctx := p.newForeground(c.Context)
 	defer fg.close()
@@ -108,6 +115,10 @@ func execOptions(c *cli.Context) (libcontainer.ExecOptions, error) {
 	if err != nil {
 		return libcontainer.ExecOptions{}, err
 	}
+	subs, err := subCgroups(c.StringSlice("cgroup"))
+	if err != nil {
+		return libcontainer.ExecOptions{}, err
+	}
 	opts := libcontainer.ExecOptions{
 		Process:       process,
 		Edit:          edit,
@@ -116,7 +127,7 @@ func execOptions(c *cli.Context) (libcontainer.ExecOptions, error) {
 		PidfdSocket:   c.String("pidfd-socket"),
 		PidFile:       c.String("pid-file"),
 		PreserveFDs:   preserve,
-		Cgroup:        subCgroups(c.StringSlice("cgroup")),
+		Cgroup:        subs,
 	}
 	if c.Bool("ignore-paused") {
 		opts.Paused = libcontainer.IgnorePaused
@@ -131,27 +142,47 @@ func execOptions(c *cli.Context) (libcontainer.ExecOptions, error) {
 	return opts, nil
 }
 
-// subCgroups reads the values of --cgroup: [CONTROLLERS:]PATH.
-func subCgroups(values []string) []libcontainer.SubCgroup {
+// subCgroups reads the values of --cgroup: one PATH, or several
+// CONTROLLER[,CONTROLLER...]:PATH.
+func subCgroups(values []string) ([]libcontainer.SubCgroup, error) {
 	subs := make([]libcontainer.SubCgroup, len(values))
+	var named []string
 	for i, v := range values {
 		controllers, path, ok := strings.Cut(v, ":")
 		if !ok {
 			controllers, path = "", v
 		}
+		if !ok && len(values) > 1 {
+			return nil, fmt.Errorf("invalid --cgroup argument: %s (missing <controller>: prefix)", v)
+		}
+		for name := range strings.SplitSeq(controllers, ",") {
+			switch {
+			case !ok:
+			case name == "":
+				return nil, fmt.Errorf("invalid --cgroup argument: %s (empty <controller> prefix)", v)
+			case slices.Contains(named, name):
+				return nil, fmt.Errorf("invalid --cgroup argument(s): controller %s specified multiple times", name)
+			}
+			named = append(named, name)
+		}
+		// Below the container's cgroup, even with a slash in front.
+		path = cmp.Or(strings.Trim(path, "/"), ".")
 		subs[i] = libcontainer.SubCgroup{Controllers: controllers, Path: path}
 	}
-	return subs
+	return subs, nil
 }
 
 // execProcess returns the process of the file, or how the container's own
 // becomes the one of the command line.
 func execProcess(c *cli.Context) (*specs.Process, func(*specs.Process) error, error) {
+	args := c.Args().Tail()
 	if path := c.String("process"); path != "" {
+		if len(args) > 0 {
+			return nil, nil, fmt.Errorf("exec takes --process %s or the command %q, not both", path, args[0])
+		}
 		process, err := readProcess(path)
 		return process, nil, err
 	}
-	args := c.Args().Tail()
 	if len(args) == 0 {
 		return nil, nil, errors.New("exec args cannot be empty")
 	}
@@ -202,9 +233,8 @@ func applyExecFlags(c *cli.Context, process *specs.Process) error {
 	return nil
 }
 
-// withCapabilities returns has and more. Ambient capabilities have to be
-// inheritable, which nothing becomes here, so that they are added only where
-// the container has inheritable ones.
+// withCapabilities returns has and more. Nothing becomes inheritable here
+// (CVE-2022-29162), and so ambient only what is inheritable already.
 func withCapabilities(has *specs.LinuxCapabilities, more []string) *specs.LinuxCapabilities {
 	if len(more) == 0 {
 		return has
@@ -216,8 +246,10 @@ func withCapabilities(has *specs.LinuxCapabilities, more []string) *specs.LinuxC
 	all.Bounding = append(slices.Clip(all.Bounding), more...)
 	all.Effective = append(slices.Clip(all.Effective), more...)
 	all.Permitted = append(slices.Clip(all.Permitted), more...)
-	if all.Inheritable != nil {
-		all.Ambient = append(slices.Clip(all.Ambient), more...)
+	for _, name := range more {
+		if slices.Contains(all.Inheritable, name) {
+			all.Ambient = append(slices.Clip(all.Ambient), name)
+		}
 	}
 	return &all
 }

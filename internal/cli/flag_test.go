@@ -161,7 +161,7 @@ func TestExecFlagsBecomeOptions(t *testing.T) {
 		got.Edit = nil // functions do not compare
 		want := libcontainer.ExecOptions{
 			User: "1:2", Stdio: ownStdio(), PidFile: "p", PidfdSocket: "s",
-			PreserveFDs: 2, Cgroup: []libcontainer.SubCgroup{{Controllers: "cpu", Path: "/a"}, {Controllers: "pids", Path: "/b"}}, Paused: libcontainer.IgnorePaused, Lifetime: libcontainer.Detached,
+			PreserveFDs: 2, Cgroup: []libcontainer.SubCgroup{{Controllers: "cpu", Path: "a"}, {Controllers: "pids", Path: "b"}}, Paused: libcontainer.IgnorePaused, Lifetime: libcontainer.Detached,
 		}
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("\n got %+v\nwant %+v", got, want)

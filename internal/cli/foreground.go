@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hull/internal/linux"
+	"hull/internal/passon"
 	"hull/internal/tty"
 	"hull/libcontainer"
 )
@@ -36,6 +37,7 @@ type foreground struct {
 
 	mu      sync.Mutex
 	child   child        // nil until it can take signals
+	ended   bool         // the pid of the child may be another's soon
 	screen  *tty.Session // nil without a terminal
 	pending []unix.Signal
 }
@@ -54,6 +56,7 @@ func (p *program) newForeground(ctx context.Context) (*foreground, context.Conte
 		// Half a millisecond for the sixty of them, while the container is
 		// created.
 		signal.Notify(f.signals)
+		passon.Catch()
 		close(f.caught)
 		for sig := range f.signals {
 			if s, ok := sig.(unix.Signal); ok {
@@ -86,7 +89,11 @@ func (f *foreground) run(c child, start func() error) (status int, err error) {
 		return 0, err
 	}
 	f.follow(c)
-	exit, err := wait(c)
+	if err := awaitEnd(c); err != nil {
+		return 0, err
+	}
+	f.leave()
+	exit, err := c.Wait()
 	if err != nil {
 		return 0, err
 	}
@@ -110,11 +117,23 @@ func (f *foreground) follow(c child) {
 		f.forward(sig)
 	}
 	f.pending = nil
+	passon.To(c.Pid())
+}
+
+// leave sends nothing any more: the child is about to be collected.
+func (f *foreground) leave() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.ended = true
+	passon.Release()
 }
 
 func (f *foreground) handle(sig unix.Signal) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.ended {
+		return
+	}
 	switch sig {
 	case unix.SIGWINCH:
 		if f.screen != nil {
@@ -158,17 +177,16 @@ func kill(c child) error {
 	return errors.Join(err, werr)
 }
 
-// wait reaps children as they end until c does, and returns its status. It
-// only looks at who ended before it collects them, so that the status of c is
-// left for c.Wait.
-func wait(c child) (libcontainer.ExitStatus, error) {
+// awaitEnd reaps children as they end until c does. It only looks at who ended
+// before it collects them, so that the status of c is left for c.Wait.
+func awaitEnd(c child) error {
 	for {
 		pid, err := linux.WaitAny()
 		if err != nil || pid == c.Pid() {
-			return c.Wait()
+			return nil //nolint:nilerr // c.Wait says it
 		}
 		if err := linux.Reap(pid); err != nil {
-			return libcontainer.ExitStatus{}, err
+			return err
 		}
 	}
 }

@@ -47,7 +47,28 @@ func (p *program) list(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	all, err := rt.List()
+	var ids []string
+	// No state is nil: null, and not [], is what readers of the JSON know.
+	var states []containerState
+	owners := make(map[int]string)
+	err = rt.Each(func(ctr *libcontainer.Container) error {
+		if c.Bool("quiet") {
+			ids = append(ids, ctr.ID())
+			return nil
+		}
+		s, err := stateOf(ctr)
+		if err != nil {
+			// One that is broken, or deleted meanwhile, does not hide the others.
+			p.log.warn(fmt.Errorf("state of container %s: %w", ctr.ID(), err))
+			return nil
+		}
+		s.Owner = userName(owners, ctr.Owner())
+		if format == "json" {
+			s.Obstacles = ctr.Obstacles()
+		}
+		states = append(states, s)
+		return nil
+	})
 	if errors.Is(err, fs.ErrNotExist) && !c.IsSet("root") {
 		err = nil // no container was ever made
 	}
@@ -55,42 +76,29 @@ func (p *program) list(c *cli.Context) error {
 		return err
 	}
 	if c.Bool("quiet") {
-		for _, ctr := range all {
-			fmt.Fprintln(p.out, ctr.ID())
+		for _, id := range ids {
+			fmt.Fprintln(p.out, id)
 		}
 		return nil
 	}
-	states := p.states(all)
 	if format == "json" {
 		return json.NewEncoder(p.out).Encode(states)
 	}
 	return printTable(p.out, states)
 }
 
-// states returns the states of all that have one: a container that is broken,
-// or deleted meanwhile, does not hide the others. No state is nil: null, and
-// not [], is what readers of the JSON know.
-func (p *program) states(all []*libcontainer.Container) []containerState {
-	var states []containerState
-	for _, ctr := range all {
-		s, err := stateOf(ctr)
-		if err != nil {
-			p.log.warn(fmt.Errorf("state of container %s: %w", ctr.ID(), err))
-			continue
-		}
-		s.Owner = userName(ctr.Owner())
-		states = append(states, s)
+// userName returns the host's name of uid, or #uid if it has none. It is looked up
+// once.
+func userName(known map[int]string, uid int) string {
+	if name, ok := known[uid]; ok {
+		return name
 	}
-	return states
-}
-
-// userName returns the host's name of uid, or #uid if it has none.
-func userName(uid int) string {
-	u, err := user.LookupUid(uid)
-	if err != nil {
-		return "#" + strconv.Itoa(uid)
+	name := "#" + strconv.Itoa(uid)
+	if u, err := user.LookupUid(uid); err == nil {
+		name = u.Name
 	}
-	return u.Name
+	known[uid] = name
+	return name
 }
 
 func printTable(w io.Writer, states []containerState) error {

@@ -29,14 +29,10 @@ func (p *program) each(c *cli.Context, do func(*libcontainer.Container) error) e
 	if err != nil {
 		return err
 	}
-	all, err := rt.List()
-	if err != nil {
-		return err
-	}
 	var matched, failed int
-	for _, ctr := range all {
+	err = rt.Each(func(ctr *libcontainer.Container) error {
 		if !pattern.MatchString(ctr.ID()) {
-			continue
+			return nil
 		}
 		matched++
 		// Gone meanwhile is what the user of delete and kill wants.
@@ -44,6 +40,10 @@ func (p *program) each(c *cli.Context, do func(*libcontainer.Container) error) e
 			failed++
 			p.log.warn(fmt.Errorf("container %s: %w", ctr.ID(), err))
 		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	if failed > 0 {
 		return fmt.Errorf("%s failed for %d of %d containers", c.Command.Name, failed, matched)

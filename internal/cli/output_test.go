@@ -58,10 +58,11 @@ a-long-container-name   42          running     /b          2026-01-02T03:04:05.
 }
 
 func TestOwnersWithoutANameAreNumbers(t *testing.T) {
-	if got := userName(0); got != "root" {
+	known := make(map[int]string)
+	if got := userName(known, 0); got != "root" {
 		t.Errorf("userName(0) = %s", got)
 	}
-	if got := userName(1 << 30); got != "#1073741824" {
+	if got := userName(known, 1<<30); got != "#1073741824" {
 		t.Errorf("userName(1<<30) = %s", got)
 	}
 }

@@ -10,6 +10,10 @@ import (
 	"hull/libcontainer"
 )
 
+// errForegroundSocket refuses a console socket without --detach: the terminal
+// would be somebody else's, and not here.
+var errForegroundSocket = errors.New("cannot use console socket if hull will not detach or allocate tty")
+
 func runCommand(p *program) *cli.Command {
 	return &cli.Command{
 		Usage:     "make a container, run it and delete it",
@@ -40,54 +44,68 @@ func (p *program) runContainer(c *cli.Context) error {
 		return err
 	}
 	opts, err := createOptions(c)
+	if err == nil {
+		err = p.checkPreserved(opts.ListenFDs + opts.PreserveFDs)
+	}
 	if err != nil {
 		return err
 	}
-	rt, err := p.runtime(c)
-	if err != nil {
+	r := running{program: p, id: id, options: opts, manager: p.serviceManager()}
+	r.options.Notify = r.manager.notify()
+	if r.runtime, err = p.runtime(c); err != nil {
 		return err
 	}
 	if c.Bool("detach") {
-		opts.Lifetime = libcontainer.Detached
-		return p.runDetached(c, rt, id, opts)
+		return r.detached(c)
 	}
 	if !c.Bool("no-subreaper") {
 		if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 			return err
 		}
 	}
-	return p.runForeground(c, rt, id, opts)
+	return r.foreground(c)
 }
 
-func (p *program) runDetached(c *cli.Context, rt *libcontainer.Runtime, id string, opts libcontainer.CreateOptions) error {
-	ctr, err := rt.Create(c.Context, id, opts)
+// running is a run on its way.
+type running struct {
+	program *program
+	runtime *libcontainer.Runtime
+	id      string
+	options libcontainer.CreateOptions
+	manager manager
+}
+
+func (r *running) detached(c *cli.Context) error {
+	r.options.Lifetime = libcontainer.Detached
+	ctr, err := r.runtime.Create(c.Context, r.id, r.options)
 	if err != nil {
 		return err
 	}
-	if err := ctr.Start(); err != nil {
-		p.discard(c, ctr)
+	if err := r.manager.startDetached(ctr); err != nil {
+		r.program.discard(c, ctr)
 		return err
 	}
 	return nil
 }
 
-func (p *program) runForeground(c *cli.Context, rt *libcontainer.Runtime, id string, opts libcontainer.CreateOptions) error {
-	// With a socket the terminal would be somebody else's, and not here.
-	if opts.ConsoleSocket != "" {
-		return errors.New("cannot use console socket if hull will not detach or allocate tty")
+func (r *running) foreground(c *cli.Context) error {
+	if r.options.ConsoleSocket != "" {
+		return errForegroundSocket
 	}
-	fg, ctx := p.newForeground(c.Context)
+	fg, ctx := r.program.newForeground(c.Context)
 	defer fg.close()
-	ctr, err := rt.Create(ctx, id, opts)
+	ctr, err := r.runtime.Create(ctx, r.id, r.options)
 	if err != nil {
 		return interruption(ctx, err)
 	}
-	status, err := fg.run(ctr.Init(), ctr.Start)
-	p.discard(c, ctr)
+	start, wait := r.manager.startAttached(ctr, r.program.log)
+	status, err := fg.run(ctr.Init(), start)
+	r.program.discard(c, ctr)
+	wait()
 	if err != nil {
 		return err
 	}
-	p.status = status
+	r.program.status = status
 	return nil
 }
 

@@ -11,6 +11,7 @@ func TestSignalsHaveNumbersAndNames(t *testing.T) {
 		"9": unix.SIGKILL, "0": 0, "64": 64, "KILL": unix.SIGKILL, "SIGKILL": unix.SIGKILL,
 		"kill": unix.SIGKILL, "sigusr1": unix.SIGUSR1, "WINCH": unix.SIGWINCH,
 		"SIGRTMIN": 34, "RTMIN+3": 37, "sigrtmin+30": 64, "SIGRTMAX": 64, "SIGRTMAX-1": 63, "RTMAX-30": 34,
+		"IOT": unix.SIGABRT, "sigcld": unix.SIGCHLD, "POLL": unix.SIGIO,
 	} {
 		if got, err := parseSignal(s); err != nil || got != want {
 			t.Errorf("parseSignal(%q) = %d, %v, want %d", s, got, err, want)

@@ -6,7 +6,9 @@ func startCommand(p *program) *cli.Command {
 	return &cli.Command{
 		Usage:     "run the program of a created container",
 		UsageText: p.name + " start CONTAINER-ID",
-		Description: `Runs the program of a container that "create" made. Returns once it runs.
+		Description: `Runs the program of a container that "create" made. Returns once it runs;
+where $NOTIFY_SOCKET says that a service manager waits for it, as it did when
+the container was created, once it is ready.
 
 Example:
 
@@ -23,5 +25,5 @@ func (p *program) start(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	return ctr.Start()
+	return p.serviceManager().startDetached(ctr)
 }

@@ -15,7 +15,9 @@ func stateCommand(p *program) *cli.Command {
 		Usage:     "print what is known of a container, as JSON",
 		UsageText: p.name + " state CONTAINER-ID",
 		Description: `Prints what is known of a container, as JSON. Its "status" is creating,
-created, running, paused or stopped.
+created, running, paused or stopped, and "obstacles", if there are any, says what
+stands in the way: processes that cannot run or are not collected, a frozen cgroup
+above the container's, a bundle or root that is gone.
 
 Example:
 
@@ -36,6 +38,7 @@ func (p *program) state(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	s.Obstacles = ctr.Obstacles()
 	text, err := s.text()
 	if err != nil {
 		return err
@@ -57,6 +60,8 @@ type containerState struct {
 	Created     time.Time         `json:"created"`
 	Annotations map[string]string `json:"annotations,omitempty"`
 	Owner       string            `json:"owner"` // of the state directory; only list says
+	// Obstacles are no other runtime's: what stands in the way of the container.
+	Obstacles []string `json:"obstacles,omitempty"`
 }
 
 func stateOf(ctr *libcontainer.Container) (containerState, error) {

@@ -1,8 +1,6 @@
 package inroot
 
 import (
-	"strconv"
-
 	"golang.org/x/sys/unix"
 
 	"hull/internal/fault"
@@ -50,22 +48,6 @@ func (p *Proc) WriteThread(name, value string) error {
 		return fault.New("write", "/proc/thread-self/"+name, err)
 	}
 	return nil
-}
-
-// Reopen opens what h stands for again, with flags of open(2): it turns an
-// O_PATH handle that was checked into one that can be read or written.
-func (p *Proc) Reopen(h Handle, flags int) (Handle, error) {
-	fds, err := p.OpenThread("fd", unix.O_PATH|unix.O_DIRECTORY)
-	if err != nil {
-		return Handle{}, err
-	}
-	defer fds.Close()
-	// The one magic link that is followed, in a procfs that was checked.
-	fd, err := unix.Openat(fds.FD(), strconv.Itoa(h.FD()), flags|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return Handle{}, fault.New("reopen", "descriptor "+strconv.Itoa(h.FD()), err)
-	}
-	return Own(fd), nil
 }
 
 // OpenWhole opens name in a procfs with everything in it, for what is not

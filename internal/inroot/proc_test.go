@@ -148,19 +148,3 @@ func TestAnythingButTheRootOfAProcfsIsRefused(t *testing.T) {
 		}
 	}
 }
-
-func TestReopenGivesTheVeryFileThatWasChecked(t *testing.T) {
-	root, _, _ := fixture(t, "file f content")
-	h, err := root.Open("/f")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer h.Close()
-	testkit.RequireRoot(t)
-	var p Proc
-	defer p.Close()
-	again, err := p.Reopen(h, unix.O_RDONLY)
-	if got := read(t, again, err); got != "content" {
-		t.Errorf("it has %q", got)
-	}
-}

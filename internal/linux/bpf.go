@@ -111,25 +111,45 @@ func DevicePrograms(cgroup int) ([]uint32, error) {
 	return ids[:attr.count], nil
 }
 
-// AttachDeviceProgram loads a BPF_PROG_TYPE_CGROUP_DEVICE program and adds it
-// to those of the open cgroup v2 directory; access needs the consent of all.
-func AttachDeviceProgram(cgroup int, program []BPFInstruction) error {
-	fd, err := loadDeviceProgram(program)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
+// AttachDeviceProgram adds a loaded program to those of the open cgroup v2
+// directory; access needs the consent of all.
+func AttachDeviceProgram(cgroup, program int) error {
+	return deviceProgram(unix.BPF_PROG_ATTACH, cgroup, program, -1)
+}
+
+// ReplaceDeviceProgram puts a loaded program in the place of another one of the
+// open cgroup v2 directory: an access meets either the one or the other
+// (Linux 5.6).
+func ReplaceDeviceProgram(cgroup, program, old int) error {
+	return deviceProgram(unix.BPF_PROG_ATTACH, cgroup, program, old)
+}
+
+// DetachDeviceProgram removes a program from the open cgroup v2 directory.
+func DetachDeviceProgram(cgroup, program int) error {
+	return deviceProgram(unix.BPF_PROG_DETACH, cgroup, program, -1)
+}
+
+// deviceProgram attaches or detaches a program; old is the one to replace, or
+// -1.
+func deviceProgram(command uintptr, cgroup, program, old int) error {
 	attr := struct{ target, program, attachType, flags, replace uint32 }{
 		target:     uint32(cgroup),
-		program:    uint32(fd),
+		program:    uint32(program),
 		attachType: uint32(unix.BPF_CGROUP_DEVICE),
-		flags:      unix.BPF_F_ALLOW_MULTI,
 	}
-	_, err = bpf(unix.BPF_PROG_ATTACH, unsafe.Pointer(&attr), unsafe.Sizeof(attr))
+	if command == unix.BPF_PROG_ATTACH {
+		attr.flags = unix.BPF_F_ALLOW_MULTI
+	}
+	if old >= 0 {
+		attr.flags |= unix.BPF_F_REPLACE
+		attr.replace = uint32(old)
+	}
+	_, err := bpf(command, unsafe.Pointer(&attr), unsafe.Sizeof(attr))
 	return err
 }
 
-func loadDeviceProgram(program []BPFInstruction) (int, error) {
+// LoadDeviceProgram loads a BPF_PROG_TYPE_CGROUP_DEVICE program.
+func LoadDeviceProgram(program []BPFInstruction) (fd int, err error) {
 	license := [...]byte{'A', 'p', 'a', 'c', 'h', 'e', 0}
 	attr := struct {
 		kind, count           uint32
@@ -149,22 +169,10 @@ func loadDeviceProgram(program []BPFInstruction) (int, error) {
 	return bpf(unix.BPF_PROG_LOAD, unsafe.Pointer(&attr), unsafe.Sizeof(attr))
 }
 
-// DetachDeviceProgram removes the program with the ID from the open cgroup v2
-// directory.
-func DetachDeviceProgram(cgroup int, id uint32) error {
+// OpenDeviceProgram opens the program with the ID.
+func OpenDeviceProgram(id uint32) (fd int, err error) {
 	attr := struct{ id, next, flags uint32 }{id: id}
-	fd, err := bpf(unix.BPF_PROG_GET_FD_BY_ID, unsafe.Pointer(&attr), unsafe.Sizeof(attr))
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	detach := struct{ target, program, attachType, flags uint32 }{
-		target:     uint32(cgroup),
-		program:    uint32(fd),
-		attachType: uint32(unix.BPF_CGROUP_DEVICE),
-	}
-	_, err = bpf(unix.BPF_PROG_DETACH, unsafe.Pointer(&detach), unsafe.Sizeof(detach))
-	return err
+	return bpf(unix.BPF_PROG_GET_FD_BY_ID, unsafe.Pointer(&attr), unsafe.Sizeof(attr))
 }
 
 // bpf calls bpf(2). The verifier gives up with EAGAIN when a signal comes.

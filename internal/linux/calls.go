@@ -8,7 +8,11 @@ import (
 
 // Execve is execve(2) and nothing more: it neither waits for the Go runtime nor
 // touches limits, so that a seccomp filter that is already in force sees no
-// other call. It returns only if it failed.
+// other call, not even the futex(2) of a scheduler that wants the thread, which
+// comes at the begin of functions that may grow the stack. It returns only if it
+// failed.
+//
+//go:nosplit
 func Execve(path *byte, argv, envv []*byte) unix.Errno {
 	_, _, errno := unix.RawSyscall(unix.SYS_EXECVE, uintptr(unsafe.Pointer(path)),
 		uintptr(unsafe.Pointer(&argv[0])), uintptr(unsafe.Pointer(&envv[0])))

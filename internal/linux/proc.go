@@ -18,8 +18,12 @@ const pfForkNoExec = 0x40
 
 // Process is what /proc/PID/stat says of a process (proc_pid_stat(5)).
 type Process struct {
+	// Name is field 2, the command's: the process may have chosen it.
+	Name string
 	// State is the letter of field 3: R, S, D, Z, X, ….
 	State byte
+	// Parent is field 4, its parent's pid.
+	Parent int
 	// StartTime is field 22, in clock ticks since boot. Together with the
 	// pid it names a process for good.
 	StartTime uint64
@@ -53,14 +57,15 @@ func Stat(pid int) (Process, error) {
 // parseStat relies on nothing before the last parenthesis: the name of the
 // command is the process's own to choose.
 func parseStat(b []byte) (Process, error) {
-	end := bytes.LastIndexByte(b, ')')
-	if end < 0 {
+	begin, end := bytes.IndexByte(b, '('), bytes.LastIndexByte(b, ')')
+	if begin < 0 || end < begin {
 		return Process{}, errors.New("malformed /proc/PID/stat")
 	}
 	fields := bytes.Fields(b[end+1:])
 	const (
 		first     = 3 // the manual's number of fields[0]
 		state     = 0
+		parent    = 4 - first
 		flags     = 9 - first
 		threads   = 20 - first
 		startTime = 22 - first
@@ -68,7 +73,7 @@ func parseStat(b []byte) (Process, error) {
 	if len(fields) <= startTime || len(fields[state]) != 1 {
 		return Process{}, errors.New("malformed /proc/PID/stat")
 	}
-	p := Process{State: fields[state][0]}
+	p := Process{Name: string(b[begin+1 : end]), State: fields[state][0]}
 	var err error
 	if p.flags, err = strconv.ParseUint(string(fields[flags]), 10, 64); err != nil {
 		return Process{}, err
@@ -76,8 +81,67 @@ func parseStat(b []byte) (Process, error) {
 	if p.threads, err = strconv.ParseUint(string(fields[threads]), 10, 64); err != nil {
 		return Process{}, err
 	}
+	if p.Parent, err = strconv.Atoi(string(fields[parent])); err != nil {
+		return Process{}, err
+	}
 	p.StartTime, err = strconv.ParseUint(string(fields[startTime]), 10, 64)
 	return p, err
+}
+
+// Processes returns all processes of the caller's pid namespace that he may see.
+func Processes() (map[int]Process, error) {
+	dir, err := os.Open("/proc")
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	names, err := dir.Readdirnames(-1)
+	if err != nil {
+		return nil, err
+	}
+	all := make(map[int]Process)
+	for _, name := range names {
+		pid, err := strconv.Atoi(name)
+		if err != nil {
+			continue
+		}
+		p, err := Stat(pid)
+		if errors.Is(err, ErrNoProcess) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		all[pid] = p
+	}
+	return all, nil
+}
+
+// Children returns the children of the first thread of a process, zombies
+// included; none where the kernel does not tell (CONFIG_PROC_CHILDREN).
+func Children(pid int) []int {
+	id := strconv.Itoa(pid)
+	b, err := os.ReadFile("/proc/" + id + "/task/" + id + "/children")
+	if err != nil {
+		return nil
+	}
+	var pids []int
+	for field := range bytes.FieldsSeq(b) {
+		if child, err := strconv.Atoi(string(field)); err == nil {
+			pids = append(pids, child)
+		}
+	}
+	return pids
+}
+
+// WaitsIn returns the kernel's function that a process sleeps in; "" if that is
+// not to be known.
+func WaitsIn(pid int) string {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/wchan")
+	if err != nil || string(b) == "0" {
+		return ""
+	}
+	return string(b)
 }
 
 // InnerPID returns the pid that the process has in its own pid namespace: the

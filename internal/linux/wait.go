@@ -16,7 +16,7 @@ type Exit struct {
 // PeekExit blocks until the child pid has ended and leaves its status to be
 // collected.
 func PeekExit(pid int) (Exit, error) {
-	info, err := peekEnd(unix.P_PID, pid)
+	info, err := peek(unix.P_PID, pid)
 	if err != nil {
 		return Exit{}, err
 	}
@@ -30,7 +30,7 @@ func PeekExit(pid int) (Exit, error) {
 // The child stays a zombie: whoever it belongs to can still collect it. The
 // error is ECHILD when there is no child.
 func WaitAny() (pid int, err error) {
-	info, err := peekEnd(unix.P_ALL, 0)
+	info, err := peek(unix.P_ALL, 0)
 	if err != nil {
 		return 0, err
 	}
@@ -58,35 +58,14 @@ type childInfo struct {
 	_          [104]byte // up to SI_MAX_SIZE, 128, or more
 }
 
-// Values of childInfo.code, of asm-generic/siginfo.h.
-const (
-	childExited  = 1 // CLD_EXITED
-	childDumped  = 3 // CLD_DUMPED; CLD_KILLED is between the two
-	childTrapped = 4 // CLD_TRAPPED
-)
+// childExited is a value of childInfo.code, of asm-generic/siginfo.h: CLD_EXITED.
+const childExited = 1
 
-// peekEnd waits for the end of a child without collecting it. The kernel shows
-// the stops of a child that this process traces too, although nobody asked for
-// them (wait_task_stopped in kernel/exit.c), and goes on to until somebody has
-// taken them: peekEnd does, so that nobody may wait for them meanwhile.
-func peekEnd(kind, id int) (*childInfo, error) {
-	for {
-		info, err := peek(kind, id, 0)
-		if err != nil || childExited <= info.code && info.code <= childDumped {
-			return info, err
-		}
-		// Only a stop: were the child to end now, its status would stay. That it
-		// goes on now, or is collected, peek finds out.
-		_ = unix.Waitid(unix.P_PID, int(info.pid), nil, unix.WSTOPPED|unix.WALL|unix.WNOHANG, nil)
-	}
-}
-
-// peek waits for the end of a child, and for what else the options of waitid(2)
-// say, without collecting it.
-func peek(kind, id, options int) (*childInfo, error) {
+// peek waits for the end of a child without collecting it.
+func peek(kind, id int) (*childInfo, error) {
 	info := new(childInfo)
 	for {
-		err := unix.Waitid(kind, id, (*unix.Siginfo)(unsafe.Pointer(info)), unix.WEXITED|unix.WNOWAIT|options, nil)
+		err := unix.Waitid(kind, id, (*unix.Siginfo)(unsafe.Pointer(info)), unix.WEXITED|unix.WNOWAIT, nil)
 		if !errors.Is(err, unix.EINTR) {
 			return info, err
 		}

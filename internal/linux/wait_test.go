@@ -4,10 +4,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
-	"runtime"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -70,46 +67,4 @@ func TestPeekExitTellsHowTheChildEndedAndLeavesItToTheOwner(t *testing.T) {
 			}
 		})
 	}
-}
-
-// stopped starts a child that is stopped by ptrace(2), and kills it a little
-// later; the result tells whether it has.
-func stopped(t *testing.T) (child *exec.Cmd, killed *atomic.Bool) {
-	t.Helper()
-	runtime.LockOSThread() // ptrace(2) is of a thread
-	t.Cleanup(runtime.UnlockOSThread)
-	child = exec.Command("/bin/sleep", "60")
-	if err := child.Start(); err != nil {
-		t.Fatal(err)
-	}
-	killed = new(atomic.Bool)
-	kill := func() {
-		killed.Store(true)
-		_ = child.Process.Kill()
-	}
-	t.Cleanup(func() {
-		kill()
-		_ = child.Wait()
-	})
-	if _, err := Trace(child.Process.Pid); err != nil {
-		t.Fatal(err)
-	}
-	time.AfterFunc(50*time.Millisecond, kill)
-	return child, killed
-}
-
-func TestAStopOfATracedChildIsNotItsEnd(t *testing.T) {
-	t.Run("PeekExit", func(t *testing.T) {
-		child, _ := stopped(t)
-		if got, err := PeekExit(child.Process.Pid); err != nil || got != (Exit{Signal: unix.SIGKILL}) {
-			t.Errorf("PeekExit() = %+v, %v, want SIGKILL", got, err)
-		}
-	})
-	t.Run("WaitAny", func(t *testing.T) {
-		child, killed := stopped(t)
-		pid, err := WaitAny()
-		if err != nil || pid != child.Process.Pid || !killed.Load() {
-			t.Errorf("WaitAny() = %d, %v, killed %v, want %d after it was killed", pid, err, killed.Load(), child.Process.Pid)
-		}
-	})
 }

@@ -142,6 +142,7 @@ type Cgroup struct {
 	warn           func(error)
 	system         system
 	foreseen       *foreseen
+	journal        *journal
 }
 
 // New resolves the paths of cfg. It has no side effect on the system. Of the

@@ -1,13 +1,13 @@
 package cgroup
 
 import (
+	"iter"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
-	"golang.org/x/sys/unix"
 
 	"hull/internal/fault"
 )
@@ -49,8 +49,12 @@ type deviceRule struct {
 // from it. It is the model of the v1 devices controller, and v2 follows it, so
 // that a configuration means the same on both.
 type deviceList struct {
-	otherwise  action
+	otherwise action
+	// exceptions are in the order in which they were made. One that was taken
+	// back has no access.
 	exceptions []deviceRule
+	// index has the place of each among them.
+	index map[device]int
 }
 
 // SetDevices restricts the cgroup to the device nodes that rules allow, in
@@ -74,12 +78,21 @@ func (c *Cgroup) SetDevices(rules []specs.LinuxDeviceCgroup) error {
 		err = list.write(h.dir())
 	}
 	if err != nil && c.devices == Tolerate {
-		if len(rules) > 0 { // else nobody has asked for any
+		if denySome(rules) {
 			c.warn(err)
 		}
 		return nil
 	}
 	return err
+}
+
+// denySome reports whether rules take away particular nodes. That they leave
+// everything else out, as those of all engines do, is no news to a user without
+// privileges: he can make no node, and opens what he may open anyway.
+func denySome(rules []specs.LinuxDeviceCgroup) bool {
+	return slices.ContainsFunc(rules, func(r specs.LinuxDeviceCgroup) bool {
+		return !r.Allow && (r.Type == "b" || r.Type == "c")
+	})
 }
 
 // defaultDevices are the nodes that every container may use: it can make any
@@ -102,7 +115,7 @@ func defaultDevices() [11]deviceRule {
 }
 
 func compileDevices(rules []specs.LinuxDeviceCgroup) (deviceList, error) {
-	l := deviceList{exceptions: make([]deviceRule, 0, len(rules)+11)}
+	l := deviceList{exceptions: make([]deviceRule, 0, len(rules)+11), index: map[device]int{}}
 	for i := range rules {
 		if err := l.addSpec(&rules[i]); err != nil {
 			err.Object = "linux.resources.devices[" + strconv.Itoa(i) + "]" + err.Object
@@ -126,7 +139,7 @@ func (l *deviceList) addSpec(r *specs.LinuxDeviceCgroup) *fault.Error {
 	switch r.Type {
 	case "", "a":
 		// Everything, whatever the access: what was said before is void.
-		*l = deviceList{otherwise: act, exceptions: l.exceptions[:0]}
+		*l = deviceList{otherwise: act, exceptions: l.exceptions[:0], index: map[device]int{}}
 		return nil
 	case "b", "c":
 	default:
@@ -173,29 +186,56 @@ func parseAccess(s string) (a access, ok bool) {
 // exception, and only the exception for exactly its devices: the kernel would
 // accept a rule that takes back a part of a wider one, and not enforce it.
 func (l *deviceList) add(r deviceRule, act action) *fault.Error {
-	i := slices.IndexFunc(l.exceptions, func(e deviceRule) bool { return e.device == r.device })
-	if act != l.otherwise {
-		if i < 0 {
-			l.exceptions = append(l.exceptions, r)
-			return nil
-		}
+	i, there := l.index[r.device]
+	switch {
+	case act != l.otherwise && there:
 		l.exceptions[i].access |= r.access
-		return nil
-	}
-	if act == deny { // an allow-list must not have holes that are none
-		for _, e := range l.exceptions {
-			if e.device != r.device && e.overlaps(r) {
+	case act != l.otherwise:
+		l.index[r.device] = len(l.exceptions)
+		l.exceptions = append(l.exceptions, r)
+	default:
+		if act == deny { // an allow-list must not have holes that are none
+			if e, ok := l.wider(r); ok {
 				return fault.Newf("", "", "cannot deny %s: an earlier rule allows %s, and a part of it cannot be taken back", r, e)
 			}
 		}
-	}
-	if i >= 0 {
-		l.exceptions[i].access &^= r.access
-		if l.exceptions[i].access == 0 {
-			l.exceptions = slices.Delete(l.exceptions, i, i+1)
+		if there {
+			l.exceptions[i].access &^= r.access
 		}
 	}
 	return nil
+}
+
+// wider returns an exception that overlaps with r and is not of the same devices.
+// A list may have tens of thousands: of a single device only those are looked at
+// that can be about it.
+func (l *deviceList) wider(r deviceRule) (deviceRule, bool) {
+	if r.major == anyNumber || r.minor == anyNumber {
+		i := slices.IndexFunc(l.exceptions, func(e deviceRule) bool { return e.device != r.device && e.overlaps(r) })
+		if i < 0 {
+			return deviceRule{}, false
+		}
+		return l.exceptions[i], true
+	}
+	for _, d := range [...]device{
+		{r.kind, anyNumber, anyNumber}, {r.kind, r.major, anyNumber}, {r.kind, anyNumber, r.minor},
+	} {
+		if i, ok := l.index[d]; ok && l.exceptions[i].overlaps(r) {
+			return l.exceptions[i], true
+		}
+	}
+	return deviceRule{}, false
+}
+
+// all visits the exceptions that were not taken back.
+func (l *deviceList) all() iter.Seq[deviceRule] {
+	return func(yield func(deviceRule) bool) {
+		for _, e := range l.exceptions {
+			if e.access != 0 && !yield(e) {
+				return
+			}
+		}
+	}
 }
 
 func (r deviceRule) overlaps(o deviceRule) bool {
@@ -231,35 +271,6 @@ func (a access) String() string {
 		}
 	}
 	return string(b)
-}
-
-// write sets the v1 controller: first the default, which voids what was there,
-// then the exceptions. The kernel takes one rule a write.
-func (l *deviceList) write(dir string) error {
-	all, each := dir+"/devices.deny", dir+"/devices.allow"
-	if l.otherwise == allow {
-		all, each = each, all
-	}
-	if err := writeFile(all, "a"); err != nil {
-		return fault.New("set linux.resources.devices", all+"=a", err)
-	}
-	fd, err := openFile(each, unix.O_WRONLY)
-	if err != nil {
-		return fault.New("open", each, err)
-	}
-	defer unix.Close(fd)
-	for _, e := range l.exceptions {
-		rule := e.String()
-		err := retry(func() error {
-			_, err := unix.Write(fd, []byte(rule))
-			return err
-		})
-		if err != nil {
-			return fault.New("set linux.resources.devices", each+"="+rule, err).
-				WithHint("a cgroup cannot allow what its parent does not")
-		}
-	}
-	return nil
 }
 
 // Allows reports whether the rules let a container in this cgroup read and write

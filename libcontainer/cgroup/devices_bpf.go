@@ -13,23 +13,81 @@ import (
 // before goes after the new one is in force, so that there is no moment
 // without a filter. Programs of the parents stay in force in any case.
 func (l *deviceList) attach(dir string) error {
+	j := &journal{}
+	defer j.close()
+	return l.replace(dir, j)
+}
+
+// replace is attach with an entry in the journal. A single program is replaced
+// in one step, and several are by first adding to them.
+func (l *deviceList) replace(dir string, j *journal) error {
 	fd, err := openFile(dir, unix.O_RDONLY|unix.O_DIRECTORY)
 	if err != nil {
 		return fault.New("open cgroup", dir, err)
 	}
-	defer unix.Close(fd)
-	old, err := linux.DevicePrograms(fd)
+	before, err := devicePrograms(fd)
 	if err != nil {
-		return fault.New("list the device programs of", dir, err)
+		unix.Close(fd)
+		return fault.New("list the device programs of", dir, err).
+			WithHint("linux.resources.devices take CAP_BPF and CAP_NET_ADMIN on cgroup v2")
 	}
-	if err := linux.AttachDeviceProgram(fd, l.program()); err != nil {
+	now, err := linux.LoadDeviceProgram(l.program())
+	release := func() { // closing what could not be opened does no harm
+		for _, fd := range append(before, fd, now) {
+			unix.Close(fd)
+		}
+	}
+	if err == nil {
+		err = exchange(fd, before, []int{now})
+	}
+	if err != nil {
+		release()
 		return fault.New("set linux.resources.devices: attach a program to", dir, err)
 	}
-	for _, id := range old {
-		// Not ours to look at, by an LSM's word, means not ours to remove:
-		// it can only forbid more.
-		if err := linux.DetachDeviceProgram(fd, id); err != nil && !denied(err) && !errors.Is(err, unix.ENOENT) {
-			return fault.New("detach the old device program from", dir, err)
+	j.changes = append(j.changes, change{
+		undo: func() error {
+			if err := exchange(fd, []int{now}, before); err != nil {
+				return fault.New("attach the old device programs to", dir, err)
+			}
+			return nil
+		},
+		release: release,
+	})
+	return nil
+}
+
+// devicePrograms opens the programs of an open cgroup. One that may not be
+// looked at, by an LSM's word, is not ours to remove either: it can only forbid
+// more.
+func devicePrograms(cgroup int) (fds []int, err error) {
+	ids, err := linux.DevicePrograms(cgroup)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range ids {
+		fd, err := linux.OpenDeviceProgram(id)
+		if err == nil {
+			fds = append(fds, fd)
+		} else if !denied(err) && !errors.Is(err, unix.ENOENT) {
+			return fds, err
+		}
+	}
+	return fds, nil
+}
+
+// exchange puts programs in the place of others.
+func exchange(cgroup int, before, after []int) error {
+	if len(before) == 1 && len(after) == 1 {
+		return linux.ReplaceDeviceProgram(cgroup, after[0], before[0])
+	}
+	for _, fd := range after {
+		if err := linux.AttachDeviceProgram(cgroup, fd); err != nil {
+			return err
+		}
+	}
+	for _, fd := range before {
+		if err := linux.DetachDeviceProgram(cgroup, fd); err != nil && !errors.Is(err, unix.ENOENT) {
+			return err
 		}
 	}
 	return nil
@@ -58,7 +116,7 @@ func (l *deviceList) program() []linux.BPFInstruction {
 		linux.BPFLoad32(regMajor, regCtx, 4),
 		linux.BPFLoad32(regMinor, regCtx, 8),
 	}
-	for _, e := range l.exceptions {
+	for e := range l.all() {
 		p = append(p, e.block(l.otherwise)...)
 	}
 	return append(p, linux.BPFMoveImm(regResult, int32(l.otherwise)), linux.BPFExit())

@@ -2,6 +2,7 @@ package cgroup
 
 import (
 	"errors"
+	"math"
 	"path"
 	"slices"
 	"strings"
@@ -19,10 +20,33 @@ func (k knobs) explain(s setting, cause error) error {
 		object = s.value
 	}
 	err := fault.New("set linux.resources."+s.field, object, cause)
-	if hint := k.hint(s, cause); hint != "" {
+	if hint := join(k.hint(s, cause), k.inUse(s)); hint != "" {
 		return err.WithHint("%s", hint)
 	}
 	return err
+}
+
+// inUse says what an update would have changed.
+func (k knobs) inUse(s setting) string {
+	if k.journal == nil || k.h == nil || s.file == "" {
+		return ""
+	}
+	content, err := k.read(s.file)
+	if now, ok := present(s, content); err == nil && ok && now != "" {
+		if n := number(now); n != Unlimited && n > math.MaxInt64-1<<20 {
+			now = "max" // of a page counter, in v1
+		}
+		return "it stays " + now
+	}
+	return ""
+}
+
+// join makes one hint of two, either of which may be empty.
+func join(a, b string) string {
+	if a != "" && b != "" {
+		return a + "; " + b
+	}
+	return a + b
 }
 
 // hint says what is allowed, or what is in the way.

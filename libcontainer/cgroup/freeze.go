@@ -45,6 +45,25 @@ func (c *Cgroup) State() (FreezerState, error) {
 	return Thawed, nil
 }
 
+// FrozenAbove reports whether a cgroup above keeps the processes from running:
+// Thaw does not help then.
+func (c *Cgroup) FrozenAbove() bool {
+	h := c.core()
+	if h == nil {
+		return false
+	}
+	if !h.v2() {
+		v, err := readFile(h.dir() + "/freezer.parent_freezing")
+		return err == nil && strings.TrimSpace(v) == "1"
+	}
+	events, err := readFile(h.dir() + "/cgroup.events")
+	if err != nil || value(events, "frozen") != 1 {
+		return false
+	}
+	state, err := c.State()
+	return err == nil && state == Thawed
+}
+
 // Freeze stops every process in the cgroup and below it, and returns when they
 // are stopped. When that takes more than ten seconds, it thaws them and
 // returns an error.

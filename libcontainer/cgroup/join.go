@@ -106,9 +106,12 @@ func (c *Cgroup) Join(as Credentials, r *specs.LinuxResources) (j Join, err erro
 
 // JoinAt opens the cgroup for a further process, beside init or in cgroups
 // below the container's; for each hierarchy the last of subs that concerns it
-// counts. A path that leads out of the container's cgroup is refused by the
-// kernel (RESOLVE_BENEATH).
+// counts. A path that leads out of the container's cgroup is refused, by the
+// kernel too (RESOLVE_BENEATH).
 func (c *Cgroup) JoinAt(subs []Sub, init int, as Credentials) (Join, error) {
+	if err := c.checkSubs(subs); err != nil {
+		return Join{}, err
+	}
 	crowded := c.crowded()
 	if c.rec.Driver == Systemd && c.rec.Bus != systemManager {
 		attach := func(pid int) error { return c.attach(pid, subs, init) }
@@ -146,6 +149,33 @@ func (c *Cgroup) open(subs []Sub, init int, as Credentials, late []*Hierarchy) (
 		}
 	}
 	return j, nil
+}
+
+// checkSubs checks that there are the hierarchies that subs are about, and that
+// no path climbs.
+func (c *Cgroup) checkSubs(subs []Sub) error {
+	for _, s := range subs {
+		object := strings.TrimPrefix(s.Controllers+":"+s.Path, ":")
+		_, err := CleanBelow(s.Path)
+		if err == nil && len(c.rec.Hierarchies) == 0 {
+			err = ErrNoCgroup
+		}
+		if err != nil {
+			return fault.New("use cgroup", object, err)
+		}
+		for name := range strings.SplitSeq(s.Controllers, ",") {
+			known := slices.ContainsFunc(c.rec.Hierarchies, func(h Hierarchy) bool { return h.has(name) })
+			if s.Controllers != "" && !known {
+				return fault.Newf("use cgroup", object, "the container is in no cgroup v1 hierarchy of a controller %q", name)
+			}
+		}
+	}
+	return nil
+}
+
+// has reports whether h is the cgroup v1 hierarchy of a controller.
+func (h *Hierarchy) has(name string) bool {
+	return !h.v2() && name != "" && hasField(strings.TrimPrefix(h.Controllers, "name="), name)
 }
 
 // beside returns where below h a process can join. v2 lets none into a cgroup
@@ -187,7 +217,7 @@ func (h *Hierarchy) named(subs []Sub) string {
 			continue
 		}
 		for name := range strings.SplitSeq(s.Controllers, ",") {
-			if !h.v2() && hasField(strings.TrimPrefix(h.Controllers, "name="), name) {
+			if h.has(name) {
 				p = s.Path
 			}
 		}

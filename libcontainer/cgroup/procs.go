@@ -3,6 +3,7 @@ package cgroup
 import (
 	"errors"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -116,98 +117,113 @@ func (c *Cgroup) EnsureUnused() error {
 // Kill sends SIGKILL to every process in the cgroup and below it, frozen or
 // not, and to those they fork meanwhile. It does not wait for them to end:
 // Remove does. Without a cgroup it does nothing.
+//
+// It freezes nothing: what is frozen would stay so if this process was killed
+// in between.
 func (c *Cgroup) Kill() error {
 	h := c.core()
-	switch {
-	case h == nil:
+	if h == nil {
 		return nil
-	case !h.v2():
-		return c.killV1(h)
 	}
-	// One write, atomic against fork, and frozen processes die as well
-	// (kernel 5.14; a 5.12 or 5.13 has the freezer).
-	err := writeFile(h.dir()+"/cgroup.kill", "1")
-	if !errors.Is(err, unix.ENOENT) {
-		return ignoreGone("kill the processes of", h.dir(), err)
+	if err := c.kill(h); err != nil {
+		return err
 	}
-	return c.killFrozen()
+	return c.releaseKilled()
 }
 
-// killV1 kills by the freezer, since a process that is read and then signalled
-// may fork between the two. v1 acts on SIGKILL only after the thaw.
-func (c *Cgroup) killV1(h *Hierarchy) error {
-	if hasField(h.Controllers, "freezer") {
-		return c.killFrozen()
+func (c *Cgroup) kill(h *Hierarchy) error {
+	if h.v2() {
+		// One write, atomic against fork, and frozen processes die as well
+		// (kernel 5.14).
+		err := writeFile(h.dir()+"/cgroup.kill", "1")
+		if !errors.Is(err, unix.ENOENT) {
+			return ignoreGone("kill the processes of", h.dir(), err)
+		}
 	}
-	// No freezer is mounted. Each round kills what the one before missed;
-	// fork(2) fails with a pending SIGKILL, so a parent is one fork ahead
-	// at most.
+	return c.killEach(h)
+}
+
+// killEach kills the processes one by one. Each round kills what the one before
+// missed; fork(2) fails with a pending SIGKILL, so a parent is one fork ahead at
+// most, and not even that where the number of processes can be limited.
+func (c *Cgroup) killEach(h *Hierarchy) error {
+	if k := c.knobs("pids"); k.h != nil {
+		_ = writeFile(k.h.dir()+"/pids.max", "0")
+	}
+	killed := map[int]bool{}
 	for range killRounds {
 		pids, err := procs(h.dir())
-		if err != nil || len(pids) == 0 {
+		if err != nil {
 			return err
 		}
-		if err := signalAll(pids, unix.SIGKILL); err != nil {
-			return err
+		pids = slices.DeleteFunc(pids, func(pid int) bool { return killed[pid] })
+		if len(pids) == 0 {
+			return nil
+		}
+		for part := range slices.Chunk(pids, killChunk) {
+			if err := h.killMembers(part, killed); err != nil {
+				return err
+			}
 		}
 	}
 	return fault.Newf("kill the processes of", h.dir(), "new ones keep appearing")
 }
 
-const killRounds = 100
+const (
+	killRounds = 100
+	killChunk  = 256 // descriptors at a time
+)
 
-func (c *Cgroup) killFrozen() error {
-	// If it does not freeze, most of it has, and killing is still right.
-	freezeErr := c.Freeze()
-	if errors.Is(freezeErr, unix.ENOENT) {
-		return nil // there is no such cgroup, and so no process in it
-	}
-	pids, err := c.Procs()
-	if err == nil {
-		err = signalAll(pids, unix.SIGKILL)
-	}
-	if thawErr := c.Thaw(); err == nil {
-		err = thawErr
-	}
-	if err == nil && len(pids) == 0 {
-		err = freezeErr
-	}
-	return err
-}
-
-// Signal sends sig to every process in the cgroup and below it, for containers
-// that have no pid namespace whose init would stand for all. SIGKILL is Kill.
-func (c *Cgroup) Signal(sig unix.Signal) error {
-	if sig == unix.SIGKILL {
-		return c.Kill()
-	}
-	h := c.core()
-	if h == nil {
-		return fault.New("signal the processes of", "the cgroup", ErrNoCgroup)
-	}
-	// Frozen, no process forks behind our back and no pid is reused. One
-	// that is paused stays so.
-	state, err := c.State()
-	if err != nil {
-		return err
-	}
-	if state == Thawed {
-		if err := c.Freeze(); err != nil {
-			return err
+// killMembers kills those of pids that are in the cgroup while descriptors hold
+// them. A number alone may be another process's by now.
+func (h *Hierarchy) killMembers(pids []int, killed map[int]bool) error {
+	held := make(map[int]int, len(pids))
+	defer func() {
+		for _, fd := range held {
+			unix.Close(fd)
 		}
-		defer func() { _ = c.Thaw() }()
+	}()
+	for _, pid := range pids {
+		fd, err := unix.PidfdOpen(pid, 0)
+		switch {
+		case err == nil:
+			held[pid] = fd
+		case errors.Is(err, unix.ESRCH):
+			killed[pid] = true // by itself
+		default:
+			return fault.New("open process", strconv.Itoa(pid), err)
+		}
 	}
-	pids, err := c.Procs()
+	members, err := procs(h.dir())
 	if err != nil {
 		return err
 	}
-	return signalAll(pids, sig)
+	for _, pid := range members {
+		fd, ok := held[pid]
+		if !ok {
+			continue
+		}
+		if err := unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
+			return fault.New("signal process", strconv.Itoa(pid), err)
+		}
+		killed[pid] = true
+	}
+	return nil
 }
 
-func signalAll(pids []int, sig unix.Signal) error {
-	for _, pid := range pids {
-		if err := unix.Kill(pid, sig); err != nil && !errors.Is(err, unix.ESRCH) {
-			return fault.New("signal process", strconv.Itoa(pid), err)
+// releaseKilled thaws what a v1 freezer holds: it does not let go for SIGKILL.
+// On a hybrid machine that is what the container has frozen itself.
+func (c *Cgroup) releaseKilled() error {
+	for i := range c.rec.Hierarchies {
+		h := &c.rec.Hierarchies[i]
+		if !hasField(h.Controllers, "freezer") {
+			continue
+		}
+		err := walk(h.dir(), func(dir string) error {
+			return ignoreGone("thaw cgroup", dir, writeFile(dir+"/freezer.state", "THAWED"))
+		})
+		if err != nil {
+			return err
 		}
 	}
 	return nil

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 func cpuTime(t *testing.T, pid int) string {
@@ -99,35 +97,48 @@ func TestKillLeavesNothingOfAForkingCrowdAlsoWhenFrozen(t *testing.T) {
 	}
 }
 
-func TestSignalReachesEveryProcessBelow(t *testing.T) {
+// intoSub makes a cgroup of this name in each hierarchy where a process can join
+// one at once, and returns how.
+func intoSub(t *testing.T, c *Cgroup, name string) (subs []Sub) {
+	t.Helper()
+	for _, h := range c.rec.Hierarchies {
+		if hasField(h.Controllers, "cpuset") { // would need its own inheritance
+			subs = append(subs, Sub{"cpuset", "."})
+			continue
+		}
+		if err := os.Mkdir(h.dir()+"/"+name, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if !h.v2() {
+			subs = append(subs, Sub{strings.TrimPrefix(h.Controllers, "name="), name})
+		}
+	}
+	if c.unified() != nil {
+		subs = append([]Sub{{Path: name}}, subs...)
+	}
+	return subs
+}
+
+func TestProcessesBelowAreFrozenAndKilledToo(t *testing.T) {
 	onEach(t, func(sc scene) {
 		t, c := sc.t, sc.c
 		create(t, c)
-		for _, h := range c.rec.Hierarchies {
-			if hasField(h.Controllers, "cpuset") {
-				continue // would need its own inheritance
-			}
-			if err := os.Mkdir(h.dir()+"/sub", 0o755); err != nil {
-				t.Fatal(err)
-			}
-		}
-		var subs []Sub
-		for _, h := range c.rec.Hierarchies {
-			if h.v2() || hasField(h.Controllers, "cpuset") {
-				continue
-			}
-			subs = append(subs, Sub{strings.TrimPrefix(h.Controllers, "name="), "sub"})
-		}
-		if c.unified() != nil {
-			subs = append([]Sub{{Path: "sub"}, {"cpuset", "."}}, subs...)
-		}
-		var cmds []*exec.Cmd
-		cmds = append(cmds, start(t, c, "sleep 1000"), start(t, c, "sleep 1000", subs...))
-		if err := c.Signal(unix.SIGTERM); err != nil {
+		above, below := start(t, c, "while :; do :; done"), start(t, c, "while :; do :; done", intoSub(t, c, "sub")...)
+		if err := c.Freeze(); err != nil {
 			t.Fatal(err)
 		}
-		for _, cmd := range cmds {
-			if err := cmd.Wait(); err == nil || err.Error() != "signal: terminated" {
+		for _, cmd := range []*exec.Cmd{above, below} {
+			before := cpuTime(t, cmd.Process.Pid)
+			time.Sleep(30 * time.Millisecond)
+			if after := cpuTime(t, cmd.Process.Pid); after != before {
+				t.Errorf("it ran while frozen: %s, then %s", before, after)
+			}
+		}
+		if err := c.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		for _, cmd := range []*exec.Cmd{above, below} {
+			if err := cmd.Wait(); err == nil || err.Error() != "signal: killed" {
 				t.Errorf("got %v", err)
 			}
 		}
@@ -136,6 +147,31 @@ func TestSignalReachesEveryProcessBelow(t *testing.T) {
 		}
 		if got := leftovers(c); len(got) != 0 {
 			t.Errorf("left %v", got)
+		}
+	})
+}
+
+func TestWhatAContainerHasFrozenItselfIsKilled(t *testing.T) {
+	onEach(t, func(sc scene) {
+		t, c := sc.t, sc.c
+		create(t, c)
+		cmd := start(t, c, "while :; do :; done", intoSub(t, c, "sub")...)
+		for _, h := range c.rec.Hierarchies {
+			file, value := h.dir()+"/sub/freezer.state", "FROZEN"
+			if h.v2() {
+				file, value = h.dir()+"/sub/cgroup.freeze", "1"
+			} else if !hasField(h.Controllers, "freezer") {
+				continue
+			}
+			if err := writeFile(file, value); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := c.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Wait(); err == nil || err.Error() != "signal: killed" {
+			t.Errorf("got %v", err)
 		}
 	})
 }

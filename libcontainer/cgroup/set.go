@@ -29,6 +29,11 @@ func (c *Cgroup) Set(r *specs.LinuxResources) error {
 			return err
 		}
 	}
+	return c.writeAll(r)
+}
+
+// writeAll writes the files.
+func (c *Cgroup) writeAll(r *specs.LinuxResources) error {
 	for _, set := range c.setters() {
 		if err := set(r); err != nil {
 			return err
@@ -37,11 +42,12 @@ func (c *Cgroup) Set(r *specs.LinuxResources) error {
 	return nil
 }
 
-// setters are what Set does, and Foresee looks at.
+// setters are what Set does, and Foresee looks at. Memory comes last: v2 kills
+// for a limit that is below what is used, and that cannot be undone.
 func (c *Cgroup) setters() [9]func(*specs.LinuxResources) error {
 	return [...]func(*specs.LinuxResources) error{
-		c.setPids, c.setMemory, c.setCPU, c.setCpuset, c.setBlockIO,
-		c.setHugepages, c.setNetwork, c.setRdma, c.setUnified,
+		c.setPids, c.setCPU, c.setCpuset, c.setBlockIO,
+		c.setHugepages, c.setNetwork, c.setRdma, c.setUnified, c.setMemory,
 	}
 }
 
@@ -50,10 +56,11 @@ type knobs struct {
 	name     string
 	h        *Hierarchy
 	foreseen *foreseen
+	journal  *journal
 }
 
 func (c *Cgroup) knobs(controller string) knobs {
-	return knobs{controller, c.controller(controller), c.foreseen}
+	return knobs{controller, c.controller(controller), c.foreseen, c.journal}
 }
 
 // v2 reports whether the files have their v2 names.
@@ -79,15 +86,28 @@ func (k knobs) write(s setting) error {
 	if k.foreseen != nil {
 		return k.foreseen.note(k, s)
 	}
-	err := k.try(s)
+	err := k.record(s)
 	if errors.Is(err, unix.ENOENT) && k.v2() {
 		k.h.enable([]string{k.name})
-		err = k.try(s)
+		err = k.record(s)
 	}
 	if err == nil {
 		return nil
 	}
 	return k.explain(s, err)
+}
+
+// record is try with an entry in the journal, if there is one.
+func (k knobs) record(s setting) error {
+	if k.journal == nil || k.h == nil || s.file == "" {
+		return k.try(s)
+	}
+	before := k.before(s)
+	if err := k.try(s); err != nil {
+		return err
+	}
+	k.journal.changes = append(k.journal.changes, before...)
+	return nil
 }
 
 // try is write with the bare cause.
@@ -201,7 +221,7 @@ func (c *Cgroup) setHugepages(r *specs.LinuxResources) error {
 		// Pages reserved by mmap(2) and not yet touched count only here
 		// (kernel 5.7, where it is built in).
 		rsvd := setting{field, prefix + ".rsvd" + k.pick(".limit_in_bytes", ".max"), value}
-		if err := k.try(rsvd); err != nil && !errors.Is(err, unix.ENOENT) {
+		if err := k.record(rsvd); err != nil && !errors.Is(err, unix.ENOENT) {
 			return k.explain(rsvd, err)
 		}
 	}
@@ -258,7 +278,7 @@ func (c *Cgroup) setUnified(r *specs.LinuxResources) error {
 		if !ok || controller == "" || strings.Contains(file, "/") {
 			return fault.Newf("set linux.resources.unified", file, "the key must be a file name of the form controller.parameter")
 		}
-		k := knobs{controller, c.unified(), c.foreseen}
+		k := knobs{controller, c.unified(), c.foreseen, c.journal}
 		for line := range strings.Lines(r.Unified[file]) {
 			if err := k.write(setting{field, file, line}); err != nil {
 				return err

@@ -160,7 +160,7 @@ func checkUsage(k knobs, m *specs.LinuxMemory) error {
 	for _, l := range [...]struct {
 		field string
 		v     int64
-	}{{"memory.swap", deref(m.Swap)}, {"memory.limit", deref(m.Limit)}} {
+	}{{"memory.limit", deref(m.Limit)}, {"memory.swap", deref(m.Swap)}} {
 		if l.v > 0 && l.v <= usage {
 			return fault.Newf("set linux.resources."+l.field, strconv.FormatInt(l.v, 10),
 				"%d bytes are in use", usage).WithHint("memory.checkBeforeUpdate is set")

@@ -37,7 +37,17 @@ type CPUStats struct {
 	BurstPeriods, BurstTime uint64
 	// Cpus and Mems are the cpuset, as the kernel writes a list: "0-3,7".
 	Cpus, Mems string
+	Cpuset     CpusetFlags
 	Pressure   *Pressure
+}
+
+// CpusetFlags are the other files of a v1 cpuset (cpusets(7)).
+type CpusetFlags struct {
+	CPUExclusive, MemHardwall, MemExclusive uint64
+	MemoryMigrate                           uint64
+	MemorySpreadPage, MemorySpreadSlab      uint64
+	MemoryPressure, SchedLoadBalance        uint64
+	SchedRelaxDomainLevel                   int64
 }
 
 // MemoryUsage is one kind of memory, in bytes.

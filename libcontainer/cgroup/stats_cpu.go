@@ -24,7 +24,22 @@ func (c *Cgroup) statCPU(s *CPUStats) {
 	k := c.knobs("cpuset")
 	s.Cpus = strings.TrimSpace(k.text(k.pick("cpuset.cpus", "cpuset.cpus.effective")))
 	s.Mems = strings.TrimSpace(k.text(k.pick("cpuset.mems", "cpuset.mems.effective")))
+	if k.h != nil && !k.v2() {
+		s.Cpuset = statCpusetFlags(k)
+	}
 	s.Pressure = c.pressure("cpu.pressure")
+}
+
+func statCpusetFlags(k knobs) (f CpusetFlags) {
+	for name, to := range map[string]*uint64{
+		"cpu_exclusive": &f.CPUExclusive, "mem_hardwall": &f.MemHardwall, "mem_exclusive": &f.MemExclusive,
+		"memory_migrate": &f.MemoryMigrate, "memory_spread_page": &f.MemorySpreadPage, "memory_spread_slab": &f.MemorySpreadSlab,
+		"memory_pressure": &f.MemoryPressure, "sched_load_balance": &f.SchedLoadBalance,
+	} {
+		*to = k.number("cpuset." + name)
+	}
+	f.SchedRelaxDomainLevel = limitOf(k.text("cpuset.sched_relax_domain_level"))
+	return f
 }
 
 func statCPUV2(stat string, s *CPUStats) {

@@ -77,21 +77,26 @@ func statIOV2(content string, s *IOStats) {
 			k, v, _ := strings.Cut(kv, "=")
 			e := IOEntry{Major: number(major), Minor: number(minor), Value: number(v)}
 			switch k {
-			case "rbytes":
-				e.Op = "Read"
+			case "rbytes", "wbytes", "dbytes":
+				e.Op = operation(k)
 				s.ServiceBytes = append(s.ServiceBytes, e)
-			case "wbytes":
-				e.Op = "Write"
-				s.ServiceBytes = append(s.ServiceBytes, e)
-			case "rios":
-				e.Op = "Read"
-				s.Serviced = append(s.Serviced, e)
-			case "wios":
-				e.Op = "Write"
+			case "rios", "wios", "dios":
+				e.Op = operation(k)
 				s.Serviced = append(s.Serviced, e)
 			}
 		}
 	}
+}
+
+// operation names a counter of io.stat as v1 does.
+func operation(counter string) string {
+	switch counter[0] {
+	case 'r':
+		return "Read"
+	case 'w':
+		return "Write"
+	}
+	return "Discard"
 }
 
 func utoa(n uint64) string { return strconv.FormatUint(n, 10) }

@@ -1,6 +1,7 @@
 package cgroup
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 
@@ -18,10 +19,7 @@ func (c *Cgroup) setUnitProperties(r *specs.LinuxResources) error {
 	if err != nil {
 		return err
 	}
-	w := &dbus.Writer{}
-	w.String(c.rec.Unit)
-	w.Bool(true) // until the next boot
-	w.Array(8, func() {
+	properties := func(w *dbus.Writer) {
 		c.memoryProperties(w, r.Memory)
 		c.cpuProperties(w, r.CPU)
 		maskProperty(w, "AllowedCPUs", cpus)
@@ -33,14 +31,44 @@ func (c *Cgroup) setUnitProperties(r *specs.LinuxResources) error {
 			numberProperty(w, "IOWeight", uint64(ioWeight(*b.Weight)))
 		}
 		unifiedProperties(w, r.Unified)
-	})
+	}
 	conn, err := dbus.Dial(c.rec.Bus, unitTimeout)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	_, err = c.callManager(conn, "SetUnitProperties", "sba(sv)", w)
+	if err := c.tellUnit(conn, properties); err != nil {
+		return err
+	}
+	if r.CPU == nil || deref(r.CPU.Idle) != 1 || !c.knobs("cpu").v2() {
+		return nil
+	}
+	// A weight of 0 is for what is idle, from systemd 252 on. Who does not know
+	// it does not know the file either, and leaves it alone.
+	err = c.tellUnit(conn, func(w *dbus.Writer) { numberProperty(w, "CPUWeight", 0) })
+	if refused := (*dbus.Error)(nil); errors.As(err, &refused) {
+		return nil
+	}
 	return err
+}
+
+// tellUnit sets properties of the unit, and returns when systemd has written
+// them to the files: it does before it looks for the next message.
+func (c *Cgroup) tellUnit(conn *dbus.Conn, properties func(*dbus.Writer)) error {
+	w := &dbus.Writer{}
+	w.String(c.rec.Unit)
+	w.Bool(true) // until the next boot
+	w.Array(8, func() { properties(w) })
+	if _, err := c.callManager(conn, "SetUnitProperties", "sba(sv)", w); err != nil {
+		return err
+	}
+	_, err := conn.Call(dbus.Method{
+		Destination: systemdName, Path: systemdPath, Interface: "org.freedesktop.DBus.Peer", Member: "Ping",
+	}, "", &dbus.Writer{})
+	if err != nil {
+		return c.explainCall("Ping", err)
+	}
+	return nil
 }
 
 func tasksMax(limit int64) uint64 {
@@ -83,7 +111,7 @@ func (c *Cgroup) cpuProperties(w *dbus.Writer, p *specs.LinuxCPU) {
 			numberProperty(w, "CPUShares", shares)
 		}
 	}
-	quota, period := deref(p.Quota), deref(p.Period)
+	quota, period := c.bandwidth(p)
 	if period != 0 {
 		numberProperty(w, "CPUQuotaPeriodUSec", period)
 	}

@@ -105,12 +105,18 @@ func (c *Cgroup) resetUnit(conn *dbus.Conn) {
 	_, _ = c.callManager(conn, "ResetFailedUnit", "s", w)
 }
 
+// What the manager is called on its socket.
+const (
+	systemdName = "org.freedesktop.systemd1"
+	systemdPath = "/org/freedesktop/systemd1"
+)
+
 // callManager calls a method of systemd about the unit. The error says which,
 // and what systemd said.
 func (c *Cgroup) callManager(conn *dbus.Conn, method, signature string, args *dbus.Writer) (*dbus.Reader, error) {
 	reply, err := conn.Call(dbus.Method{
-		Destination: "org.freedesktop.systemd1",
-		Path:        "/org/freedesktop/systemd1",
+		Destination: systemdName,
+		Path:        systemdPath,
 		Interface:   "org.freedesktop.systemd1.Manager",
 		Member:      method,
 	}, signature, args)

@@ -28,11 +28,25 @@ const (
 // Validate returns every value of linux.resources that no hierarchy of any
 // version takes, as a fault.InvalidError. It looks at the document only: see
 // Foresee.
-func Validate(r *specs.LinuxResources) error {
+func Validate(r *specs.LinuxResources) error { return new(validator).validate(r) }
+
+// ValidateUpdate is Validate for Update: what r does not name may be there
+// already.
+func ValidateUpdate(r *specs.LinuxResources) error {
+	return (&validator{inUse: true}).validate(r)
+}
+
+// validator collects problems.
+type validator struct {
+	problems fault.InvalidError
+	// inUse says that there are values beside those that are looked at.
+	inUse bool
+}
+
+func (v *validator) validate(r *specs.LinuxResources) error {
 	if r == nil {
 		return nil
 	}
-	var v validator
 	v.pids(r.Pids)
 	v.memory(r.Memory)
 	v.cpu(r.CPU)
@@ -44,9 +58,6 @@ func Validate(r *specs.LinuxResources) error {
 	v.devices(r.Devices)
 	return v.problems.Err()
 }
-
-// validator collects problems.
-type validator struct{ problems fault.InvalidError }
 
 // refuse reports the value of a property below linux.resources.
 func (v *validator) refuse(field, format string, args ...any) {
@@ -75,7 +86,7 @@ func (v *validator) memory(m *specs.LinuxMemory) {
 			v.refuse("memory."+l.field, "%d is not a number of bytes, or -1 for no limit", *l.value)
 		}
 	}
-	if deref(m.Swap) > 0 && deref(m.Limit) == 0 {
+	if deref(m.Swap) > 0 && deref(m.Limit) == 0 && !v.inUse {
 		v.refuse("memory.swap", "needs memory.limit; it is the limit of memory and swap together")
 	}
 	if swap, limit := deref(m.Swap), deref(m.Limit); swap > 0 && limit > 0 && swap < limit {

@@ -8,6 +8,7 @@ package hook
 import (
 	"cmp"
 	"errors"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -48,6 +49,9 @@ type Place struct {
 	End int
 	// Output is where its output goes.
 	Output Output
+	// Program is a descriptor of the program, where its path does not lead to
+	// it, or 0.
+	Program int
 }
 
 // Output are descriptors that take what hooks print; 0 is none, and then it is
@@ -72,11 +76,18 @@ func Run(h *plan.Hook, place Place) error {
 	}
 	defer unix.Close(output)
 
+	path := h.Path
+	files := []uintptr{uintptr(stdin), cmp.Or(uintptr(place.Output.Stdout), uintptr(output)), cmp.Or(uintptr(place.Output.Stderr), uintptr(output))}
+	if place.Program != 0 {
+		// It is not closed by execve(2): the interpreter of a script needs it.
+		path = "/proc/self/fd/" + strconv.Itoa(len(files))
+		files = append(files, uintptr(place.Program))
+	}
 	pidfd := -1
-	pid, err := syscall.ForkExec(h.Path, arguments(h), &syscall.ProcAttr{
+	pid, err := syscall.ForkExec(path, arguments(h), &syscall.ProcAttr{
 		Dir:   place.Dir,
 		Env:   h.Env,
-		Files: []uintptr{uintptr(stdin), cmp.Or(uintptr(place.Output.Stdout), uintptr(output)), cmp.Or(uintptr(place.Output.Stderr), uintptr(output))},
+		Files: files,
 		Sys:   &syscall.SysProcAttr{Setpgid: true, PidFD: &pidfd, Pdeathsig: unix.SIGKILL},
 	})
 	if err != nil {

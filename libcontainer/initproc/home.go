@@ -1,12 +1,11 @@
 package initproc
 
 import (
-	"os"
-	"strconv"
 	"strings"
 
-	"github.com/moby/sys/user"
 	"golang.org/x/sys/unix"
+
+	"hull/internal/passwd"
 )
 
 // withHome sets HOME if it is unset or empty: to the directory of uid in the
@@ -26,18 +25,15 @@ func withHome(env []string, uid uint32) []string {
 
 func homeOf(uid uint32) string {
 	// O_NONBLOCK: the image may have made it a fifo.
-	fd, err := unix.Open("/etc/passwd", unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0) //nolint:forbidigo // the root is the container's by now: no path leads out
+	const flags = unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NONBLOCK | unix.O_NOCTTY
+	fd, err := unix.Open("/etc/passwd", flags, 0) //nolint:forbidigo // the root is the container's by now: no path leads out
 	if err != nil {
 		return "/"
 	}
-	f := os.NewFile(uintptr(fd), "/etc/passwd")
-	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+	defer unix.Close(fd)
+	u, found, err := passwd.FindUser(fd, func(u *passwd.User) bool { return u.UID == uid })
+	if err != nil || !found || u.Home == "" {
 		return "/"
 	}
-	users, err := user.ParsePasswdFilter(f, func(u user.User) bool { return strconv.Itoa(u.Uid) == strconv.FormatUint(uint64(uid), 10) })
-	if err != nil || len(users) == 0 || users[0].Home == "" {
-		return "/"
-	}
-	return users[0].Home
+	return u.Home
 }

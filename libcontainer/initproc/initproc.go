@@ -25,6 +25,7 @@ import (
 
 	"hull/internal/fault"
 	"hull/internal/inroot"
+	"hull/internal/linux"
 	"hull/libcontainer/hook"
 	"hull/libcontainer/link"
 	"hull/libcontainer/plan"
@@ -64,6 +65,8 @@ type stage struct {
 	gate, result int
 	// hookOutput is where hooks print to.
 	hookOutput hook.Output
+	// programs are those of the createContainer hooks, if they were opened.
+	programs []int
 	// chroot holds the root directory of a container that shares the mount
 	// namespace, for plan.Exec; else it is empty.
 	chroot  []int
@@ -72,8 +75,11 @@ type stage struct {
 	labels  []label
 	sources []int
 	// filter is empty when there is none, or when it is in force.
-	filter  link.Filter
-	console int
+	filter link.Filter
+	// barrier is where this thread waits until the parent has the listener.
+	barrier  *linux.Barrier
+	listener int
+	console  int
 	// own are the capabilities of init, caps those that the program gets.
 	own  uint64
 	caps plan.Capabilities
@@ -137,6 +143,7 @@ func programSteps() []step {
 		(*stage).restoreFileLimit,
 		(*stage).changeDirectory,
 		(*stage).completeEnvironment,
+		(*stage).prepareFilter,
 		(*stage).awaitFinish,
 		(*stage).writeLabels,
 		(*stage).takeIDs,
@@ -200,10 +207,15 @@ func (s *stage) receivePlan() (sources []int, err error) {
 // takeFiles takes the descriptors that come with the plan.
 func (s *stage) takeFiles(files []int) error {
 	streams := s.plan.HookStreams
+	programs := 0
+	if s.plan.HooksOpened {
+		programs = len(s.plan.CreateContainer)
+	}
 	switch {
-	case s.plan.Kind == plan.Create && len(files) == 2+bits.OnesCount8(uint8(streams)):
+	case s.plan.Kind == plan.Create && len(files) == 2+programs+bits.OnesCount8(uint8(streams)):
 		s.gate, s.result = files[0], files[1]
-		files = files[2:]
+		s.programs = files[2 : 2+programs]
+		files = files[2+programs:]
 	case s.plan.Kind == plan.Exec && len(files) <= 1:
 		s.chroot = files
 		return nil

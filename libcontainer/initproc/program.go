@@ -106,6 +106,9 @@ func lookPath(name, path string) (string, error) {
 		}
 		return name, nil
 	}
+	if path == "" {
+		return "", notFound(name, plan.ErrNotInPath)
+	}
 	var denied error
 	for dir := range strings.SplitSeq(path, ":") {
 		if dir == "" {

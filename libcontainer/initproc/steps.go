@@ -93,18 +93,27 @@ func (s *stage) awaitRuntimeHooks() error {
 
 // The parent has nothing to say while they run: if the link moves, it is gone.
 func (s *stage) runCreateContainerHooks() error {
-	return s.runHooks(s.plan.CreateContainer, s.conn.FD())
+	return s.runHooks(s.plan.CreateContainer, s.programs, s.conn.FD())
 }
 
-func (s *stage) runStartContainerHooks() error { return s.runHooks(s.plan.StartContainer, -1) }
+func (s *stage) runStartContainerHooks() error {
+	return s.runHooks(s.plan.StartContainer, nil, -1)
+}
 
 // runHooks runs hooks in the working directory of init: the bundle before the
 // pivot, the container's process.cwd after it.
-func (s *stage) runHooks(hooks []plan.Hook, end int) error {
+func (s *stage) runHooks(hooks []plan.Hook, programs []int, end int) error {
 	for i := range hooks {
-		if err := hook.Run(&hooks[i], hook.Place{End: end, Output: s.hookOutput}); err != nil {
+		place := hook.Place{End: end, Output: s.hookOutput}
+		if len(programs) > 0 {
+			place.Program = programs[i]
+		}
+		if err := hook.Run(&hooks[i], place); err != nil {
 			return err
 		}
+	}
+	for _, fd := range programs {
+		unix.Close(fd)
 	}
 	return nil
 }

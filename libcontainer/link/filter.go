@@ -30,3 +30,10 @@ func DecodeFilter(b []byte) (Filter, error) {
 	}
 	return Filter{Flags: binary.LittleEndian.Uint32(b), Program: b[4:]}, nil
 }
+
+// NoBarrier is the error of a filter that notifies where the thread under it has
+// nothing to wait at (linux.Barrier).
+func NoBarrier(cause error) error {
+	return fault.New("wait for", "the agent of linux.seccomp", cause).
+		WithHint("a filter that notifies takes userfaultfd(2) of the kernel, and hull itself must be allowed it")
+}

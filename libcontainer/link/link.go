@@ -36,12 +36,11 @@ const (
 	Ready
 	// Finish answers Ready; its payload is the seccomp filter (EncodeFilter).
 	Finish
-	// Filtering says that init is about to load a seccomp filter that notifies,
-	// and may not be able to say anything after.
-	Filtering
-	// Watched answers Filtering: the parent traces init, and will see the
-	// listener come into being.
-	Watched
+	// Listener carries the listener of a seccomp filter that notifies. Init may not be
+	// able to say anything after.
+	Listener
+	// Listened answers Listener: whoever is to be notified has it.
+	Listened
 	// Failed carries an encoded fault; nothing follows.
 	Failed
 	// Note carries a warning; it may come at any time.
@@ -51,7 +50,7 @@ const (
 func (k Kind) String() string {
 	names := [...]string{
 		Plan: "plan", Sources: "sources", RootReady: "root-ready", Proceed: "proceed", Console: "console",
-		Ready: "ready", Finish: "finish", Filtering: "filtering", Watched: "watched", Failed: "failed", Note: "note",
+		Ready: "ready", Finish: "finish", Listener: "listener", Listened: "listened", Failed: "failed", Note: "note",
 	}
 	if int(k) < len(names) && names[k] != "" {
 		return names[k]
@@ -88,7 +87,7 @@ func Script(p *plan.Plan) []Kind {
 	}
 	s = append(s, Ready, Finish)
 	if p.Process.Notifies {
-		s = append(s, Filtering, Watched)
+		s = append(s, Listener, Listened)
 	}
 	return s
 }

@@ -49,7 +49,7 @@ func TestTheScriptFollowsFromThePlan(t *testing.T) {
 		{
 			"exec with a listener",
 			plan.Plan{Kind: plan.Exec, Process: plan.Process{Notifies: true}},
-			[]link.Kind{link.Plan, link.Ready, link.Finish, link.Filtering, link.Watched},
+			[]link.Kind{link.Plan, link.Ready, link.Finish, link.Listener, link.Listened},
 		},
 		{
 			"more sources than one message holds",

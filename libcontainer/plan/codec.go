@@ -191,6 +191,7 @@ func (w *walker) plan(p *Plan) {
 	list(w, &p.Sysctls, (*walker).sysctl)
 	list(w, &p.CreateContainer, (*walker).hook)
 	list(w, &p.StartContainer, (*walker).hook)
+	w.flag(&p.HooksOpened)
 	enum(w, &p.HookStreams, (HookStdout|HookStderr)+1)
 	w.process(&p.Process)
 }
@@ -269,6 +270,7 @@ func (w *walker) process(p *Process) {
 	w.u64(&p.Capabilities.Ambient)
 	w.flag(&p.NoNewPrivs)
 	w.flag(&p.Notifies)
+	w.flag(&p.KillsThread)
 	enum(w, &p.Keyring, KeepKeyring+1)
 	w.str(&p.KeyringLabel)
 	w.str(&p.SELinuxLabel)

@@ -46,6 +46,9 @@ type Plan struct {
 	// namespaces, the first before the pivot, the second after start.
 	CreateContainer []Hook
 	StartContainer  []Hook
+	// HooksOpened says that the programs of the CreateContainer hooks are sent
+	// along with the plan: their paths are of another mount namespace.
+	HooksOpened bool
 	// HookStreams are sent along with the plan.
 	HookStreams HookStreams
 	Process     Process
@@ -311,6 +314,9 @@ type Process struct {
 	// Notifies says that loading the seccomp filter gives a listener, which
 	// the parent takes.
 	Notifies bool
+	// KillsThread says that the filter may end the thread that executes the
+	// program and leave the others of init, who must not be taken for it.
+	KillsThread bool
 
 	Keyring      Keyring
 	KeyringLabel string

@@ -20,7 +20,9 @@ func ProgramHint(err error) string {
 	case errors.Is(err, syscall.ENOENT):
 		return "neither the root filesystem nor a mount has this file"
 	case errors.Is(err, syscall.EISDIR):
-		return "name a program in it"
+		// "permission denied" is what execve(2) says, and all that Docker 20.10
+		// and Podman know of it.
+		return "permission denied: name a program in it"
 	case errors.Is(err, syscall.EACCES):
 		return "the user of the process must be able to reach and to execute it, and its mount not be noexec"
 	}

@@ -26,12 +26,21 @@ func FromProgram(program []byte, p *specs.LinuxSeccomp) (*Filter, error) {
 // ProgramNotifies reports whether a program can return
 // SECCOMP_RET_USER_NOTIF: it says so, or returns what it has computed.
 func ProgramNotifies(program []byte) bool {
+	return mayReturn(program, unix.SECCOMP_RET_USER_NOTIF)
+}
+
+// ProgramKillsThread is ProgramNotifies for SECCOMP_RET_KILL_THREAD.
+func ProgramKillsThread(program []byte) bool {
+	return mayReturn(program, unix.SECCOMP_RET_KILL_THREAD)
+}
+
+func mayReturn(program []byte, action uint32) bool {
 	for i := range decode(program) {
 		switch i.Code {
 		case unix.BPF_RET | unix.BPF_A:
 			return true
 		case unix.BPF_RET | unix.BPF_K:
-			if i.K&unix.SECCOMP_RET_ACTION_FULL == unix.SECCOMP_RET_USER_NOTIF {
+			if i.K&unix.SECCOMP_RET_ACTION_FULL == action {
 				return true
 			}
 		}

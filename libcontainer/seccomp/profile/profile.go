@@ -46,6 +46,15 @@ func Notifies(p *specs.LinuxSeccomp) bool {
 	})
 }
 
+// KillsThread reports whether p ends a thread and not its process, by default or
+// in a rule.
+func KillsThread(p *specs.LinuxSeccomp) bool {
+	kills := func(a specs.LinuxSeccompAction) bool { return a == specs.ActKill || a == specs.ActKillThread }
+	return kills(p.DefaultAction) || slices.ContainsFunc(p.Syscalls, func(s specs.LinuxSyscall) bool {
+		return kills(s.Action)
+	})
+}
+
 // Validate returns the problems of p as a fault.InvalidError. It is nil for a
 // disabled profile. Only where it has to say which architectures there are, it asks
 // for those that can be had here.

@@ -40,14 +40,38 @@ func lookDeeper(verb, argument string) (any, error) {
 		return terminal()
 	case "label": // of a path, by SELinux
 		return selinuxLabel(argument)
-	case "keyring": // the label of the session keyring
-		const session = -3 // KEY_SPEC_SESSION_KEYRING
-		text, err := unix.KeyctlString(unix.KEYCTL_GET_SECURITY, session)
-		return strings.TrimRight(text, "\x00"), err
 	case "links":
 		return links()
+	case "notify": // text for sd_notify(3), with ; for the ends of lines
+		return notify(argument)
+	}
+	return lookAtKeys(verb, argument)
+}
+
+func lookAtKeys(verb, argument string) (any, error) {
+	switch verb {
+	case "keyring": // the label of the session keyring
+		text, err := unix.KeyctlString(unix.KEYCTL_GET_SECURITY, keySpecSession)
+		return strings.TrimRight(text, "\x00"), err
+	case "session": // the name of the session keyring
+		return session()
+	case "key": // a user's key of that name in it
+		return unix.KeyctlSearch(keySpecSession, "user", argument, 0)
 	}
 	return exert(verb, argument)
+}
+
+const keySpecSession = -3 // KEY_SPEC_SESSION_KEYRING
+
+// session is the name of the session keyring, and what makes it this one.
+func session() (map[string]any, error) {
+	text, err := unix.KeyctlString(unix.KEYCTL_DESCRIBE, keySpecSession)
+	if err != nil {
+		return nil, err
+	}
+	id, err := unix.KeyctlGetKeyringID(keySpecSession, false)
+	text = strings.TrimRight(text, "\x00")
+	return map[string]any{"name": text[strings.LastIndexByte(text, ';')+1:], "id": id}, err
 }
 
 func statusField(name string) (string, error) {

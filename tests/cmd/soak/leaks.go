@@ -11,8 +11,8 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
-// editConfig makes of what spec writes a container that ends at once.
-func editConfig(path string) error {
+// editConfig makes of what spec writes a container that runs a program.
+func editConfig(path string, args []string) error {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return err
@@ -22,7 +22,7 @@ func editConfig(path string) error {
 		return err
 	}
 	config.Process.Terminal = false
-	config.Process.Args = []string{"/bin/true"}
+	config.Process.Args = args
 	text, err = json.Marshal(config)
 	if err != nil {
 		return err

@@ -1,6 +1,6 @@
 // Command soak creates, starts and deletes a great many containers, several at a
-// time, and then looks for anything they left: processes, cgroups, mounts
-// or directories of the state.
+// time, or starts as many processes in one, and then looks for anything they left:
+// processes, cgroups, mounts or directories of the state.
 package main
 
 import (
@@ -21,9 +21,17 @@ import (
 
 func main() {
 	cycles := flag.Int("cycles", 10000, "containers in all")
-	workers := flag.Int("workers", 8, "containers at a time")
+	execs := flag.Int("execs", 10000, "processes in one container")
+	workers := flag.Int("workers", 8, "containers or processes at a time")
 	flag.Parse()
-	if err := soak(*cycles, *workers); err != nil {
+	var err error
+	if *cycles > 0 {
+		err = soak("/bin/true", func(h house) error { return h.runAll("containers", *cycles, *workers, h.cycle) })
+	}
+	if err == nil && *execs > 0 {
+		err = soak("/bin/sleep 1000000", func(h house) error { return h.execAll(*execs, *workers) })
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "soak:", err)
 		os.Exit(1)
 	}
@@ -38,8 +46,9 @@ type house struct {
 	prefix  string // of the container IDs
 }
 
-func soak(cycles, workers int) (err error) {
-	h, err := newHouse()
+// soak has a house, whose containers run program, used, and looks for what is left.
+func soak(program string, use func(house) error) (err error) {
+	h, err := newHouse(program)
 	if err != nil {
 		return err
 	}
@@ -50,14 +59,9 @@ func soak(cycles, workers int) (err error) {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("become a subreaper: %w", err)
 	}
-	start := time.Now()
-	if err := h.runAll(cycles, workers); err != nil {
+	if err := use(h); err != nil {
 		return err
 	}
-	took := time.Since(start)
-	fmt.Printf("%d containers, %d at a time, in %.1f s: %.2f ms each\n", cycles, workers, took.Seconds(),
-		took.Seconds()*1000/float64(cycles))
-
 	leaks, err := h.leaks()
 	if err != nil {
 		return err
@@ -72,7 +76,7 @@ func soak(cycles, workers int) (err error) {
 	return nil
 }
 
-func newHouse() (house, error) {
+func newHouse(program string) (house, error) {
 	dir, err := os.MkdirTemp("", "hull-soak-")
 	if err != nil {
 		return house{}, err
@@ -88,11 +92,11 @@ func newHouse() (house, error) {
 		root:    filepath.Join(dir, "root"),
 		prefix:  filepath.Base(dir),
 	}
-	return h, h.makeBundle()
+	return h, h.makeBundle(program)
 }
 
-// makeBundle makes a bundle whose process is busybox's true.
-func (h house) makeBundle() error {
+// makeBundle makes a bundle whose process is one of busybox.
+func (h house) makeBundle(program string) error {
 	bin := filepath.Join(h.bundle, "rootfs", "bin")
 	if err := os.MkdirAll(bin, 0o755); err != nil {
 		return err
@@ -101,22 +105,25 @@ func (h house) makeBundle() error {
 	if err != nil {
 		return err
 	}
-	program, err := os.ReadFile(busybox)
+	text, err := os.ReadFile(busybox)
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(bin, "true"), program, 0o755); err != nil {
-		return err
+	for _, name := range []string{"true", "sleep", "sh"} {
+		if err := os.WriteFile(filepath.Join(bin, name), text, 0o755); err != nil {
+			return err
+		}
 	}
 	if err := h.hull("spec", "--bundle", h.bundle); err != nil {
 		return err
 	}
-	return editConfig(filepath.Join(h.bundle, "config.json"))
+	return editConfig(filepath.Join(h.bundle, "config.json"), strings.Fields(program))
 }
 
-// runAll runs cycles containers on workers goroutines and stops at the first
-// error.
-func (h house) runAll(cycles, workers int) error {
+// runAll calls do so many times, on workers goroutines, and stops at the first
+// error. It says how long that took.
+func (h house) runAll(what string, cycles, workers int, do func(n int) error) error {
+	begin := time.Now()
 	var (
 		next  atomic.Int64
 		group sync.WaitGroup
@@ -129,7 +136,7 @@ func (h house) runAll(cycles, workers int) error {
 				if n > cycles {
 					return
 				}
-				if errs[w] = h.cycle(fmt.Sprintf("%s-%d", h.prefix, n)); errs[w] != nil {
+				if errs[w] = do(n); errs[w] != nil {
 					next.Store(int64(cycles))
 					return
 				}
@@ -140,10 +147,13 @@ func (h house) runAll(cycles, workers int) error {
 		})
 	}
 	group.Wait()
+	took := time.Since(begin).Seconds()
+	fmt.Printf("%d %s, %d at a time, in %.1f s: %.2f ms each\n", cycles, what, workers, took, took*1000/float64(cycles))
 	return errors.Join(errs...)
 }
 
-func (h house) cycle(id string) error {
+func (h house) cycle(n int) error {
+	id := fmt.Sprintf("%s-%d", h.prefix, n)
 	pidFile := filepath.Join(h.dir, id+".pid")
 	if err := h.hull("create", "--bundle", h.bundle, "--pid-file", pidFile, id); err != nil {
 		return err

@@ -1,0 +1,158 @@
+package cgroup
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"hull/internal/fault"
+)
+
+// Update changes what r names of linux.resources, for a cgroup in use, and
+// leaves the rest as it is. It does all or nothing: the error says which file
+// refused which value and what is in use, and what was written before that is
+// taken back. The kernel's files are the only record of the limits; whoever
+// asks next asks them. Under systemd the unit is told as well.
+//
+// Device rules replace those before, without a moment in which a device is
+// denied that both allow. Rules that say no more than that nothing is allowed
+// are those that engines begin every list with, and change nothing.
+func (c *Cgroup) Update(r *specs.LinuxResources, warn func(error)) error {
+	if c.core() == nil {
+		return fault.New("change", "linux.resources", ErrNoCgroup)
+	}
+	u := *c
+	u.journal = &journal{}
+	u.warn = warn
+	defer u.journal.close()
+	err := u.update(r)
+	if err == nil {
+		return nil
+	}
+	if undone := u.journal.undo(); undone != nil {
+		return fmt.Errorf("%w; %w", err, undone)
+	}
+	return err
+}
+
+func (c *Cgroup) update(r *specs.LinuxResources) error {
+	full, err := c.complete(r)
+	if err != nil {
+		return err
+	}
+	if err := c.change(full); err != nil || c.rec.Driver != Systemd {
+		return err
+	}
+	// What the kernel accepts, systemd will; what systemd makes of it, in
+	// whole percents, is then made right.
+	if err := c.setUnitProperties(full); err != nil {
+		return err
+	}
+	again := *c
+	again.journal, again.warn = nil, func(error) {}
+	return again.writeAll(full)
+}
+
+// change writes what is in r, what can be undone before what cannot.
+func (c *Cgroup) change(r *specs.LinuxResources) error {
+	setters := c.setters()
+	last := len(setters) - 1
+	for _, set := range append(setters[:last:last], c.updateDevices, setters[last]) {
+		if err := set(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// complete adds what a value of r means together with one that r does not name.
+func (c *Cgroup) complete(r *specs.LinuxResources) (*specs.LinuxResources, error) {
+	full := *r
+	if r.Memory != nil {
+		m := *r.Memory
+		full.Memory = &m
+		if k := c.knobs("memory"); k.v2() {
+			if err := completeMemory(k, &m); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return &full, nil
+}
+
+// completeMemory keeps what memory.swap is: the limit of memory and swap
+// together, where v2 has one of swap alone.
+func completeMemory(k knobs, m *specs.LinuxMemory) error {
+	limit, swap := deref(m.Limit), deref(m.Swap)
+	switch {
+	case swap > 0 && limit == 0:
+		now := limitOf(k.text("memory.max"))
+		m.Limit = &now
+	case limit > 0 && swap == 0:
+		memory, only := limitOf(k.text("memory.max")), limitOf(k.text("memory.swap.max"))
+		if memory == -1 || only == -1 {
+			return nil
+		}
+		sum := memory + only
+		if sum < limit {
+			return fault.Newf("set linux.resources.memory.limit", strconv.FormatInt(limit, 10),
+				"memory and swap together are limited to %d", sum).WithHint("memory.swap has to be set with it")
+		}
+		m.Swap = &sum
+	}
+	return nil
+}
+
+// limitOf parses a limit of v2. None, or no such file, is -1.
+func limitOf(content string) int64 {
+	n, err := strconv.ParseInt(strings.TrimSpace(content), 10, 64)
+	if err != nil {
+		return -1
+	}
+	return n
+}
+
+// bandwidth completes a quota or a period with the one that is in use: systemd
+// has to know the share that they make together.
+func (c *Cgroup) bandwidth(p *specs.LinuxCPU) (quota int64, period uint64) {
+	quota, period = deref(p.Quota), deref(p.Period)
+	if quota == 0 && period == 0 {
+		return 0, 0
+	}
+	k := c.knobs("cpu")
+	now := k.text("cpu.cfs_quota_us") + " " + k.text("cpu.cfs_period_us")
+	if k.v2() {
+		now = k.text("cpu.max")
+	}
+	f := append(strings.Fields(now), "", "")
+	if quota == 0 {
+		quota = limitOf(f[0])
+	}
+	if period == 0 {
+		period = number(f[1])
+	}
+	return quota, period
+}
+
+// updateDevices replaces the device rules, if there are any that allow
+// something.
+func (c *Cgroup) updateDevices(r *specs.LinuxResources) error {
+	if !slices.ContainsFunc(r.Devices, func(d specs.LinuxDeviceCgroup) bool { return d.Allow || d.Type != "" && d.Type != "a" }) {
+		return nil
+	}
+	list, err := compileDevices(r.Devices)
+	if err != nil {
+		return err
+	}
+	h := c.controller("devices")
+	switch {
+	case h == nil:
+		return fault.New("set", "linux.resources.devices", errNoController)
+	case h.v2():
+		return list.replace(h.dir(), c.journal)
+	}
+	return list.amend(h.dir(), c.journal)
+}

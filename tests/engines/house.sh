@@ -17,7 +17,7 @@ set -eu
 hierarchies() { findmnt -rn -t cgroup,cgroup2 -o TARGET; }
 
 keep() {
-	trap : INT TERM HUP # the test has them too, and ends
+	trap '' INT TERM HUP # the test has them too, and ends
 	trap "raze '$1'" EXIT
 	hierarchies | while read -r top; do
 		mkdir "$top/$1"
@@ -29,12 +29,11 @@ keep() {
 	exec 3<&0
 	unshare --mount --pid --net --ipc --uts --fork --kill-child sh "$0" join "$@" <&3 &
 	exec 3<&-
-	house=$!
 	cat >/dev/null
-	kill -9 "$house" 2>/dev/null || :
 }
 
-# A process that version 1 has frozen does not die.
+# The init of the house has read the end of the same pipe. Its processes die with
+# it, but one that version 1 has frozen not before it is thawed.
 raze() {
 	hierarchies | while read -r top; do
 		[ ! -d "$top/$1" ] || find "$top/$1" -name freezer.state
@@ -47,6 +46,7 @@ raze() {
 
 # In the namespaces, but before that of cgroups: its root is where one is then.
 join() {
+	trap echo EXIT # an empty line: no house
 	hierarchies | while read -r top; do enter_cgroup "$top/$1"; done
 	exec unshare --cgroup sh "$0" furnish "$@"
 }
@@ -57,6 +57,7 @@ enter_cgroup() {
 }
 
 furnish() {
+	trap echo EXIT
 	shift
 	read -r pid _ </proc/self/stat # the host's proc: the host's pid
 	mount --make-rprivate /
@@ -114,7 +115,7 @@ enter() {
 	for top in $(hierarchies); do
 		if [ -d "$top/$name/engine" ]; then enter_cgroup "$top/$name/engine"; else enter_cgroup "$top/$name"; fi
 	done
-	exec nsenter --target "$pid" --all --wd=/root -- "$@"
+	exec nsenter --target "$pid" --all --wdns=/root -- "$@"
 }
 
 "$@"

@@ -43,6 +43,7 @@ func newHouse(t *testing.T, runtimes ...string) *house {
 	// Not what a terminal interrupts: the keeper ends by its pipe.
 	h.keep.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	h.keep.Stderr = h.said
+	h.keep.WaitDelay = patience
 	pipe, err := h.keep.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -56,17 +57,23 @@ func newHouse(t *testing.T, runtimes ...string) *house {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { h.close(t) })
+	timer := time.AfterFunc(patience, func() { pipe.Close() })
+	defer timer.Stop()
 	line, err := bufio.NewReader(ready).ReadString('\n')
-	if err != nil {
+	h.pid = strings.TrimSpace(line)
+	if err != nil || h.pid == "" {
+		h.close(t)
 		t.Fatalf("no house: %v\n%s", err, h.said)
 	}
-	h.pid = strings.TrimSpace(line)
 	return h
 }
 
 // close ends the house, and looks for what may be left of it on the machine.
 func (h *house) close(t *testing.T) {
 	t.Helper()
+	if h.keep.ProcessState != nil {
+		return // closed before
+	}
 	h.pipe.Close()
 	timer := time.AfterFunc(patience, func() { _ = h.keep.Process.Kill() })
 	defer timer.Stop()
@@ -124,6 +131,7 @@ func (h *house) command(ctx context.Context, args ...string) *exec.Cmd {
 	}
 	// nsenter(1) forks: the whole group ends with it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.WaitDelay = time.Second
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	return cmd
 }

@@ -17,7 +17,7 @@ func openPodman(h *house, runtime string) *engine {
 	h.write("/etc/containers/containers.conf", fmt.Sprintf(`[engine]
 runtime = %[1]q
 runtime_supports_json = [%[1]q]
-runtime_supports_nocgroups = [%[1]q]
+runtime_supports_nocgroup = [%[1]q]
 cgroup_manager = "cgroupfs"
 events_logger = "file"
 

@@ -63,9 +63,10 @@ func busyboxLayer() []byte {
 	}
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
-	for _, dir := range []string{"bin/", "dev/", "etc/", "proc/", "root/", "run/", "sys/", "tmp/", "var/", "home/", "home/user/"} {
+	for _, dir := range []string{"bin/", "dev/", "etc/", "proc/", "root/", "run/", "sys/", "var/", "home/", "home/user/"} {
 		add(w, tar.Header{Name: dir, Typeflag: tar.TypeDir, Mode: 0o755}, nil)
 	}
+	add(w, tar.Header{Name: "tmp/", Typeflag: tar.TypeDir, Mode: 0o1777}, nil)
 	add(w, tar.Header{Name: "bin/busybox", Mode: 0o755}, program)
 	for name := range strings.FieldsSeq(string(applets)) {
 		if name != "busybox" {
@@ -94,4 +95,13 @@ func finish(w *tar.Writer) {
 	if err := w.Close(); err != nil {
 		fail("%v", err)
 	}
+}
+
+// putStorage says where Podman and Buildah keep images.
+func (h *house) putStorage() {
+	h.write("/etc/containers/storage.conf", `[storage]
+driver = "overlay"
+runroot = "/run/containers/storage"
+graphroot = "/var/lib/containers/storage"
+`)
 }

@@ -24,11 +24,7 @@ events_logger = "file"
 [engine.runtimes]
 %[1]s = ["/usr/local/sbin/%[1]s"]
 `, runtime))
-	h.write("/etc/containers/storage.conf", `[storage]
-driver = "overlay"
-runroot = "/run/containers/storage"
-graphroot = "/var/lib/containers/storage"
-`)
+	h.putStorage()
 	h.putImage()
 	e := &engine{house: h, cli: []string{"podman"}, runtime: runtime}
 	e.sweep = func() {

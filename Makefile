@@ -36,7 +36,16 @@ demo: ## run containers and see what they see; installs what is missing
 
 .PHONY: test
 test: packages-test hull ## run all tests; the last line sums them up
-	@$(GO) run ./tests/cmd/summary -tags '$(TAGS)' -map ./tests/cmd/conformance
+	@mkdir -p $(CACHE)
+	@$(GO) run ./tests/cmd/summary -tags '$(TAGS)' -map ./tests/cmd/conformance -skipped $(CACHE)/skipped
+
+.PHONY: test-vm
+test-vm: packages-vm hull ## run the black-box suite in virtual machines: MODE="root systemd user" RUN= KERNEL=trixie
+	@TAGS='$(TAGS)' tests/vm/suite
+
+.PHONY: vm
+vm: packages-vm hull ## a shell in such a machine; MODE=user for an ordinary user's
+	@tests/vm/boot $(if $(filter user,$(MODE)),--user) bash -l
 
 .PHONY: conformance
 conformance: ## write docs/conformance.md, and list what it lacks
@@ -49,7 +58,7 @@ validate: packages-test ## run the OCI validation suite against RUNTIME, print a
 .PHONY: test-engines
 test-engines: hull ## run Podman, containerd, Buildah and Docker with hull, and with runc
 	@.ci/packages engines
-	@$(GO) run ./tests/cmd/summary -tags '$(TAGS) engines' ./tests/engines
+	@$(GO) test -json -count=1 -timeout=60m -tags '$(TAGS) engines' ./tests/engines | $(GO) run ./tests/cmd/summary -events /dev/stdin
 
 .PHONY: soak
 soak: packages-test ## CYCLES containers and as many execs into one, eight at a time; nothing may leak
@@ -84,10 +93,14 @@ lint-tools:
 packages-test:
 	@.ci/packages build test
 
+.PHONY: packages-vm
+packages-vm:
+	@.ci/packages build vm
+
 .PHONY: clean
 clean: ## remove what was built
 	rm -rf hull $(CACHE)
 
 .PHONY: help
 help: ## show this
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

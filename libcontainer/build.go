@@ -62,7 +62,7 @@ func (n *creation) drive(d *drive, gate state.Gate) error {
 			}
 			return err
 		},
-		console:  func(master *os.File) error { return takeConsole(d, n.options.ConsoleSocket, master) },
+		console:  func(master *os.File) error { return n.console.take(d, master) },
 		ready:    func() ([]byte, error) { return n.ready(d, filter) },
 		listener: func(fd int) error { return n.container.sendListener(&n.filter.profile, specs.StateCreating, fd, d.pid) },
 	})

@@ -28,7 +28,13 @@ func (n *creation) configure() error {
 	if err := n.planNotify(); err != nil {
 		return err
 	}
-	return checkConsole(n.plan.Process.Terminal, n.options.ConsoleSocket, n.options.Lifetime)
+	if err := checkConsole(n.plan.Process.Terminal, n.options.ConsoleSocket, n.options.Lifetime); err != nil {
+		return err
+	}
+	console, err := openConsole(n.options.ConsoleSocket, n.options.SetUpTerminal)
+	n.console = console
+	n.closers = append(n.closers, console.close)
+	return err
 }
 
 // compile makes the plan of a configuration that has been examined.

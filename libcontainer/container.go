@@ -135,7 +135,7 @@ func (c *Container) pidfd() (int, error) {
 	if c.record.PID == 0 {
 		return -1, notRunning
 	}
-	fd, err := unix.PidfdOpen(c.record.PID, 0)
+	fd, err := linux.OpenProcess(c.record.PID)
 	if errors.Is(err, unix.ESRCH) {
 		return -1, notRunning
 	}

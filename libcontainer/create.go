@@ -36,6 +36,10 @@ type CreateOptions struct {
 	// master of the process's terminal. Without it, the master is
 	// Container.Init().Console().
 	ConsoleSocket string
+	// SetUpTerminal, if not nil, gets the master that becomes
+	// Container.Init().Console() as soon as there is one, which stays open: to
+	// give it a size, or modes, that the program finds.
+	SetUpTerminal func(master *os.File) error
 	// PidfdSocket is the path of a listening AF_UNIX socket that gets a pidfd
 	// of the process.
 	PidfdSocket string
@@ -136,6 +140,8 @@ type creation struct {
 	// devices are those of the host to be moved, or nil.
 	devices   *netdev.Set
 	container *Container
+	// console says who gets the terminal.
+	console console
 	// hookOutput is where hooks print to.
 	hookOutput hook.Output
 	// remains says that something of the container could not be undone.

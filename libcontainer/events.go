@@ -137,15 +137,15 @@ func tellOOM(oom *cgroup.OOMWatch, tell func(Event) error) error {
 	return tell(Event{Kind: OOMEvent})
 }
 
-// tellStats leaves out the container that has ended meanwhile.
+// tellStats leaves out what was read of a container that was ending.
 func (c *Container) tellStats(pidfd int, tell func(Event) error) error {
 	s, err := c.Stats()
-	if err == nil {
-		return tell(Event{Kind: StatsEvent, Stats: s})
-	}
 	ended := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}
 	if n, pollErr := unix.Poll(ended, 0); pollErr == nil && n > 0 {
 		return nil
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return tell(Event{Kind: StatsEvent, Stats: s})
 }

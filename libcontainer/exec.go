@@ -28,9 +28,10 @@ type ExecOptions struct {
 	User string
 	// Stdio are its streams, unless it has a terminal.
 	Stdio Stdio
-	// ConsoleSocket, PidfdSocket, PidFile, PreserveFDs and Lifetime are as in
-	// CreateOptions.
+	// ConsoleSocket, SetUpTerminal, PidfdSocket, PidFile, PreserveFDs and
+	// Lifetime are as in CreateOptions.
 	ConsoleSocket string
+	SetUpTerminal func(master *os.File) error
 	PidfdSocket   string
 	PidFile       string
 	PreserveFDs   int
@@ -72,6 +73,7 @@ func (c *Container) Exec(ctx context.Context, o ExecOptions) (*Process, error) {
 		return nil, err
 	}
 	defer unix.Close(pidfd)
+	defer func() { e.console.close() }()
 	if err := e.compile(); err != nil {
 		e.launch.abort()
 		return nil, err
@@ -108,6 +110,8 @@ type execution struct {
 	filter []byte
 	// silenced is as Record.Silenced, of this process.
 	silenced bool
+	// console says who gets the terminal.
+	console console
 	// listener says who gets the filter's listener.
 	listener *specs.LinuxSeccomp
 }
@@ -152,6 +156,9 @@ func (e *execution) compile() error {
 		return err
 	}
 	if err := checkConsole(process.Terminal, e.options.ConsoleSocket, e.options.Lifetime); err != nil {
+		return err
+	}
+	if e.console, err = openConsole(e.options.ConsoleSocket, e.options.SetUpTerminal); err != nil {
 		return err
 	}
 	return e.loadFilter()
@@ -282,7 +289,7 @@ func (e *execution) drive(d *drive, join cgroup.Join) error {
 		return err
 	}
 	err = d.converse(answers{
-		console: func(master *os.File) error { return takeConsole(d, o.ConsoleSocket, master) },
+		console: func(master *os.File) error { return e.console.take(d, master) },
 		ready: func() ([]byte, error) {
 			if err := limit(d.pid, e.rlimits); err != nil {
 				return nil, err

@@ -112,7 +112,7 @@ func (c *Container) killAll() error {
 
 // signalProcess sends sig to a process unless it has ended.
 func signalProcess(pid int, p linux.Process, sig unix.Signal) {
-	fd, err := unix.PidfdOpen(pid, 0)
+	fd, err := linux.OpenProcess(pid)
 	if err != nil {
 		return
 	}

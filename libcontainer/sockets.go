@@ -15,16 +15,45 @@ import (
 	"hull/spec"
 )
 
-// takeConsole passes the master of a terminal on to the socket that waits for
-// it, or keeps it for Process.Console.
-func takeConsole(d *drive, socket string, master *os.File) error {
+// console is who gets the master of a terminal: a console socket, or without
+// one the caller, as Process.Console.
+type console struct {
+	socket string
+	conn   int // to the socket, if there is one
+	setUp  func(master *os.File) error
+}
+
+// openConsole connects to the socket before anything is made: that nobody
+// listens is the caller's mistake.
+func openConsole(socket string, setUp func(*os.File) error) (c console, err error) {
 	if socket == "" {
+		return console{setUp: setUp}, nil
+	}
+	conn, err := dial(socket)
+	if err != nil {
+		return console{}, fault.New("connect to console socket", socket, patiently(err))
+	}
+	return console{socket: socket, conn: conn}, nil
+}
+
+func (c console) close() {
+	if c.socket != "" {
+		unix.Close(c.conn)
+	}
+}
+
+// take gives the master of d's terminal to who is to have it.
+func (c console) take(d *drive, master *os.File) error {
+	if c.socket == "" {
 		d.console = master
-		return nil
+		if c.setUp == nil {
+			return nil
+		}
+		return c.setUp(master)
 	}
 	defer master.Close()
-	if err := sendFile(socket, []byte(master.Name()), int(master.Fd())); err != nil {
-		return fault.New("send the terminal to console socket", socket, err)
+	if err := sendWhole(c.conn, []byte(master.Name()), unix.UnixRights(int(master.Fd()))); err != nil {
+		return fault.New("send the terminal to console socket", c.socket, patiently(err))
 	}
 	return nil
 }
@@ -109,6 +138,11 @@ func sendFile(socket string, message []byte, fd int) error {
 		defer unix.Close(conn)
 		err = sendWhole(conn, message, unix.UnixRights(fd))
 	}
+	return patiently(err)
+}
+
+// patiently says of err what it means where patience is at an end.
+func patiently(err error) error {
 	if errors.Is(err, unix.EAGAIN) {
 		return fault.New("", "", unix.ETIMEDOUT).WithHint("who listens there has taken nothing for %d s", patience)
 	}

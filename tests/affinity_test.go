@@ -13,6 +13,7 @@ import (
 // starts: change returns how to put the thread back.
 func caller(t *testing.T, change func() (undo func() error, err error), do func()) {
 	t.Helper()
+	needRoot(t)
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	undo, err := change()

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -37,10 +38,28 @@ func (h *host) newBundle(commands []string, edits ...func(*specs.Spec)) *bundle 
 	for _, edit := range edits {
 		edit(b.config)
 	}
+	h.needManagerFor(b)
 	b.populate(h.t)
 	b.handOver(h.t)
 	b.save(h.t)
 	return b
+}
+
+// needManagerFor skips a test with a cgroupsPath of the filesystem where systemd
+// makes the cgroups: it would take the path for the name of a unit.
+func (h *host) needManagerFor(b *bundle) {
+	h.t.Helper()
+	if len(h.flags) == 0 && b.config.Linux != nil && b.config.Linux.CgroupsPath != "" && !strings.Contains(b.config.Linux.CgroupsPath, ":") {
+		needCgroupfs(h.t)
+	}
+}
+
+// needCgroupfs skips a test of where hull itself makes cgroups.
+func needCgroupfs(t *testing.T) {
+	t.Helper()
+	if bySystemd() {
+		lacks(t, "cgroupfs as the manager of cgroups, as the suite is run")
+	}
 }
 
 func withDir(cmd *exec.Cmd, dir string) *exec.Cmd {

@@ -21,6 +21,15 @@ func onlyV2() bool {
 	return unix.Statfs(cgroupRoot, &st) == nil && st.Type == unix.CGROUP2_SUPER_MAGIC
 }
 
+// cgroupMountType is what a container finds where it mounts cgroups: v1 has a
+// directory of hierarchies.
+func cgroupMountType() string {
+	if onlyV2() {
+		return "cgroup2"
+	}
+	return "tmpfs"
+}
+
 // unifiedMount is where v2 is mounted, alone or beside v1.
 func unifiedMount() string {
 	if onlyV2() {

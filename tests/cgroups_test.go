@@ -28,6 +28,7 @@ func allCgroups() []string {
 //proves:linux.cgroupsPath
 //proves:config-linux.md#cgroups-path:1 config-linux.md#cgroups-path:2 config-linux.md#cgroups-path:3
 func TestTheCgroupIsWhereTheConfigurationPutsIt(t *testing.T) {
+	needCgroupfs(t)
 	h := newHost(t)
 	top, own := cgroupRoot, ownCgroup(t, "memory")
 	if !onlyV2() {

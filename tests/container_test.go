@@ -216,6 +216,10 @@ func dropNamespace(kind specs.LinuxNamespaceType) edit {
 	}
 }
 
+// firstNamespaces are the five that every default configuration begins with: that
+// of cgroup v2 has one more. It is for tests that know a namespace by its place.
+func firstNamespaces(s *specs.Spec) { dropNamespace(specs.CgroupNamespace)(s) }
+
 func addMounts(mounts ...specs.Mount) edit {
 	return func(s *specs.Spec) { s.Mounts = append(s.Mounts, mounts...) }
 }

@@ -28,6 +28,9 @@ func (h *host) engineBundle(name string, commands []string, edits ...edit) *bund
 		s.Process.ApparmorProfile = ""
 		s.Hooks = nil
 		s.Linux.CgroupsPath = "/" + newID()
+		if bySystemd() {
+			s.Linux.CgroupsPath = "system.slice:docker:" + newID()
+		}
 		for i, m := range s.Mounts {
 			if m.Type == "bind" {
 				s.Mounts[i].Source = filepath.Join(sources, filepath.Base(m.Source))
@@ -72,7 +75,7 @@ func TestTheConfigurationOfDockerWorks(t *testing.T) {
 	equal(t, "capabilities", capabilitySets(t, s)["Eff"], 0xa80425fb)
 	equal(t, "inheritable", capabilitySets(t, s)["Inh"], 0)
 	for target, want := range map[string]string{
-		"/proc": "proc", "/dev": "tmpfs", "/dev/pts": "devpts", "/sys": "sysfs", "/sys/fs/cgroup": "tmpfs", "/dev/mqueue": "mqueue", "/dev/shm": "tmpfs",
+		"/proc": "proc", "/dev": "tmpfs", "/dev/pts": "devpts", "/sys": "sysfs", "/sys/fs/cgroup": cgroupMountType(), "/dev/mqueue": "mqueue", "/dev/shm": "tmpfs",
 	} {
 		equal(t, target, mountsOf(t, s)[target].kind, want)
 	}

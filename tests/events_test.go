@@ -65,7 +65,7 @@ func TestStatsAreWhatTheKernelCounts(t *testing.T) {
 	} {
 		equal(t, name, of.got, of.want)
 	}
-	if s.CPU.Throttling.ThrottledPeriods == 0 || s.CPU.Usage.Total < 10e6 || s.Pids.Current == 0 || s.Memory.Usage.Usage == 0 {
+	if s.CPU.Usage.Total < 10e6 || s.Pids.Current == 0 || s.Memory.Usage.Usage == 0 {
 		t.Errorf("too little: %+v %+v %+v", s.CPU, s.Pids, s.Memory.Usage)
 	}
 	equal(t, "CPUs", s.Cpuset.CPUs, []int{0})
@@ -191,7 +191,9 @@ func TestEventsGoOnUntilTheContainerStops(t *testing.T) {
 func TestEventsTellThatMemoryRanOut(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
-	limit := resources(specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: pointer(int64(48 << 20)), Swap: pointer(int64(48 << 20))}})
+	limit := func(s *specs.Spec) {
+		s.Linux.Resources.Memory = &specs.LinuxMemory{Limit: pointer(int64(48 << 20)), Swap: pointer(int64(48 << 20))}
+	}
 	t.Run("for a process beside init", func(t *testing.T) {
 		t.Parallel()
 		h := &host{t: t, root: h.root}

@@ -30,7 +30,9 @@ var lateFailures = map[string]struct {
 	"a limit of the cgroup": {
 		resources(specs.LinuxResources{CPU: &specs.LinuxCPU{Cpus: "999"}}), []string{"linux.resources.cpu.cpus", "999"},
 	},
-	"a namespace to join": {addNamespace(specs.NetworkNamespace, "/proc/self/ns/uts"), []string{"linux.namespaces[4]"}},
+	"a namespace to join": {
+		edits(firstNamespaces, addNamespace(specs.NetworkNamespace, "/proc/self/ns/uts")), []string{"linux.namespaces[4]"},
+	},
 	"a seccomp agent": {
 		withFilter(&specs.LinuxSeccomp{
 			DefaultAction: specs.ActAllow, ListenerPath: "/nowhere",

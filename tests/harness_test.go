@@ -4,7 +4,9 @@
 //
 // One file covers one command or one part of config.json. Environment: RUNTIME
 // is the binary, by default ../hull; PROBE is cmd/probe where there is no Go to
-// build it with.
+// build it with, and has cmd/soak beside it; HULL_CGROUP_MANAGER=systemd has systemd make all cgroups.
+//
+// An ordinary user can run it, too: what is for root is skipped.
 package tests
 
 import (
@@ -18,6 +20,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -30,6 +33,8 @@ var suite struct {
 	runtime string
 	probe   string
 	busybox string
+	// flags are global flags of every command.
+	flags []string
 }
 
 func TestMain(m *testing.M) {
@@ -45,10 +50,6 @@ func runSuite(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	if os.Geteuid() != 0 {
-		fmt.Fprintln(os.Stderr, "the black-box suite needs root")
-		return 1
-	}
 	suite.runtime = os.Getenv("RUNTIME")
 	if suite.runtime == "" {
 		suite.runtime, _ = filepath.Abs("../hull")
@@ -56,6 +57,9 @@ func runSuite(m *testing.M) int {
 	if _, err := os.Stat(suite.runtime); err != nil {
 		fmt.Fprintln(os.Stderr, "no binary to test, run make first:", err)
 		return 1
+	}
+	if os.Getenv("HULL_CGROUP_MANAGER") == "systemd" {
+		suite.flags = []string{systemdFlag}
 	}
 	dir, err := os.MkdirTemp("", "hull-tests-")
 	if err != nil {
@@ -105,7 +109,22 @@ type host struct {
 	binary string
 }
 
+// newHost is for root.
 func newHost(t *testing.T) *host {
+	t.Helper()
+	needRoot(t)
+	return newHostOf(t)
+}
+
+func needRoot(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		lacks(t, "root: the suite is run by an ordinary user")
+	}
+}
+
+// newHostOf is for whoever runs the suite.
+func newHostOf(t *testing.T) *host {
 	t.Helper()
 	h := &host{t: t, root: filepath.Join(t.TempDir(), "state")}
 	// A directory that was asked for by name has to be there for list.
@@ -132,7 +151,7 @@ func (h *host) sweep() {
 
 // command is the runtime with its global flags.
 func (h *host) command(args ...string) *exec.Cmd {
-	line := slices.Concat(h.through, []string{cmp.Or(h.binary, suite.runtime), "--root", h.root}, h.flags, args)
+	line := slices.Concat(h.through, []string{cmp.Or(h.binary, suite.runtime), "--root", h.root}, suite.flags, h.flags, args)
 	return exec.Command(line[0], line[1:]...)
 }
 
@@ -206,6 +225,17 @@ func (h *host) awaitStatus(id string, want specs.ContainerState) {
 	h.t.Helper()
 	eventually(h.t, fmt.Sprintf("%s becomes %s", id, want), func() bool { return h.state(id).Status == want })
 }
+
+// pace is how many times longer a second is on this machine than on one where
+// the runtime says its version in less than 30 ms: an emulated one takes 150.
+var pace = sync.OnceValue(func() int64 {
+	cmd := exec.Command(suite.runtime, "--version")
+	if cmd.Run() != nil {
+		return 1
+	}
+	used := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	return max(1, used.Milliseconds()/30)
+})
 
 // eventually waits for at most ten seconds until done returns true.
 func eventually(t *testing.T, what string, done func() bool) {

@@ -25,6 +25,7 @@ func hasAppArmor(t *testing.T) bool {
 // loadProfile loads a profile of AppArmor with the rules and returns its name.
 func loadProfile(t *testing.T, kind, rules string) string {
 	t.Helper()
+	needRoot(t)
 	if !hasAppArmor(t) {
 		lacks(t, "AppArmor in its kernel")
 	}

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
@@ -24,11 +25,13 @@ func (h *host) remains(id string, b *bundle) []string {
 		found = append(found, "the state directory")
 	}
 	for _, depth := range []string{"", "*/", "*/*/", "*/*/*/"} {
-		cgroups, err := filepath.Glob("/sys/fs/cgroup/" + depth + id)
-		if err != nil {
-			h.t.Fatal(err)
+		for _, name := range []string{id, "*-" + id + ".scope"} {
+			cgroups, err := filepath.Glob("/sys/fs/cgroup/" + depth + name)
+			if err != nil {
+				h.t.Fatal(err)
+			}
+			found = append(found, cgroups...)
 		}
-		found = append(found, cgroups...)
 	}
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
@@ -274,7 +277,9 @@ func (h *host) startCommand(cmd *exec.Cmd) (output string) {
 	if err := cmd.Start(); err != nil {
 		h.t.Fatal(err)
 	}
+	timer := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
 	h.t.Cleanup(func() {
+		timer.Stop()
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})

@@ -133,12 +133,17 @@ func TestOnlyARecursiveBindBringsTheMountsBelow(t *testing.T) {
 	}
 }
 
+// mountTmpfs mounts a filesystem that is private whatever the host's mounts are: on
+// a shared one, what is mounted below a bind of it would be below it as well.
 func mountTmpfs(t *testing.T, target string) {
 	t.Helper()
 	if err := unix.Mount("test", target, "tmpfs", 0, ""); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = unix.Unmount(target, unix.MNT_DETACH) })
+	if err := unix.Mount("", target, "", unix.MS_PRIVATE, ""); err != nil {
+		t.Fatal(err)
+	}
 }
 
 //proves:mounts[].source mounts[].destination

@@ -72,7 +72,8 @@ func TestAPathThatIsNoNamespaceIsRefusedAtOnce(t *testing.T) {
 		"a fifo": fifo, "a directory": dir, "a device": "/dev/null", "a file of procfs": "/proc/self/status",
 	} {
 		t.Run(name, func(t *testing.T) {
-			(&host{t: t, root: h.root}).fails([]string{"linux.namespaces[4].path " + path, "not a namespace"}, addNamespace(specs.NetworkNamespace, path))
+			(&host{t: t, root: h.root}).fails([]string{"linux.namespaces[4].path " + path, "not a namespace"},
+				firstNamespaces, addNamespace(specs.NetworkNamespace, path))
 		})
 	}
 }

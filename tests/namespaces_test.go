@@ -35,6 +35,7 @@ func nsOf(t *testing.T, pid int, kind specs.LinuxNamespaceType) string {
 // holder is a process that lives in new namespaces of its own.
 func holder(t *testing.T, flags ...string) int {
 	t.Helper()
+	needRoot(t)
 	unshare := needTool(t, "unshare")
 	// With --fork the sleeping child is the one in the new pid namespace.
 	cmd := exec.Command(unshare, append(flags, "sh", "-c", "echo $$; exec sleep 1000")...)
@@ -287,11 +288,11 @@ func TestANamespaceThatCannotBeJoinedIsNamed(t *testing.T) {
 		"a mount namespace of wrong type": {specs.MountNamespace, "/proc/self/ns/pid", []string{"linux.namespaces[4]"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			(&host{t: t, root: h.root}).fails(tt.words, addNamespace(tt.kind, tt.path))
+			(&host{t: t, root: h.root}).fails(tt.words, firstNamespaces, addNamespace(tt.kind, tt.path))
 		})
 	}
 	t.Run("a namespace that is asked for twice", func(t *testing.T) {
-		(&host{t: t, root: h.root}).fails([]string{"linux.namespaces[5].type", "linux.namespaces[0]"}, func(s *specs.Spec) {
+		(&host{t: t, root: h.root}).fails([]string{"linux.namespaces[5].type", "linux.namespaces[0]"}, firstNamespaces, func(s *specs.Spec) {
 			s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: specs.PIDNamespace})
 		})
 	})

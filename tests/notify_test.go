@@ -370,3 +370,21 @@ func TestExecHasNothingToDoWithTheServiceManager(t *testing.T) {
 		equal(t, name, lastValue(get[[]string](t, s, "env"), name), "")
 	}
 }
+
+func TestAnOrdinaryUsersContainerReportsToo(t *testing.T) {
+	h, m := newHost(t), newManagerHere(t)
+	h.asNobody()
+	reachable(t, filepath.Dir(m.address))
+	if err := os.Chmod(m.address, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	b := h.rootlessBundle([]string{"notify=READY=1"})
+	out, ended := h.running(m.starts(h.command("run", "--bundle", b.dir, newID())))
+	ends(t, "run", ended)
+	if !strings.Contains(readFile(t, out), `"sent"`) {
+		t.Fatal(readFile(t, out))
+	}
+	if heard := m.hears(); !strings.HasPrefix(heard, "READY=1\nMAINPID=") {
+		t.Error(heard)
+	}
+}

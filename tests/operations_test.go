@@ -115,18 +115,12 @@ func TestDeleteSparesWhatTheContainerFoundThere(t *testing.T) {
 	pid := holder(t, "--net")
 	source := t.TempDir()
 	writeFile(t, filepath.Join(source, "file"), "text")
-	group := "/" + newID() + "-parent"
-	dir := "/sys/fs/cgroup/pids" + group
-	if !hasController("pids") {
-		lacks(t, "the pids controller of cgroup v1")
-	}
-	if err := os.Mkdir(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	defer os.Remove(dir)
+	needController(t, "pids")
+	group := newID() + "-parent"
+	dir := makeCgroup(t, "pids", group)
 	b := h.newBundle([]string{"sleep"}, writableRoot, addMounts(bind(source)),
 		addNamespace(specs.NetworkNamespace, nsPath(pid, specs.NetworkNamespace)),
-		func(s *specs.Spec) { s.Linux.CgroupsPath = group + "/own" })
+		func(s *specs.Spec) { s.Linux.CgroupsPath = "/" + group + "/own" })
 	c := h.create(b)
 	h.must("start", c.id)
 	if !fileExists(dir + "/own/cgroup.procs") {

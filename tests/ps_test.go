@@ -25,7 +25,15 @@ func TestPsListsAllProcessesOfTheContainer(t *testing.T) {
 	slices.Sort(pids)
 	equal(t, "JSON", pids, want)
 
-	for _, args := range [][]string{{"ps", c.id}, {"ps", c.id, "-ef"}, {"ps", "--format=table", c.id, "aux"}, {"ps", c.id, "-o", "pid,args"}} {
+	for _, args := range [][]string{
+		{"ps", c.id},
+		{"ps", c.id, "-ef"},
+		{"ps", "--format=table", c.id, "aux"},
+		{"ps", "-f", "table", c.id, "axf"},
+		{"ps", c.id, "-o", "pid,args"},
+		{"ps", c.id, "-eo", "ppid,stat,pid,comm"},
+		{"ps", c.id, "-e", "--sort=-pid"},
+	} {
 		lines := strings.Split(strings.TrimSpace(h.must(args...)), "\n")
 		column := slices.Index(strings.Fields(lines[0]), "PID")
 		if column < 0 {
@@ -49,6 +57,7 @@ func TestPsRefusesWhatItCannotShow(t *testing.T) {
 	h := newHost(t)
 	c := h.start(nil)
 	h.refuses([]string{"couldn't find PID field"}, "ps", c.id, "-o", "args")
+	h.refuses([]string{"run ps -o cake", "cake"}, "ps", c.id, "-o", "cake")
 	h.refuses([]string{"invalid format option"}, "ps", "--format", "yaml", c.id)
 	h.refuses([]string{`"ps" requires a minimum of 1 argument`}, "ps")
 }

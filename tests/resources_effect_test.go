@@ -255,6 +255,7 @@ func TestLeafWeightsWentWithTheirScheduler(t *testing.T) {
 // hugePages makes sure that the machine has some to give away.
 func hugePages(t *testing.T, count int) {
 	t.Helper()
+	needRoot(t)
 	needController(t, "hugetlb")
 	const file = "/proc/sys/vm/nr_hugepages"
 	before := readFile(t, file)

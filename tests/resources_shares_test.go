@@ -36,6 +36,8 @@ func race(t *testing.T, h *host, limits ...[]string) (shares []float64) {
 	time.Sleep(long)
 	for i, c := range all {
 		shares = append(shares, (used(t, c.pid)-before[i])/long.Seconds())
+	}
+	for _, c := range all {
 		h.must("delete", "--force", c.id)
 	}
 	return shares

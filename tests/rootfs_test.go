@@ -189,18 +189,22 @@ func TestAnUnbindableMountCannotBeBound(t *testing.T) {
 //proves:linux.rootfsPropagation=private linux.rootfsPropagation=unbindable
 func TestRootfsPropagationIsThatOfTheRoot(t *testing.T) {
 	h := newHost(t)
-	for propagation, want := range map[string]string{
-		"": "", "private": "", "rprivate": "", "shared": "shared:", "rshared": "shared:", "unbindable": "unbindable",
-		"runbindable": "unbindable", "slave": "", "rslave": "",
-	} {
-		t.Run("rootfsPropagation "+propagation, func(t *testing.T) {
-			h := &host{t: t, root: h.root}
-			s := h.probe([]string{"mounts"}, func(s *specs.Spec) { s.Linux.RootfsPropagation = propagation })
-			peers := mountsOf(t, s)["/"].peers
-			if want == "" && len(peers) > 0 || want != "" && !mountsOf(t, s)["/"].isPeer(want) {
-				t.Errorf("/ is %v, want %q", peers, want)
-			}
-		})
+	unshare := needTool(t, "unshare")
+	// A slave is one only of a mount that is shared: of systemd's, but not of every host's.
+	for outside, master := range map[string]string{"private": "", "shared": "master:"} {
+		for propagation, want := range map[string]string{
+			"": master, "private": "", "rprivate": "", "shared": "shared:", "rshared": "shared:", "unbindable": "unbindable",
+			"runbindable": "unbindable", "slave": master, "rslave": master,
+		} {
+			t.Run(outside+" mounts, rootfsPropagation "+propagation, func(t *testing.T) {
+				h := &host{t: t, root: h.root, through: []string{unshare, "--mount", "--propagation", outside}}
+				s := h.probe([]string{"mounts"}, func(s *specs.Spec) { s.Linux.RootfsPropagation = propagation })
+				peers := mountsOf(t, s)["/"].peers
+				if want == "" && len(peers) > 0 || want != "" && !mountsOf(t, s)["/"].isPeer(want) {
+					t.Errorf("/ is %v, want %q", peers, want)
+				}
+			})
+		}
 	}
 	h.fails([]string{"linux.rootfsPropagation", "cake"}, func(s *specs.Spec) { s.Linux.RootfsPropagation = "cake" })
 }

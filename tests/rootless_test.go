@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -11,6 +12,16 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 )
+
+// newUserHost is for an ordinary user: the one who runs the suite, or nobody.
+func newUserHost(t *testing.T) *host {
+	t.Helper()
+	h := newHostOf(t)
+	if os.Geteuid() == 0 {
+		h.asNobody()
+	}
+	return h
+}
 
 // asNobody makes the commands of h those of an ordinary user, who can reach the
 // runtime and owns the state directory.
@@ -29,16 +40,18 @@ func (h *host) asNobody() {
 	reachable(h.t, filepath.Dir(h.root))
 }
 
-// rootlessBundle is a bundle of nobody's with the configuration that spec writes
-// for him.
-func (h *host) rootlessBundle(commands ...string) *bundle {
+// rootlessBundle is a bundle of an ordinary user's with the configuration that
+// spec writes for him.
+func (h *host) rootlessBundle(commands []string, edits ...edit) *bundle {
 	h.t.Helper()
 	b := &bundle{dir: h.t.TempDir()}
-	reachable(h.t, b.dir)
 	b.populate(h.t)
-	for _, dir := range []string{b.dir, b.path("rootfs")} {
-		if err := os.Chown(dir, nobody, nobody); err != nil {
-			h.t.Fatal(err)
+	if len(h.through) > 0 {
+		reachable(h.t, b.dir)
+		for _, dir := range []string{b.dir, b.path("rootfs")} {
+			if err := os.Chown(dir, nobody, nobody); err != nil {
+				h.t.Fatal(err)
+			}
 		}
 	}
 	h.must("spec", "--rootless", "--bundle", b.dir)
@@ -47,37 +60,66 @@ func (h *host) rootlessBundle(commands ...string) *bundle {
 	}
 	b.config.Process.Terminal = false
 	b.config.Process.Args = append([]string{"/probe"}, commands...)
+	for _, edit := range edits {
+		edit(b.config)
+	}
 	b.save(h.t)
 	return b
 }
 
+// ownsCgroups reports whether the user of h may make cgroups beside his own.
+func (h *host) ownsCgroups() bool {
+	return len(h.through) == 0 && onlyV2() && unix.Access(ownCgroup(h.t, ""), unix.W_OK) == nil
+}
+
+// userManagers are the ways for an ordinary user to limit a container: global
+// flags by the name of what makes the cgroup.
+func (h *host) userManagers() map[string][]string {
+	h.t.Helper()
+	if !h.ownsCgroups() {
+		lacks(h.t, "a cgroup that an ordinary user was given")
+	}
+	ways := map[string][]string{"cgroupfs": {"--cgroup-manager", "cgroupfs"}}
+	if fileExists(filepath.Join(os.Getenv("XDG_RUNTIME_DIR"), "systemd/private")) {
+		ways["systemd"] = []string{systemdFlag}
+	}
+	return ways
+}
+
 func TestAnOrdinaryUserRunsWhatSpecWroteForHim(t *testing.T) {
-	h := newHost(t)
-	h.asNobody()
-	b := h.rootlessBundle("ids", "list=/sys/fs/cgroup")
+	h := newUserHost(t)
+	b := h.rootlessBundle([]string{"ids", "list=/sys/fs/cgroup"})
 	const noCgroup = "create cgroup "
+	warnings := 1 // that he has no cgroup, unless he was given one
+	if h.ownsCgroups() {
+		warnings = 0
+	}
 
 	r := h.try("check", "--bundle", b.dir)
-	if r.status != 2 || strings.Count(r.stdout+r.stderr, "warning") != 1 || !strings.Contains(r.stdout+r.stderr, noCgroup) {
+	if r.status != 2*warnings || strings.Count(r.stdout+r.stderr, "warning") != warnings || strings.Count(r.stdout+r.stderr, noCgroup) != warnings {
 		t.Errorf("check: status %d\n%s%s", r.status, r.stdout, r.stderr)
 	}
 
 	id := newID()
 	r = h.try("run", "--bundle", b.dir, id)
-	if r.status != 0 || strings.Count(r.stderr, "\n") != 1 || !strings.Contains(r.stderr, noCgroup) {
+	if r.status != 0 || strings.Count(r.stderr, "\n") != warnings || strings.Count(r.stderr, noCgroup) != warnings {
 		t.Fatalf("run: status %d\n%s", r.status, r.stderr)
 	}
 	s := parseSight(t, r.stdout)
 	equal(t, "users", get[struct{ UID []uint32 }](t, s, "ids").UID, []uint32{0, 0, 0})
 	// Not the host's, which the bind of its /sys would show.
-	equal(t, "cgroups to be seen", get[[]string](t, s, "list=/sys/fs/cgroup"), []string{})
+	seen := get[[]string](t, s, "list=/sys/fs/cgroup")
+	if onlyV2() {
+		equal(t, "what he sees is not the root of all", slices.Contains(seen, "cgroup.events"), true)
+		seen = slices.DeleteFunc(seen, func(name string) bool { return !strings.HasSuffix(name, ".slice") })
+	}
+	equal(t, "cgroups to be seen", seen, []string{})
 	h.nothingRemains(id, b)
 }
 
 func TestAnOrdinaryUserAttendsToHisContainer(t *testing.T) {
-	h := newHost(t)
-	h.asNobody()
-	b := h.rootlessBundle("sleep")
+	h := newUserHost(t)
+	b := h.rootlessBundle([]string{"sleep"})
 	c := &container{h: h, id: newID()}
 	h.must("create", "--bundle", b.dir, c.id)
 	t.Cleanup(c.delete)
@@ -92,19 +134,44 @@ func TestAnOrdinaryUserAttendsToHisContainer(t *testing.T) {
 	h.nothingRemains(c.id, b)
 }
 
+func TestTheLimitsOfAnOrdinaryUserHold(t *testing.T) {
+	h := newUserHost(t)
+	for name, flags := range h.userManagers() {
+		t.Run(name, func(t *testing.T) {
+			h := &host{t: t, root: h.root, flags: flags}
+			limits := specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: pointer(int64(64 << 20))}, Pids: &specs.LinuxPids{Limit: pointer(int64(66))}}
+			b := h.rootlessBundle([]string{"sleep"}, func(s *specs.Spec) { s.Linux.Resources = &limits })
+			c := h.create(b)
+			h.must("start", c.id)
+			dir := c.cgroup("")
+			equal(t, "memory.max", readFile(t, dir+"/memory.max"), "67108864\n")
+			equal(t, "pids.max", readFile(t, dir+"/pids.max"), "66\n")
+			equal(t, "the cgroup of an exec", get[string](t, c.exec("read=/proc/self/cgroup"), "read=/proc/self/cgroup"), "0::/\n")
+			equal(t, "processes", len(h.pids(c.id)), 1)
+			h.must("pause", c.id)
+			equal(t, "status", string(h.state(c.id).Status), "paused")
+			h.must("resume", c.id)
+			h.must("kill", c.id, "KILL")
+			h.awaitStatus(c.id, specs.StateStopped)
+			h.must("delete", c.id)
+			h.nothingRemains(c.id, b)
+			equal(t, "its cgroup is there", fileExists(dir), false)
+		})
+	}
+}
+
 //proves:linux.seccomp.listenerPath linux.seccomp.syscalls[].action=SCMP_ACT_NOTIFY
 func TestAnOrdinaryUsersAgentGetsTheListener(t *testing.T) {
-	h := newHost(t)
-	h.asNobody()
+	h := newUserHost(t)
 	a := newAgent(t)
 	reachable(t, filepath.Dir(a.path))
 	if err := os.Chmod(a.path, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	b := h.rootlessBundle(makeGetpgid)
-	b.config.Linux.Seccomp = filter(specs.ActNotify, nil)
-	b.config.Linux.Seccomp.ListenerPath = a.path
-	b.save(t)
+	b := h.rootlessBundle([]string{makeGetpgid}, func(s *specs.Spec) {
+		s.Linux.Seccomp = filter(specs.ActNotify, nil)
+		s.Linux.Seccomp.ListenerPath = a.path
+	})
 	s := parseSight(t, h.must("run", "--bundle", b.dir, newID()))
 	equal(t, "what the agent answered", get[called](t, s, makeGetpgid).Errno, unix.EXFULL)
 	equal(t, "containers that the agent knows of", len(a.state(t).Fds), 1)

@@ -85,9 +85,9 @@ func withheld() []unix.Signal {
 	return []unix.Signal{unix.SIGCHLD, unix.SIGPIPE, unix.SIGURG, unix.SIGWINCH}
 }
 
-// Those of job control as well, of which the first does not stop the runtime:
-// somebody has to wait. The program is in a session of its own, where they stop it
-// only if it wants to (setpgid(2), "orphaned").
+// Those of job control as well; here no shell does it, and the runtime goes on. The
+// program is in a session of its own, where they stop it only if it wants to
+// (setpgid(2), "orphaned").
 func TestRunAndExecForwardEverySignalToTheProgram(t *testing.T) {
 	t.Parallel()
 	for _, command := range []string{"run", "exec"} {

@@ -2,6 +2,7 @@ package tests
 
 import (
 	"encoding/json"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -177,4 +178,32 @@ func TestAFilterThatNotifiesWorksUnderATracer(t *testing.T) {
 	f.ListenerPath = newAgent(t).path
 	h.through = []string{needTool(t, "strace"), "-f", "-qq", "-o", "/dev/null"}
 	equal(t, "what the agent answers", get[called](t, h.probe([]string{makeGetpgid}, withFilter(f)), makeGetpgid).Errno, unix.EXFULL)
+}
+
+// The thread that sends the listener does not have the descriptors of the one that
+// executes the program, if the filter kills threads; those that are preserved move
+// the link.
+func TestAnExecUnderAFilterThatNotifiesAndKillsThreadsKeepsItsDescriptors(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	f := filter(specs.ActNotify, nil)
+	f.ListenerPath = newAgent(t).path
+	f.Syscalls = append(f.Syscalls, specs.LinuxSyscall{Names: []string{"acct"}, Action: specs.ActKillThread})
+	c := h.start(nil, withFilter(f))
+	file, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	for _, preserved := range []int{0, 2} {
+		cmd := h.command("exec", "--preserve-fds", fmt.Sprint(preserved), c.id, "/probe", makeGetpgid, "fds")
+		cmd.ExtraFiles = []*os.File{file, file}[:preserved]
+		r := h.finish(cmd)
+		if r.status != 0 {
+			t.Fatalf("%d: status %d\n%s", preserved, r.status, r.stderr)
+		}
+		s := parseSight(t, r.stdout)
+		equal(t, "what the agent answers", get[called](t, s, makeGetpgid).Errno, unix.EXFULL)
+		equal(t, "descriptors", len(get[map[string]string](t, s, "fds")), 3+preserved)
+	}
 }

@@ -108,6 +108,11 @@ func (a *agent) serve(t *testing.T, conn *net.UnixConn) {
 	}
 	a.states <- append(text[:n:n], rest...)
 	for {
+		// Without a process under the filter, to receive is ENOENT for ever.
+		waited := []unix.PollFd{{Fd: int32(fds[0]), Events: unix.POLLIN}}
+		if _, err := unix.Poll(waited, -1); err == nil && waited[0].Revents&unix.POLLHUP != 0 {
+			return
+		}
 		var asked notification
 		err := listenerCall(fds[0], notifReceive, unsafe.Pointer(&asked))
 		switch {

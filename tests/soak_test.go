@@ -4,12 +4,18 @@ import (
 	"bytes"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"testing"
 )
 
 // The long form is `make soak`.
 func TestTwoHundredContainersAndThreeHundredExecsEightAtATimeLeaveNothing(t *testing.T) {
-	cmd := exec.Command("go", "run", "./cmd/soak", "-cycles", "200", "-execs", "300", "-workers", "8")
+	needRoot(t)
+	program := []string{"go", "run", "./cmd/soak"}
+	if probe := os.Getenv("PROBE"); probe != "" {
+		program = []string{filepath.Join(filepath.Dir(probe), "soak")}
+	}
+	cmd := exec.Command(program[0], append(program[1:], "-cycles", "200", "-execs", "300", "-workers", "8")...)
 	cmd.Env = append(os.Environ(), "RUNTIME="+suite.runtime)
 	out, err := cmd.CombinedOutput()
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -48,6 +49,11 @@ func (s *screen) text() string {
 
 func (s *screen) await(text string) {
 	s.t.Helper()
+	s.t.Cleanup(func() {
+		if s.t.Failed() {
+			s.t.Logf("the terminal shows %q", s.text())
+		}
+	})
 	eventually(s.t, "the terminal shows "+text, func() bool { return strings.Contains(s.text(), text) })
 }
 
@@ -178,7 +184,11 @@ func TestATerminalAndItsSocketGoTogether(t *testing.T) {
 		h.nothingRemains(id, tt.b)
 	}
 	c := h.start(nil)
-	h.refuses([]string{"cannot allocate tty"}, "exec", "--detach", "--tty", c.id, "/probe")
+	h.refuses([]string{"cannot allocate tty if hull will detach without setting console socket"}, "exec", "--detach", "--tty", c.id, "/probe")
+	for _, flags := range [][]string{{}, {"--tty"}, {"--detach"}} {
+		args := slices.Concat([]string{"exec", "--console-socket", socket}, flags, []string{c.id, "/probe"})
+		h.refuses([]string{"cannot use console socket if hull will not detach or allocate tty"}, args...)
+	}
 }
 
 // onTerminal runs the runtime in the foreground on a terminal of its own.

@@ -88,8 +88,8 @@ func (p *program) execIn(c *cli.Context) error {
 		}
 		return err
 	}
-	if opts.ConsoleSocket != "" {
-		return errForegroundSocket
+	if err := refuseConsoleSocket(opts.ConsoleSocket); err != nil {
+		return err
 	}
 	fg, ctx := p.newForeground(c.Context)
 	defer fg.close()
@@ -97,6 +97,7 @@ func (p *program) execIn(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	opts.SetUpTerminal = terminalStreams().SetUp
 	process, err := ctr.Exec(ctx, opts)
 	if err != nil {
 		return interruption(ctx, err)

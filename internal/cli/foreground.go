@@ -34,12 +34,29 @@ type foreground struct {
 	signals chan os.Signal
 	caught  chan struct{} // closed when signals are caught
 	cancel  context.CancelCauseFunc
+	owners  owners
+	// job says that this program is a job of the terminal that it reads.
+	job bool
 
 	mu      sync.Mutex
 	child   child        // nil until it can take signals
 	ended   bool         // the pid of the child may be another's soon
 	screen  *tty.Session // nil without a terminal
 	pending []unix.Signal
+}
+
+// refuseConsoleSocket is the error of a console socket in the foreground, where
+// the terminal would be somebody else's, and not here.
+func refuseConsoleSocket(path string) error {
+	if path == "" {
+		return nil
+	}
+	return errors.New("cannot use console socket if hull will not detach or allocate tty")
+}
+
+// terminalStreams are where a terminal in the foreground is shown.
+func terminalStreams() tty.Streams {
+	return tty.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}
 }
 
 // newForeground catches signals from soon on, and returns a context that ends
@@ -51,11 +68,12 @@ func (p *program) newForeground(ctx context.Context) (*foreground, context.Conte
 		signals: make(chan os.Signal, 64),
 		caught:  make(chan struct{}),
 		cancel:  cancel,
+		owners:  streamOwners(),
+		job:     tty.IsJob(os.Stdin),
 	}
 	go func() {
-		// Half a millisecond for the sixty of them, while the container is
-		// created.
-		signal.Notify(f.signals)
+		defer f.releaseScreen() // a panic must not leave the terminal raw
+		f.catch()
 		passon.Catch()
 		close(f.caught)
 		for sig := range f.signals {
@@ -67,24 +85,47 @@ func (p *program) newForeground(ctx context.Context) (*foreground, context.Conte
 	return f, ctx
 }
 
+// catch takes half a millisecond for some sixty signals, while the container is
+// created.
+func (f *foreground) catch() {
+	if !f.job {
+		signal.Notify(f.signals)
+		return
+	}
+	// A job that uses its terminal in the background is stopped until it is
+	// brought to the foreground. If it caught these it would try for ever.
+	const last = 64
+	var caught []os.Signal
+	for sig := unix.Signal(1); sig <= last; sig++ {
+		if sig != unix.SIGTTIN && sig != unix.SIGTTOU {
+			caught = append(caught, sig)
+		}
+	}
+	signal.Notify(f.signals, caught...)
+}
+
 // close is all there is to do before the program exits: to give each signal
 // back would take longer than to create a container.
-func (f *foreground) close() { f.cancel(nil) }
+func (f *foreground) close() {
+	f.cancel(nil)
+	f.owners.restore()
+}
 
 // run calls start, waits for the end of c and returns its status as a shell
 // gives it. What else ends meanwhile among the children of this process is
 // reaped: with PR_SET_CHILD_SUBREAPER these are the container's orphans.
 func (f *foreground) run(c child, start func() error) (status int, err error) {
+	// Before the terminal is raw, or has a size to follow.
+	<-f.caught
 	if console := c.Console(); console != nil {
-		screen, err := tty.Attach(console, tty.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
+		screen, err := tty.Attach(console, terminalStreams())
 		if err != nil {
 			return 0, errors.Join(err, kill(c))
 		}
 		// Whatever happens from here on, the caller gets its terminal back.
 		defer func() { err = errors.Join(err, screen.Close()) }()
-		f.resizes(screen)
+		f.follows(screen)
 	}
-	<-f.caught
 	if err := start(); err != nil {
 		return 0, err
 	}
@@ -101,11 +142,13 @@ func (f *foreground) run(c child, start func() error) (status int, err error) {
 	return exit.Shell(), nil
 }
 
-// resizes makes screen follow the size of the caller's terminal.
-func (f *foreground) resizes(screen *tty.Session) {
+// follows makes screen have the size of the caller's terminal, as it is now and
+// as it will be, and give the terminal back while this program is stopped.
+func (f *foreground) follows(screen *tty.Session) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.screen = screen
+	screen.Resize()
 }
 
 // follow sends signals to c from now on, those that came before first.
@@ -120,7 +163,8 @@ func (f *foreground) follow(c child) {
 	passon.To(c.Pid())
 }
 
-// leave sends nothing any more: the child is about to be collected.
+// leave sends nothing any more: the child is about to be collected, and signals
+// are this program's.
 func (f *foreground) leave() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -131,9 +175,6 @@ func (f *foreground) leave() {
 func (f *foreground) handle(sig unix.Signal) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.ended {
-		return
-	}
 	switch sig {
 	case unix.SIGWINCH:
 		if f.screen != nil {
@@ -142,22 +183,85 @@ func (f *foreground) handle(sig unix.Signal) {
 	case unix.SIGCHLD, unix.SIGURG, unix.SIGPIPE:
 		// Children are wait's, SIGURG is how the Go scheduler preempts, and
 		// a broken pipe is this program's and not the container's.
+	case unix.SIGTSTP:
+		f.deliver(sig)
+		if f.job {
+			f.suspend()
+		}
+	case unix.SIGCONT:
+		f.takeScreen() // nobody said when SIGSTOP came
+		f.deliver(sig)
 	default:
-		if f.child != nil {
-			f.forward(sig)
-			return
-		}
-		if slices.Contains(f.pending, sig) {
-			// Asked twice, whatever it is that takes so long.
-			signal.Reset(sig)
-			_ = unix.Kill(unix.Getpid(), sig)
-		}
-		f.pending = append(f.pending, sig)
-		switch sig { //nolint:exhaustive // the rest does not end a program by convention
-		case unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM:
-			f.cancel(fmt.Errorf("interrupted by %s", unix.SignalName(sig)))
-		}
+		f.deliver(sig)
 	}
+}
+
+// deliver sends sig to the child, or keeps it until there is one.
+func (f *foreground) deliver(sig unix.Signal) {
+	switch {
+	case f.ended:
+		f.abandon(sig)
+	case f.child != nil:
+		f.forward(sig)
+	default:
+		f.postpone(sig)
+	}
+}
+
+// postpone keeps sig for the child, if it does not prevent it.
+func (f *foreground) postpone(sig unix.Signal) {
+	if slices.Contains(f.pending, sig) {
+		// Asked twice, whatever it is that takes so long.
+		f.releaseScreen()
+		signal.Reset(sig)
+		_ = unix.Kill(unix.Getpid(), sig)
+	}
+	f.pending = append(f.pending, sig)
+	if ends(sig) {
+		f.cancel(fmt.Errorf("interrupted by %s", unix.SignalName(sig)))
+	}
+}
+
+// abandon lets a signal end what is left to do after the child: to show its last
+// output to somebody who may not take it.
+func (f *foreground) abandon(sig unix.Signal) {
+	if f.screen != nil && ends(sig) {
+		f.screen.Abandon()
+	}
+}
+
+// ends tells whether a signal ends a program by convention.
+func ends(sig unix.Signal) bool {
+	return slices.Contains([]unix.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM}, sig)
+}
+
+// suspend stops this program, as the terminal's user wants it.
+func (f *foreground) suspend() {
+	f.releaseScreen()
+	if err := linux.StopBy(unix.SIGTSTP); err != nil {
+		f.log.warn(err)
+	}
+	f.takeScreen()
+}
+
+func (f *foreground) releaseScreen() {
+	if f.screen == nil {
+		return
+	}
+	if err := f.screen.Release(); err != nil {
+		f.log.warn(err)
+	}
+}
+
+// takeScreen takes the terminal again, which may have another size now.
+func (f *foreground) takeScreen() {
+	if f.screen == nil {
+		return
+	}
+	if err := f.screen.Retake(); err != nil {
+		f.log.warn(err)
+	}
+	f.screen.Resize()
 }
 
 // forward sends sig to the child. That it has just ended is no news: wait is

@@ -10,10 +10,6 @@ import (
 	"hull/libcontainer"
 )
 
-// errForegroundSocket refuses a console socket without --detach: the terminal
-// would be somebody else's, and not here.
-var errForegroundSocket = errors.New("cannot use console socket if hull will not detach or allocate tty")
-
 func runCommand(p *program) *cli.Command {
 	return &cli.Command{
 		Usage:     "make a container, run it and delete it",
@@ -89,11 +85,12 @@ func (r *running) detached(c *cli.Context) error {
 }
 
 func (r *running) foreground(c *cli.Context) error {
-	if r.options.ConsoleSocket != "" {
-		return errForegroundSocket
+	if err := refuseConsoleSocket(r.options.ConsoleSocket); err != nil {
+		return err
 	}
 	fg, ctx := r.program.newForeground(c.Context)
 	defer fg.close()
+	r.options.SetUpTerminal = terminalStreams().SetUp
 	ctr, err := r.runtime.Create(ctx, r.id, r.options)
 	if err != nil {
 		return interruption(ctx, err)

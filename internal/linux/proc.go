@@ -159,3 +159,14 @@ func InnerPID(pid int) (int, error) {
 	}
 	return strconv.Atoi(string(fields[len(fields)-1]))
 }
+
+// OpenProcess returns a descriptor of a process; the error is ESRCH if there is
+// none. Kernels say EINVAL (6.12) or ENOENT as well, where the number is that of
+// a thread, or still that of a session or a process group.
+func OpenProcess(pid int) (fd int, err error) {
+	fd, err = unix.PidfdOpen(pid, 0)
+	if pid > 0 && (errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOENT)) {
+		return -1, unix.ESRCH
+	}
+	return fd, err
+}

@@ -4,7 +4,10 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"runtime"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestAProcessIsToldByStat(t *testing.T) {
@@ -67,4 +70,39 @@ func TestTheInnerPIDOfOurselvesIsOurPID(t *testing.T) {
 	if pid, err := InnerPID(os.Getpid()); err != nil || pid != os.Getpid() {
 		t.Errorf("got %d, %v", pid, err)
 	}
+}
+
+func TestANumberThatIsOnlyThatOfASessionIsNoProcess(t *testing.T) {
+	leader := exec.Command("/bin/sh", "-c", "sleep 1000 </dev/null >/dev/null 2>&1 & echo")
+	leader.SysProcAttr = &unix.SysProcAttr{Setsid: true}
+	if _, err := leader.Output(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = unix.Kill(-leader.Process.Pid, unix.SIGKILL) }()
+	if err := unix.Kill(-leader.Process.Pid, 0); err != nil {
+		t.Fatalf("nobody is left of the session: %v", err)
+	}
+	if fd, err := OpenProcess(leader.Process.Pid); !errors.Is(err, unix.ESRCH) {
+		t.Errorf("%d, %v", fd, err)
+	}
+}
+
+func TestAThreadIsNoProcess(t *testing.T) {
+	ids := make(chan int)
+	go func() {
+		runtime.LockOSThread()
+		ids <- unix.Gettid()
+		<-ids
+	}()
+	if id := <-ids; id != os.Getpid() {
+		if fd, err := OpenProcess(id); !errors.Is(err, unix.ESRCH) {
+			t.Errorf("%d, %v", fd, err)
+		}
+	}
+	ids <- 0
+	fd, err := OpenProcess(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	unix.Close(fd)
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -63,11 +64,19 @@ func inTerminal(t *testing.T, slave *os.File, script string) *exec.Cmd {
 	return cmd
 }
 
+// attach is SetUp and Attach, as a caller does the two.
+func attach(master *os.File, s Streams) (*Session, error) {
+	if err := s.SetUp(master); err != nil {
+		return nil, err
+	}
+	return Attach(master, s)
+}
+
 func TestWhatTheContainerPrintsLastIsShown(t *testing.T) {
 	master, slave := openPty(t)
 	in, _ := pipe(t)
 	out, outW := pipe(t)
-	s, err := Attach(master, Streams{In: in, Out: outW, Err: outW})
+	s, err := attach(master, Streams{In: in, Out: outW, Err: outW})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +99,7 @@ func TestKeysGoToTheContainer(t *testing.T) {
 	master, slave := openPty(t)
 	in, inW := pipe(t)
 	out, outW := pipe(t)
-	s, err := Attach(master, Streams{In: in, Out: outW, Err: outW})
+	s, err := attach(master, Streams{In: in, Out: outW, Err: outW})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +137,7 @@ func TestTheCallersTerminalIsRawUntilClose(t *testing.T) {
 		t.Fatal(err)
 	}
 	master, _ := openPty(t)
-	s, err := Attach(master, Streams{In: caller, Out: caller, Err: caller})
+	s, err := attach(master, Streams{In: caller, Out: caller, Err: caller})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +171,7 @@ func TestTheContainersTerminalHasTheSizeOfTheCallers(t *testing.T) {
 	resize(30, 100)
 	master, slave := openPty(t)
 	in, _ := pipe(t)
-	s, err := Attach(master, Streams{In: in, Out: caller, Err: caller})
+	s, err := attach(master, Streams{In: in, Out: caller, Err: caller})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +201,7 @@ func TestAClosedOutputDoesNotBlockTheContainer(t *testing.T) {
 	in, _ := pipe(t)
 	out, outW := pipe(t)
 	_ = out.Close()
-	s, err := Attach(master, Streams{In: in, Out: outW, Err: outW})
+	s, err := attach(master, Streams{In: in, Out: outW, Err: outW})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,4 +220,122 @@ func TestAPipeIsNoTerminal(t *testing.T) {
 	if IsTerminal(r) || !IsTerminal(slave) {
 		t.Errorf("IsTerminal: pipe %v, pty %v", IsTerminal(r), IsTerminal(slave))
 	}
+}
+
+// panicky is a subprocess's: what it does to its terminal is seen from outside.
+const panicky = "HULL_TTY_PANIC"
+
+func TestAPanicGivesTheTerminalBack(t *testing.T) {
+	if os.Getenv(panicky) != "" {
+		panicWhileShowing(t)
+	}
+	master, slave := openPty(t)
+	before, err := getTermios(master)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^TestAPanicGivesTheTerminalBack$")
+	cmd.Env = append(os.Environ(), panicky+"=1")
+	cmd.Stdin = slave
+	out, err := cmd.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "panic: while raw") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if after, err := getTermios(master); err != nil || !reflect.DeepEqual(after, before) {
+		t.Errorf("after the panic %+v, %v, before %+v", after, err, before)
+	}
+}
+
+func panicWhileShowing(t *testing.T) {
+	t.Helper()
+	master, slave := openPty(t)
+	s, err := attach(master, Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if now, err := getTermios(os.Stdin); err != nil || now.Lflag&unix.ICANON != 0 {
+		t.Fatalf("not raw: %v, %v", now, err)
+	}
+	s.print = func(b []byte) {
+		if len(b) > 0 {
+			panic("while raw")
+		}
+	}
+	if _, err := slave.WriteString("x"); err != nil {
+		t.Fatal(err)
+	}
+	<-s.shown
+	select {}
+}
+
+func TestWhatIsTypedAfterTheEndIsLeftToTheNext(t *testing.T) {
+	callerMaster, caller := openPty(t)
+	master, _ := openPty(t)
+	s, err := attach(master, Streams{In: caller, Out: caller, Err: caller})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := callerMaster.WriteString("next\n"); err != nil {
+		t.Fatal(err)
+	}
+	line, err := bufio.NewReader(caller).ReadString('\n')
+	if err != nil || line != "next\n" {
+		t.Errorf("read %q, %v", line, err)
+	}
+}
+
+func TestSessionsThatShareATerminalMayEndInAnyOrder(t *testing.T) {
+	for _, order := range [][]int{{0, 1}, {1, 0}} {
+		_, caller := openPty(t)
+		before, err := getTermios(caller)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var sessions [2]*Session
+		for i := range sessions {
+			master, _ := openPty(t)
+			if sessions[i], err = attach(master, Streams{In: caller, Out: caller, Err: caller}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, i := range order {
+			if err := sessions[i].Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if after, err := getTermios(caller); err != nil || !reflect.DeepEqual(after, before) {
+			t.Errorf("order %v: after %+v, %v, before %+v", order, after, err, before)
+		}
+	}
+}
+
+func TestNobodyIsWaitedForWhoDoesNotTakeTheOutput(t *testing.T) {
+	master, slave := openPty(t)
+	in, _ := pipe(t)
+	_, outW := pipe(t)
+	s, err := attach(master, Streams{In: in, Out: outW, Err: outW})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := inTerminal(t, slave, `head -c 72000 /dev/zero`).Wait(); err != nil {
+		t.Error(err)
+	}
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	select {
+	case <-closed:
+		t.Error("Close did not wait")
+	case <-time.After(20 * time.Millisecond):
+	}
+	s.Abandon()
+	s.Abandon()
+	<-closed
 }

@@ -32,13 +32,16 @@ func (k knobs) inUse(s setting) string {
 		return ""
 	}
 	content, err := k.read(s.file)
-	if now, ok := present(s, content); err == nil && ok && now != "" {
-		if n := number(now); n != Unlimited && n > math.MaxInt64-1<<20 {
-			now = "max" // of a page counter, in v1
-		}
-		return "it stays " + now
+	now, ok := present(s, content)
+	switch n := number(now); {
+	case err != nil || !ok:
+		return ""
+	case now == "":
+		now = "empty"
+	case n != Unlimited && n > math.MaxInt64-1<<20:
+		now = "max" // of a page counter, in v1
 	}
-	return ""
+	return "it stays " + now
 }
 
 // join makes one hint of two, either of which may be empty.

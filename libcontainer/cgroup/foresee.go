@@ -122,6 +122,8 @@ func (k knobs) foresee(s setting) error {
 		return foreseeBlockIO(s)
 	case "net_prio":
 		return foreseeInterface(s.value)
+	case "rdma":
+		return foreseeRdma(s.value)
 	}
 	return nil
 }

@@ -96,6 +96,14 @@ func foreseeInterface(value string) error {
 	return nil
 }
 
+// foreseeRdma looks for the RDMA device of a value such as "mlx5_0 hca_handle=2".
+func foreseeRdma(value string) error {
+	if name, _, _ := strings.Cut(value, " "); !exists("/sys/class/infiniband/" + name) {
+		return unix.ENODEV
+	}
+	return nil
+}
+
 // GrantsRealtime reports whether processes with a real-time policy are going to
 // get any time: a new v1 cgroup has none (sched-rt-group.rst of the kernel).
 func (c *Cgroup) GrantsRealtime(r *specs.LinuxResources) bool {

@@ -1,9 +1,12 @@
 package cgroup
 
 import (
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"hull/internal/fault"
 )
@@ -39,6 +42,9 @@ func (j *journal) close() {
 	}
 }
 
+// empty is what makes a file empty: write(2) of nothing does nothing.
+const empty = "\n"
+
 // before returns what undoes s, from the last step to the first.
 func (k knobs) before(s setting) []change {
 	content, err := k.read(s.file)
@@ -50,6 +56,9 @@ func (k knobs) before(s setting) []change {
 		return nil
 	}
 	changes := []change{k.rewrite(setting{s.field, s.file, back})}
+	if had, err := k.read(s.file + ".effective"); err == nil && back == empty {
+		changes[0] = k.refill(s, strings.TrimSpace(had))
+	}
 	// A group that was idle for a moment has lost its shares.
 	if weight := k.pick("cpu.shares", "cpu.weight"); s.file == "cpu.idle" && back == "0" {
 		if shares, err := k.read(weight); err == nil {
@@ -57,6 +66,20 @@ func (k knobs) before(s setting) []change {
 		}
 	}
 	return changes
+}
+
+// refill is the change that makes a cpuset of v2 empty again, which means that it
+// has what its parent has. With processes in it, the kernel wants a list: what
+// it had from above.
+func (k knobs) refill(s setting, had string) change {
+	hollow, full := k.rewrite(setting{s.field, s.file, empty}), k.rewrite(setting{s.field, s.file, had})
+	return change{undo: func() error {
+		err := hollow.undo()
+		if errors.Is(err, unix.ENOSPC) {
+			return full.undo()
+		}
+		return err
+	}}
 }
 
 // rewrite is the change that s undoes.
@@ -80,7 +103,7 @@ func restoring(s setting, content string) (back string, ok bool) {
 	case found && now != "":
 		return now, true
 	case found:
-		return "\n", true // write(2) of nothing does nothing
+		return empty, true
 	case keyed:
 		rest, ok := unset(s.file)
 		return key + rest, ok

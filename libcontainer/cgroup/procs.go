@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hull/internal/fault"
+	"hull/internal/linux"
 )
 
 // Procs returns the pids of all processes in the cgroup and below it, as seen
@@ -184,7 +185,7 @@ func (h *Hierarchy) killMembers(pids []int, killed map[int]bool) error {
 		}
 	}()
 	for _, pid := range pids {
-		fd, err := unix.PidfdOpen(pid, 0)
+		fd, err := linux.OpenProcess(pid)
 		switch {
 		case err == nil:
 			held[pid] = fd

@@ -127,6 +127,7 @@ func TestProcessesBelowAreFrozenAndKilledToo(t *testing.T) {
 		if err := c.Freeze(); err != nil {
 			t.Fatal(err)
 		}
+		time.Sleep(50 * time.Millisecond) // they count as frozen on their way to sleep
 		for _, cmd := range []*exec.Cmd{above, below} {
 			before := cpuTime(t, cmd.Process.Pid)
 			time.Sleep(30 * time.Millisecond)

@@ -118,7 +118,7 @@ func (h *Hierarchy) awaitEmpty(deadline time.Time) error {
 
 // awaitExit blocks until the process has ended.
 func awaitExit(pid int, deadline time.Time) error {
-	fd, err := unix.PidfdOpen(pid, 0)
+	fd, err := linux.OpenProcess(pid)
 	if errors.Is(err, unix.ESRCH) && time.Now().Before(deadline) {
 		linux.AwaitSchedule() // still listed: it ends right now
 		return nil

@@ -104,11 +104,14 @@ func (c *Cgroup) cpuProperties(w *dbus.Writer, p *specs.LinuxCPU) {
 	if p == nil {
 		return
 	}
-	if shares := deref(p.Shares); shares != 0 {
-		if c.knobs("cpu").v2() {
-			numberProperty(w, "CPUWeight", weight(shares))
-		} else {
-			numberProperty(w, "CPUShares", shares)
+	switch k, shares := c.knobs("cpu"), deref(p.Shares); {
+	case shares != 0 && k.v2():
+		numberProperty(w, "CPUWeight", weight(shares))
+	case shares != 0:
+		numberProperty(w, "CPUShares", shares)
+	case p.Idle != nil && *p.Idle == 0 && k.v2(): // else it would be idle for systemd
+		if now := k.number("cpu.weight"); now != 0 {
+			numberProperty(w, "CPUWeight", now)
 		}
 	}
 	quota, period := c.bandwidth(p)

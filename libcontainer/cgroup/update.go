@@ -43,7 +43,7 @@ func (c *Cgroup) update(r *specs.LinuxResources) error {
 	if err != nil {
 		return err
 	}
-	if err := c.change(full); err != nil || c.rec.Driver != Systemd {
+	if err := c.apply(full); err != nil || c.rec.Driver != Systemd {
 		return err
 	}
 	// What the kernel accepts, systemd will; what systemd makes of it, in
@@ -56,8 +56,8 @@ func (c *Cgroup) update(r *specs.LinuxResources) error {
 	return again.writeAll(full)
 }
 
-// change writes what is in r, what can be undone before what cannot.
-func (c *Cgroup) change(r *specs.LinuxResources) error {
+// apply writes what is in r, what can be undone before what cannot.
+func (c *Cgroup) apply(r *specs.LinuxResources) error {
 	setters := c.setters()
 	last := len(setters) - 1
 	for _, set := range append(setters[:last:last], c.updateDevices, setters[last]) {

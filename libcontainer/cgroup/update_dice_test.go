@@ -26,7 +26,8 @@ func diceResources(r *rand.Rand) *specs.LinuxResources {
 		return ptr(uint64(*n))
 	}
 	devices := [][]specs.LinuxDeviceCgroup{
-		nil, nil, {{Allow: true}},
+		nil, nil,
+		{{Allow: true}},
 		{{Allow: true, Type: "c", Major: ptr(int64(1)), Minor: ptr(int64(11)), Access: "rw"}},
 		{{Allow: true, Type: "c", Major: ptr(int64(1)), Access: "r"}, {Allow: true, Type: "b", Access: "m"}},
 	}

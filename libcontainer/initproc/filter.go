@@ -28,16 +28,12 @@ func (s *stage) prepareFilter() error {
 
 // partDescriptors leaves this thread alone with what others listen to for the end
 // of init, where the filter may kill this thread and no other: those of the Go
-// runtime would keep it open for ever. It takes one of them to close their
-// copies; that of the link is left to the messenger.
+// runtime would keep it open for ever. It takes one of them to close their copies.
 func (s *stage) partDescriptors() error {
 	if err := unix.Unshare(unix.CLONE_FILES); err != nil {
 		return fault.New("have descriptors of", "the thread", err)
 	}
-	var listened []int
-	if !s.plan.Process.Notifies {
-		listened = append(listened, s.conn.FD())
-	}
+	listened := []int{s.conn.FD()}
 	if s.plan.Kind == plan.Create {
 		listened = append(listened, s.gate, s.result)
 	}
@@ -62,19 +58,23 @@ func (s *stage) startMessenger() error {
 		return link.NoBarrier(err)
 	}
 	s.barrier = barrier
+	own, err := s.conn.Another()
+	if err != nil {
+		return err
+	}
 	runtime.GOMAXPROCS(2) // Barrier.Pass keeps one
 	ready := make(chan struct{})
 	go func() {
 		close(ready)
 		err := barrier.Await()
 		if err == nil {
-			err = s.sendListener()
+			err = s.sendListener(own)
 		}
 		if err == nil {
 			err = barrier.Lift()
 		}
 		if err != nil {
-			s.report(err)
+			_ = s.conn.At(own).Send(link.Message{Kind: link.Failed, Payload: fault.Encode(err)})
 			os.Exit(initFailed) //nolint:forbidigo // this process is init and nothing else
 		}
 	}()
@@ -82,9 +82,10 @@ func (s *stage) startMessenger() error {
 	return nil
 }
 
-// sendListener hands the listener over and waits until the agent has it. The first
-// thread may have descriptors of its own.
-func (s *stage) sendListener() error {
+// sendListener hands the listener over, by a descriptor of the link that it closes,
+// and waits until the agent has it. The first thread may have descriptors of its
+// own.
+func (s *stage) sendListener(end int) error {
 	init, err := unix.PidfdOpen(os.Getpid(), 0)
 	if err != nil {
 		return fault.New("find", "the seccomp listener", err)
@@ -95,13 +96,11 @@ func (s *stage) sendListener() error {
 		return fault.New("find", "the seccomp listener", err)
 	}
 	defer unix.Close(listener)
-	if _, err := s.ask(link.Listener, link.Listened, listener); err != nil {
+	conn := s.conn.At(end)
+	if _, err := askOn(conn, link.Message{Kind: link.Listener, Files: []int{listener}}, link.Listened); err != nil {
 		return err
 	}
-	if s.plan.Process.KillsThread {
-		unix.Close(s.conn.FD())
-	}
-	return nil
+	return conn.Close()
 }
 
 // loadNotifyingFilter loads a filter that notifies before the container is

@@ -20,7 +20,7 @@ func (s *stage) takeIDs() (err error) {
 	}
 	s.caps = s.grantable(p.Capabilities)
 	unix.Umask(int(p.Umask))
-	ownStdio(p)
+	ownStreams(p)
 	if err := dropBounding(s.caps.Bounding); err != nil {
 		return err
 	}
@@ -73,20 +73,6 @@ func (s *stage) keepForFilter() error {
 
 func (s *stage) setOwn(effective uint64) error {
 	return setCapabilities(s.caps.Permitted|s.kept, effective, s.caps.Inheritable)
-}
-
-// ownStdio lets the program reopen its standard streams (/dev/stdout) when it
-// runs as another user than the caller. /dev/null stays as it is: it is the
-// host's; and so does what refuses, for it works without.
-func ownStdio(p *plan.Process) {
-	null := unix.Mkdev(1, 3)
-	for fd := range 3 {
-		var st unix.Stat_t
-		if unix.Fstat(fd, &st) != nil || st.Uid == p.UID || st.Rdev == null {
-			continue
-		}
-		_ = unix.Fchown(fd, int(p.UID), -1)
-	}
 }
 
 // setGroups takes the supplementary groups of the program. Where an unprivileged

@@ -107,6 +107,7 @@ func createSteps() []step {
 		(*stage).runCreateContainerHooks,
 		(*stage).openLabels,
 		(*stage).enterRoot,
+		(*stage).replaceNull,
 		(*stage).openConsole,
 		(*stage).bindConsole,
 		(*stage).setNames,
@@ -128,6 +129,7 @@ func execSteps() []step {
 		(*stage).joinKeyring,
 		(*stage).openLabels,
 		(*stage).enterChroot,
+		(*stage).replaceNull,
 		(*stage).openConsole,
 	}, programSteps(), []step{
 		(*stage).execute,
@@ -246,13 +248,17 @@ func (s *stage) note(err error) {
 }
 
 // ask sends a message and waits for its answer.
-func (s *stage) ask(kind, answer link.Kind, files ...int) (link.Message, error) {
-	if err := s.conn.Send(link.Message{Kind: kind, Files: files}); err != nil {
+func (s *stage) ask(kind, answer link.Kind) (link.Message, error) {
+	return askOn(s.conn, link.Message{Kind: kind}, answer)
+}
+
+func askOn(conn *link.Conn, question link.Message, answer link.Kind) (link.Message, error) {
+	if err := conn.Send(question); err != nil {
 		return link.Message{}, err
 	}
-	m, err := s.conn.Receive(nil)
+	m, err := conn.Receive(nil)
 	if err == nil && m.Kind != answer {
-		err = fault.Newf("follow the link", "", "got %v for an answer to %v", m.Kind, kind)
+		err = fault.Newf("follow the link", "", "got %v for an answer to %v", m.Kind, question.Kind)
 	}
 	return m, err
 }

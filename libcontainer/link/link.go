@@ -143,6 +143,18 @@ func (c *Conn) MoveTo(minimum int) error {
 	return nil
 }
 
+// Another returns another descriptor of this end, for a thread that may not
+// share those of this one.
+func (c *Conn) Another() (fd int, err error) {
+	if fd, err = unix.FcntlInt(uintptr(c.fd), unix.F_DUPFD_CLOEXEC, 0); err != nil {
+		return -1, fault.New("copy", "the link", err)
+	}
+	return fd, nil
+}
+
+// At returns this end as it is now, on the descriptor that Another returned.
+func (c *Conn) At(fd int) *Conn { return &Conn{fd: fd, script: c.script, next: c.next} }
+
 // advance checks that k is next in the script.
 func (c *Conn) advance(k Kind) error {
 	if k == Failed || k == Note {

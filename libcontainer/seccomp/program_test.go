@@ -102,3 +102,19 @@ func FuzzCheckedProgramsEnd(f *testing.F) {
 		}
 	})
 }
+
+func TestAProgramMayKillAThreadIfItReturnsSoOrWhatItComputed(t *testing.T) {
+	for name, tt := range map[string]struct {
+		last unix.SockFilter
+		want bool
+	}{
+		"kill the thread":  {ret(unix.SECCOMP_RET_KILL_THREAD), true},
+		"what it computed": {unix.SockFilter{Code: unix.BPF_RET | unix.BPF_A}, true},
+		"kill the process": {ret(unix.SECCOMP_RET_KILL_PROCESS), false},
+		"allow":            {ret(allow), false},
+	} {
+		if got := ProgramKillsThread(encode(tt.last)); got != tt.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}

@@ -77,7 +77,7 @@ var ctrRun = []check{
 	{"a terminal has its size, and follows it", func(e *engine) {
 		screen := e.open(e.ctr([]string{"sh"}, "--rm", "--tty")...)
 		// The client tells the size when the program runs already.
-		screen.enter("until stty size; do sleep 0.1; done 2>/dev/null; tty\n")
+		screen.enter("until stty size 2>/dev/null | grep .; do sleep 0.1; done; tty\n")
 		screen.await("33 77")
 		screen.await("/dev/pts/0")
 		screen.resize(20, 60)

@@ -123,3 +123,19 @@ func TestListsAreSortedAndEveryNameHasAValue(t *testing.T) {
 		}
 	}
 }
+
+func TestAProfileMayKillAThreadByDefaultOrInARule(t *testing.T) {
+	rule := func(a specs.LinuxSeccompAction) *specs.LinuxSeccomp {
+		return &specs.LinuxSeccomp{DefaultAction: specs.ActAllow, Syscalls: []specs.LinuxSyscall{{Action: specs.ActLog}, {Action: a}}}
+	}
+	for action, want := range map[specs.LinuxSeccompAction]bool{
+		specs.ActKill: true, specs.ActKillThread: true, specs.ActKillProcess: false, specs.ActErrno: false, specs.ActAllow: false,
+	} {
+		if got := profile.KillsThread(&specs.LinuxSeccomp{DefaultAction: action}); got != want {
+			t.Errorf("%s by default: %v", action, got)
+		}
+		if got := profile.KillsThread(rule(action)); got != want {
+			t.Errorf("%s in a rule: %v", action, got)
+		}
+	}
+}

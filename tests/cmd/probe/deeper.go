@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"os"
+	"os/signal"
 	"strconv"
 	"strings"
 	"syscall"
@@ -38,6 +39,8 @@ func lookDeeper(verb, argument string) (any, error) {
 		return "done", nil
 	case "tty":
 		return terminal()
+	case "takeover": // of the terminal's foreground
+		return "taken", takeover()
 	case "label": // of a path, by SELinux
 		return selinuxLabel(argument)
 	case "links":
@@ -133,6 +136,20 @@ func selinuxLabel(path string) (string, error) {
 	buf := make([]byte, 4096)
 	n, err := unix.Lgetxattr(path, "security.selinux", buf)
 	return strings.TrimRight(string(buf[:max(n, 0)]), "\x00"), err
+}
+
+// takeover does what a shell does with the terminal when it starts a job.
+func takeover() error {
+	signal.Ignore(unix.SIGTTOU)
+	tty, err := os.Open("/dev/tty")
+	if err != nil {
+		return err
+	}
+	defer tty.Close()
+	if err := unix.Setpgid(0, 0); err != nil {
+		return err
+	}
+	return unix.IoctlSetPointerInt(int(tty.Fd()), unix.TIOCSPGRP, os.Getpid())
 }
 
 func terminal() (any, error) {

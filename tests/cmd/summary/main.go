@@ -1,12 +1,17 @@
-// Command summary runs every test of the repository, or those of the packages
-// that it is given, and says in its last line what came of it: "N passed, M
-// failed, K skipped".
+// Command summary runs every test of the repository and says in its last line
+// what came of it: "N passed, M failed, K skipped".
 //
 // It counts leaves: a test with subtests is not counted beside them. A package
 // that does not build, or dies outside a test, counts as one failure. Skips are
 // listed with their reasons, because a test that did not run proves nothing.
 //
 // Each fuzz test counts twice: with its seeds, and with new input for a moment.
+//
+// With -skipped it leaves in a file a regular expression of the skipped tests of the
+// black-box suite, for a machine that lacks less.
+//
+// With -events it runs nothing: its arguments are files, or pipes, with what
+// `go test -json` or `go tool test2json` prints, which it reads side by side.
 package main
 
 import (
@@ -24,9 +29,16 @@ import (
 func main() {
 	tags := flag.String("tags", "", "build tags, as for go test")
 	conformance := flag.String("map", "", "the package that knows which rows of docs/conformance.md a test shows")
+	skipped := flag.String("skipped", "", "a file for the names of the black-box tests that are skipped")
+	events := flag.Bool("events", false, "read the events of tests from the files named, and run nothing")
 	flag.Parse()
-	report := newReport(os.Stdout)
-	passed, err := run(report, *tags, *conformance, flag.Args())
+	var passed bool
+	var err error
+	if *events {
+		passed, err = sumUp(flag.Args(), os.Stdout)
+	} else {
+		passed, err = run(*tags, *conformance, *skipped, os.Stdout)
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "summary:", err)
 		os.Exit(2)
@@ -36,17 +48,54 @@ func main() {
 	}
 }
 
-// run runs the tests of the packages, or all, and reports whether they passed,
-// and what of the map was not shown.
-func run(report *report, tags, conformance string, packages []string) (bool, error) {
-	err := goTest(report, tags, packages)
-	if len(packages) == 0 {
-		err = runAll(report, tags)
+// sumUp reports on tests that run elsewhere.
+func sumUp(files []string, w io.Writer) (bool, error) {
+	report := newReport(w)
+	ended := make(chan error)
+	for _, name := range files {
+		go func() {
+			f, err := os.Open(name)
+			if err == nil {
+				defer f.Close()
+				err = feed(report, f)
+			}
+			ended <- err
+		}()
 	}
+	var err error
+	for range files {
+		err = errors.Join(err, <-ended)
+	}
+	passed := report.finish()
+	report.sum()
+	return passed, err
+}
+
+// run runs the unit tests, then the suites on the built binary, and reports to
+// w whether all passed, and what of the map was not shown.
+func run(tags, conformance, skipped string, w io.Writer) (bool, error) {
+	units, suites, err := packages(tags)
 	if err != nil {
 		return false, err
 	}
+	report := newReport(w)
+	if err := goTest(report, tags, units); err != nil {
+		return false, err
+	}
+	// One at a time: the suites compare mounts, cgroups and processes of the
+	// host before and after, so that they must not see each other's.
+	if err := goTest(report, tags, suites, "-p=1"); err != nil {
+		return false, err
+	}
+	if err := fuzz(report, tags); err != nil {
+		return false, err
+	}
 	passed := report.finish()
+	if skipped != "" {
+		if err := os.WriteFile(skipped, []byte(report.skippedIn("tests")), 0o644); err != nil {
+			return false, err
+		}
+	}
 	if conformance != "" {
 		if err := unshown(conformance, tags, report); err != nil {
 			return false, err
@@ -54,23 +103,6 @@ func run(report *report, tags, conformance string, packages []string) (bool, err
 	}
 	report.sum()
 	return passed, nil
-}
-
-// runAll runs the unit tests, then the suites on the built binary, then fuzzes.
-func runAll(report *report, tags string) error {
-	units, suites, err := packages(tags)
-	if err != nil {
-		return err
-	}
-	if err := goTest(report, tags, units); err != nil {
-		return err
-	}
-	// One at a time: the suites compare mounts, cgroups and processes of the
-	// host before and after, so that they must not see each other's.
-	if err := goTest(report, tags, suites, "-p=1"); err != nil {
-		return err
-	}
-	return fuzz(report, tags)
 }
 
 // unshown says which rows of the map only tests would show that were skipped.

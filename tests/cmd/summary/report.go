@@ -3,7 +3,9 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+	"sync"
 )
 
 // event is a line of `go test -json`; see `go doc test2json`.
@@ -16,8 +18,10 @@ type event struct {
 	Elapsed    float64 // seconds
 }
 
-// report prints the progress of a test run and adds up its results.
+// report prints the progress of a test run and adds up its results. Several
+// sources may add to it.
 type report struct {
+	mu      sync.Mutex
 	w       io.Writer
 	tests   map[string]*test    // by package and name, while they run
 	build   map[string][]string // compiler output by import path
@@ -48,6 +52,8 @@ func newReport(w io.Writer) *report {
 
 // add takes in one event.
 func (r *report) add(e event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	switch {
 	case e.Action == "build-output":
 		r.build[e.ImportPath] = append(r.build[e.ImportPath], e.Output)
@@ -139,7 +145,11 @@ func (r *report) unfinished(pkg string) (tests string, output []string) {
 }
 
 // stray passes on a line that is no event: go test says something itself.
-func (r *report) stray(line string) { fmt.Fprint(r.w, line) }
+func (r *report) stray(line string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	fmt.Fprint(r.w, line)
+}
 
 // exit is told that go test failed, and makes sure that a failure is counted.
 func (r *report) exit(code int) {
@@ -155,6 +165,20 @@ func (r *report) finish() bool {
 	r.list("SKIPPED", r.skips)
 	r.list("FAILED", r.fails)
 	return r.failed == 0 && r.passed > 0
+}
+
+// skippedIn returns a regular expression of the tests of a package that were
+// skipped, or that had a part skipped.
+func (r *report) skippedIn(pkg string) string {
+	var names []string
+	for _, name := range r.skipped {
+		in, test, _ := strings.Cut(name, " ")
+		test, _, _ = strings.Cut(test, "/")
+		if in == pkg && !slices.Contains(names, test) {
+			names = append(names, test)
+		}
+	}
+	return "^(" + strings.Join(names, "|") + ")$"
 }
 
 // sum prints the closing line.

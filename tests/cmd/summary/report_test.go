@@ -8,9 +8,8 @@ import (
 	"testing"
 )
 
-// summarize runs the tests of a module made of files, or of some packages of it,
-// and returns the report.
-func summarize(t *testing.T, files map[string]string, packages ...string) (text string, passed bool) {
+// summarize runs go test on a module made of files and returns the report.
+func summarize(t *testing.T, files map[string]string) (text string, passed bool) {
 	t.Helper()
 	dir := t.TempDir()
 	files["go.mod"] = "module hull\n\ngo 1.26\n"
@@ -28,11 +27,47 @@ func summarize(t *testing.T, files map[string]string, packages ...string) (text 
 	}
 	t.Chdir(dir)
 	var b strings.Builder
-	passed, err := run(newReport(&b), "", "", packages)
+	passed, err := run("", "", "", &b)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return b.String(), passed
+}
+
+func TestSkippedTestsOfAPackageAreAnExpression(t *testing.T) {
+	r := newReport(nil)
+	r.skipped = []string{"tests TestA", "internal/x TestB", "tests TestC/one", "tests TestC/two", "tests/cmd/y TestD"}
+	if got, want := r.skippedIn("tests"), "^(TestA|TestC)$"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+func TestEventsFromElsewhereAreSummedUp(t *testing.T) {
+	const begun = `{"Action":"run","Package":"vm/root","Test":"TestA"}` + "\n" +
+		`{"Action":"output","Package":"vm/root","Test":"TestA","Output":"last words\n"}` + "\n"
+	for name, tt := range map[string]struct {
+		events, last, says string
+		passed             bool
+	}{
+		"a test that passes": {
+			begun + `{"Action":"pass","Package":"vm/root","Test":"TestA"}` + "\n" + `{"Action":"pass","Package":"vm/root"}`,
+			"1 passed, 0 failed, 0 skipped", "vm/root TestA", true,
+		},
+		"a machine that dies": {begun + `{"Action":"fail","Package":"vm/root"}`, "0 passed, 1 failed, 0 skipped", "last words", false},
+		"nothing":             {"", "0 passed, 0 failed, 0 skipped", "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "events")
+			if err := os.WriteFile(file, []byte(tt.events), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			var b strings.Builder
+			passed, err := sumUp([]string{file}, &b)
+			if err != nil || passed != tt.passed || !strings.HasSuffix(b.String(), tt.last+"\n") || !strings.Contains(b.String(), tt.says) {
+				t.Errorf("%v, %v; want %v, %q and %q:\n%s", passed, err, tt.passed, tt.says, tt.last, b.String())
+			}
+		})
+	}
 }
 
 func TestLastLineCountsLeavesAndTellsSuccess(t *testing.T) {
@@ -108,13 +143,5 @@ func TestLastLineCountsLeavesAndTellsSuccess(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-func TestOnlyThePackagesThatAreNamedAreTested(t *testing.T) {
-	const test = "package a\n\nimport \"testing\"\n\nfunc TestA(t *testing.T) {}\n"
-	text, passed := summarize(t, map[string]string{"a/a_test.go": test, "b/b_test.go": test}, "./b")
-	if !passed || !strings.HasSuffix(text, "b TestA\n1 passed, 0 failed, 0 skipped\n") {
-		t.Errorf("got %v:\n%s", passed, text)
 	}
 }

@@ -12,10 +12,11 @@ func TestContainerd(t *testing.T) {
 	compare(t, []string{"containerd", "ctr"}, openContainerd, slices.Concat(ctrRun, ctrLife, ctrIsolation))
 }
 
-// openContainerd starts containerd, whose client says itself which runtime it
-// wants, and gives it the image.
+// openContainerd configures containerd as is documented, for CRI: ctr says itself
+// which runtime it wants. It starts it and gives it the image.
 func openContainerd(h *house, runtime string) *engine {
-	h.write("/etc/containerd/config.toml", "version = 2\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n")
+	const file = "/etc/containerd/config.toml"
+	h.write(file, documented(file, "private-"+runtime, runtime))
 	h.putImage()
 	e := &engine{house: h, cli: []string{"ctr"}, runtime: runtime}
 	e.sweep = func() {
@@ -49,6 +50,15 @@ func inBox(program ...string) []string {
 }
 
 var ctrRun = []check{
+	{"CRI knows the handler", func(e *engine) {
+		dump := e.house.must("containerd", "config", "dump")
+		if !strings.Contains(dump, "containerd.runtimes.private-"+e.runtime+".options]") || !strings.Contains(dump, `BinaryName = "/usr/local/sbin/`+e.runtime+`"`) {
+			fail("the handler is missing in %s", dump)
+		}
+		if plugins := strings.Fields(e.must("plugins", "ls", "id==cri")); len(plugins) == 0 || plugins[len(plugins)-1] != "ok" {
+			fail("CRI does not run: %v", plugins)
+		}
+	}},
 	{"run prints what the program prints, apart, and ends with its status", func(e *engine) {
 		r := e.try(e.ctr([]string{"sh", "-c", "echo out; echo err >&2; exit 7"}, "--rm")...)
 		want("what it printed", r.stdout+"|"+r.stderr, "out\n|err\n")

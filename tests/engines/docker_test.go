@@ -3,7 +3,6 @@
 package engines
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -17,7 +16,7 @@ func TestDockerWithAUserNamespace(t *testing.T) {
 	compare(t, []string{"docker", "dockerd"}, openRemappedDocker, dockerRemapped)
 }
 
-func openDocker(h *house, runtime string) *engine { return startDocker(h, runtime, "") }
+func openDocker(h *house, runtime string) *engine { return startDocker(h, runtime) }
 
 // openRemappedDocker starts Docker so that root of a container is nobody outside.
 func openRemappedDocker(h *house, runtime string) *engine {
@@ -26,24 +25,24 @@ func openRemappedDocker(h *house, runtime string) *engine {
 		echo remap:x:99999: >>/etc/group
 		echo remap:200000:65536 >/etc/subuid
 		echo remap:200000:65536 >/etc/subgid`)
-	return startDocker(h, runtime, `"userns-remap": "remap", `)
+	return startDocker(h, runtime, "--userns-remap=remap")
 }
 
-// startDocker configures Docker as docs/engines.md says, starts it and gives it
-// the image. The name "runc" would be that of its own runtime.
-func startDocker(h *house, runtime, more string) *engine {
-	h.write("/etc/docker/daemon.json", fmt.Sprintf(
-		`{%[1]s"runtimes": {"private-%[2]s": {"path": "/usr/local/sbin/%[2]s"}}, "default-runtime": "private-%[2]s", "storage-driver": "overlay2"}`, more, runtime))
+// startDocker configures Docker as is documented, starts it with options and
+// gives it the image. The name "runc" would be that of its own runtime.
+func startDocker(h *house, runtime string, options ...string) *engine {
+	const file = "/etc/docker/daemon.json"
+	h.write(file, documented(file, "private-"+runtime, runtime))
 	h.putImage()
 	e := &engine{house: h, cli: []string{"docker"}, runtime: runtime}
 	e.sweep = func() { h.must("sh", "-c", "all=$(docker ps -aq); [ -z \"$all\" ] || docker rm -f -v $all") }
-	h.startDocker()
+	h.startDocker(options...)
 	e.must("load", "--input", archive)
 	return e
 }
 
-func (h *house) startDocker() {
-	h.start("/var/log/dockerd", "dockerd")
+func (h *house) startDocker(options ...string) {
+	h.start("/var/log/dockerd", append([]string{"dockerd", "--storage-driver=overlay2"}, options...)...)
 	eventually("Docker answers", func() bool { return h.try("docker", "version").status == 0 })
 }
 

@@ -105,3 +105,8 @@ runroot = "/run/containers/storage"
 graphroot = "/var/lib/containers/storage"
 `)
 }
+
+// putWithoutSystemd tells Podman and Buildah that a house has no systemd.
+func (h *house) putWithoutSystemd() {
+	h.write("/etc/containers/containers.conf.d/house.conf", "[engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\n")
+}

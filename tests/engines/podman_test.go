@@ -3,7 +3,6 @@
 package engines
 
 import (
-	"fmt"
 	"slices"
 	"testing"
 )
@@ -12,18 +11,11 @@ func TestPodman(t *testing.T) {
 	compare(t, []string{"podman", "conmon"}, openPodman, slices.Concat(podmanRun, podmanLife, podmanIsolation, podmanTogether))
 }
 
-// openPodman configures Podman as docs/engines.md says, and gives it the image.
+// openPodman configures Podman as is documented, and gives it the image.
 func openPodman(h *house, runtime string) *engine {
-	h.write("/etc/containers/containers.conf", fmt.Sprintf(`[engine]
-runtime = %[1]q
-runtime_supports_json = [%[1]q]
-runtime_supports_nocgroup = [%[1]q]
-cgroup_manager = "cgroupfs"
-events_logger = "file"
-
-[engine.runtimes]
-%[1]s = ["/usr/local/sbin/%[1]s"]
-`, runtime))
+	const file = "/etc/containers/containers.conf"
+	h.write(file, documented(file, runtime, runtime))
+	h.putWithoutSystemd()
 	h.putStorage()
 	h.putImage()
 	e := &engine{house: h, cli: []string{"podman"}, runtime: runtime}

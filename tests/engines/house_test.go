@@ -32,7 +32,8 @@ type house struct {
 	said *bytes.Buffer // by the keeper, about what went wrong
 }
 
-var houses atomic.Int64 //nolint:gochecknoglobals // makes the names of cgroups unique
+// houses makes the names of cgroups unique.
+var houses atomic.Int64
 
 // newHouse makes a house with the runtimes in /usr/local/sbin. It is gone after
 // the test, of which it is a failure if something of it is not.
@@ -57,7 +58,7 @@ func newHouse(t *testing.T, runtimes ...string) *house {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { h.close(t) })
-	timer := time.AfterFunc(patience, func() { pipe.Close() })
+	timer := time.AfterFunc(patience, func() { _ = pipe.Close() })
 	defer timer.Stop()
 	line, err := bufio.NewReader(ready).ReadString('\n')
 	h.pid = strings.TrimSpace(line)

@@ -49,7 +49,7 @@ func (n *creation) drive(d *drive, gate state.Gate) error {
 	// Init starts the Go runtime and builds the mount tree from here on:
 	// what follows costs no time.
 	if err := n.whileInitMounts(d.pid); err != nil {
-		return err
+		return d.unlessEnded(err)
 	}
 	err = d.converse(answers{
 		rootReady: func() error {
@@ -252,29 +252,39 @@ func (n *creation) openHookPrograms() (files []int, release func(), err error) {
 	return files, release, nil
 }
 
-// ready completes the process from outside. Memory and pids are limited last:
-// by then init has all the memory and threads that it will ever need.
+// ready completes the process from outside and returns its filter.
 func (n *creation) ready(d *drive, pending <-chan compiled) ([]byte, error) {
+	if err := n.confine(d); err != nil {
+		return nil, d.unlessEnded(err)
+	}
+	return n.awaitFilter(pending)
+}
+
+// confine sets what a process cannot set for itself. Memory and pids are limited
+// last: by then init has all the memory and threads that it will ever need.
+func (n *creation) confine(d *drive) error {
 	if p := n.spec.Process; p != nil {
 		if err := limit(d.pid, n.rlimits); err != nil {
-			return nil, err
+			return err
 		}
 		if err := n.runtime.adjustOOMScore(d.pid, p.OOMScoreAdj); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if n.spec.Linux != nil && n.spec.Linux.Resources != nil {
 		late := specs.LinuxResources{Memory: n.spec.Linux.Resources.Memory, Pids: n.spec.Linux.Resources.Pids}
 		if err := n.cgroup.Set(&late); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if err := settle(n.join, d.pid); err != nil {
-		return nil, err
+		return err
 	}
-	if err := n.sinkInit(d.pid); err != nil {
-		return nil, err
-	}
+	return n.sinkInit(d.pid)
+}
+
+// awaitFilter returns the filter, and saves it for execs.
+func (n *creation) awaitFilter(pending <-chan compiled) ([]byte, error) {
 	built := <-pending
 	for _, err := range built.warnings {
 		n.runtime.warn(err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"strconv"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -32,19 +33,22 @@ func newDrive(r *Runtime, pid, socket int, p *plan.Plan, ns *nsenter.Namespaces)
 
 func (d *drive) close() { _ = d.conn.Close() }
 
-// killWith kills init when ctx ends, which ends every wait for it. The caller
-// must call stop before it reaps init: the pid is its own until then.
-func (d *drive) killWith(ctx context.Context) (stop func()) {
+// killWith kills init when ctx ends, which ends every wait for it, until stop is
+// called, which tells whether it has. The caller must call stop before it reaps
+// init: the pid is its own until then.
+func (d *drive) killWith(ctx context.Context) (stop func() (killed bool)) {
 	done := make(chan struct{})
 	undo := context.AfterFunc(ctx, func() {
 		defer close(done)
 		_ = unix.Kill(d.pid, unix.SIGKILL)
 	})
-	return func() {
-		if !undo() {
-			<-done
+	return sync.OnceValue(func() bool {
+		if undo() {
+			return false
 		}
-	}
+		<-done
+		return true
+	})
 }
 
 // sendPlan sends the plan, then the sources in as many messages as it takes.
@@ -92,6 +96,17 @@ func (d *drive) receive() (link.Message, error) {
 			return m, nil
 		}
 	}
+}
+
+// unlessEnded returns err or, if that is but the consequence of it, why init has
+// ended: systemd removes a scope with its last process.
+func (d *drive) unlessEnded(err error) error {
+	if linux.HasEnded(d.pid) {
+		if _, cause := d.receive(); cause != nil {
+			return cause
+		}
+	}
+	return err
 }
 
 // died is the error of an init that ended without a word.

@@ -250,9 +250,8 @@ func (e *execution) run(ctx context.Context, pidfd int) (*Process, error) {
 	d := newDrive(c.runtime, pid, fd, e.plan, ns)
 	defer d.close()
 	stop := d.killWith(ctx)
-	err = e.drive(d, join)
-	stop()
-	if ctx.Err() != nil {
+	err = e.drive(d, join, stop)
+	if stop() {
 		err = fault.New("exec in", c.record.ID, context.Cause(ctx))
 	}
 	if err != nil {
@@ -277,7 +276,10 @@ func (e *execution) target(pidfd int) (*nsenter.Namespaces, cgroup.Join, error) 
 	return ns, join, nil
 }
 
-func (e *execution) drive(d *drive, join cgroup.Join) error {
+// drive ends with the program executing. Once init has all that it asks for, the
+// program may run at any moment, and signals are its own: stop is called. Only the
+// agent of a filter could keep init waiting then.
+func (e *execution) drive(d *drive, join cgroup.Join, stop func() bool) error {
 	c, o := e.container, e.options
 	root, release, err := c.openChroot()
 	if err != nil {
@@ -300,7 +302,13 @@ func (e *execution) drive(d *drive, join cgroup.Join) error {
 			if err := settle(join, d.pid); err != nil {
 				return nil, err
 			}
-			return e.filter, sendPidfd(o.PidfdSocket, d.pid)
+			if err := sendPidfd(o.PidfdSocket, d.pid); err != nil {
+				return nil, err
+			}
+			if !e.plan.Process.Notifies {
+				stop()
+			}
+			return e.filter, nil
 		},
 		listener: func(fd int) error { return c.sendListener(e.listener, specs.StateRunning, fd, d.pid) },
 	})

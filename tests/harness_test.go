@@ -175,7 +175,7 @@ func (h *host) finish(cmd *exec.Cmd) result {
 	if err := cmd.Start(); err != nil {
 		h.t.Fatal(err)
 	}
-	timer := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
+	timer := time.AfterFunc(atMost(60), func() { _ = cmd.Process.Kill() })
 	defer timer.Stop()
 	err := cmd.Wait()
 	var exit *exec.ExitError
@@ -237,15 +237,18 @@ var pace = sync.OnceValue(func() int64 {
 	return max(1, used.Milliseconds()/30)
 })
 
-// eventually waits for at most ten seconds until done returns true.
+// atMost is a bound for what is done in that many seconds on a usual machine.
+func atMost(seconds int64) time.Duration { return time.Duration(seconds*pace()) * time.Second }
+
+// eventually waits for at most ten seconds of a usual machine until done returns true.
 func eventually(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(atMost(10)); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		if done() {
 			return
 		}
 	}
-	t.Fatalf("after 10 s it is not so that %s", what)
+	t.Fatalf("after %v it is not so that %s", atMost(10), what)
 }
 
 // lastID makes container IDs unique: a cgroup of the same name may be another

@@ -209,12 +209,18 @@ func TestAnOverlayWithMoreLayersThanFitAPage(t *testing.T) {
 	}
 	h.fails([]string{"mounts[7]", "/m", "argument list too long", "lowerdir+"}, addMounts(
 		filesystem("overlay", "/m", "lowerdir="+strings.Join(joined, ":"))))
-	var u unix.Utsname
-	if err := unix.Uname(&u); err != nil || kernelBefore(unix.ByteSliceToString(u.Release[:]), 6, 7) {
-		lacks(t, "Linux 6.7, which has lowerdir+ of overlay")
-	}
+	needKernel(t, 6, 7, "lowerdir+ of overlay")
 	s := h.probe([]string{"list=/m"}, addMounts(filesystem("overlay", "/m", single...)))
 	equal(t, "files", len(get[[]string](t, s, "list=/m")), len(names))
+}
+
+// needKernel skips a test of what an older kernel does not have.
+func needKernel(t *testing.T, major, minor int, feature string) {
+	t.Helper()
+	var u unix.Utsname
+	if err := unix.Uname(&u); err != nil || kernelBefore(unix.ByteSliceToString(u.Release[:]), major, minor) {
+		lacks(t, fmt.Sprintf("Linux %d.%d, which has %s", major, minor, feature))
+	}
 }
 
 func kernelBefore(release string, major, minor int) bool {

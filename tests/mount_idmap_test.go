@@ -17,6 +17,7 @@ func idMappedSource(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	reachable(t, dir)
+	needKernel(t, 6, 3, "id-mapped mounts of tmpfs")
 	mountTmpfs(t, dir)
 	sub := filepath.Join(dir, "sub")
 	if err := os.Mkdir(sub, 0o755); err != nil {

@@ -16,7 +16,7 @@ type Exit struct {
 // PeekExit blocks until the child pid has ended and leaves its status to be
 // collected.
 func PeekExit(pid int) (Exit, error) {
-	info, err := peek(unix.P_PID, pid)
+	info, err := peek(unix.P_PID, pid, 0)
 	if err != nil {
 		return Exit{}, err
 	}
@@ -26,11 +26,18 @@ func PeekExit(pid int) (Exit, error) {
 	return Exit{Signal: unix.Signal(info.status)}, nil
 }
 
+// HasEnded reports whether the child pid has ended, and leaves its status to be
+// collected.
+func HasEnded(pid int) bool {
+	info, err := peek(unix.P_PID, pid, unix.WNOHANG)
+	return err == nil && info.pid == int32(pid)
+}
+
 // WaitAny blocks until a child of this process has ended and returns its pid.
 // The child stays a zombie: whoever it belongs to can still collect it. The
 // error is ECHILD when there is no child.
 func WaitAny() (pid int, err error) {
-	info, err := peek(unix.P_ALL, 0)
+	info, err := peek(unix.P_ALL, 0, 0)
 	if err != nil {
 		return 0, err
 	}
@@ -61,11 +68,12 @@ type childInfo struct {
 // childExited is a value of childInfo.code, of asm-generic/siginfo.h: CLD_EXITED.
 const childExited = 1
 
-// peek waits for the end of a child without collecting it.
-func peek(kind, id int) (*childInfo, error) {
+// peek waits for the end of a child without collecting it. With WNOHANG among the
+// options, no pid says that none has ended.
+func peek(kind, id, options int) (*childInfo, error) {
 	info := new(childInfo)
 	for {
-		err := unix.Waitid(kind, id, (*unix.Siginfo)(unsafe.Pointer(info)), unix.WEXITED|unix.WNOWAIT, nil)
+		err := unix.Waitid(kind, id, (*unix.Siginfo)(unsafe.Pointer(info)), unix.WEXITED|unix.WNOWAIT|options, nil)
 		if !errors.Is(err, unix.EINTR) {
 			return info, err
 		}

@@ -26,6 +26,30 @@ func TestWaitAnyLeavesTheStatusToTheOwner(t *testing.T) {
 	}
 }
 
+func TestAChildHasEndedWhenItIsAZombie(t *testing.T) {
+	cmd := exec.Command("/bin/cat")
+	stdin, err := cmd.StdinPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if HasEnded(cmd.Process.Pid) {
+		t.Error("it has ended while it waits for input")
+	}
+	_ = stdin.Close()
+	if _, err := PeekExit(cmd.Process.Pid); err != nil || !HasEnded(cmd.Process.Pid) {
+		t.Errorf("it has not ended: %v", err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+	if HasEnded(cmd.Process.Pid) {
+		t.Error("one that was collected is nobody's child")
+	}
+}
+
 func TestReapRemovesTheZombie(t *testing.T) {
 	p, err := os.StartProcess("/bin/true", []string{"true"}, &os.ProcAttr{})
 	if err != nil {

@@ -55,6 +55,11 @@ conformance: ## write docs/conformance.md, and list what it lacks
 validate: packages-test ## run the OCI validation suite against RUNTIME, print a table
 	@$(GO) test -C tests/validate -count=1 -timeout=30m
 
+.PHONY: test-engines
+test-engines: hull ## run Podman, containerd, Buildah and Docker with hull, and with runc
+	@.ci/packages engines
+	@$(GO) test -json -count=1 -timeout=60m -tags '$(TAGS) engines' ./tests/engines | $(GO) run ./tests/cmd/summary -events /dev/stdin
+
 .PHONY: soak
 soak: packages-test ## CYCLES containers and as many execs into one, eight at a time; nothing may leak
 	@$(GO) run ./tests/cmd/soak -cycles $(CYCLES) -execs $(CYCLES)

@@ -1,0 +1,33 @@
+//go:build engines
+
+package engines
+
+import (
+	"os"
+	"strings"
+)
+
+// documented returns the contents that docs/engines.md gives to a file, with
+// the name and the program of another runtime.
+func documented(file, name, program string) string {
+	page, err := os.ReadFile("../../docs/engines.md")
+	if err != nil {
+		fail("%v", err)
+	}
+	_, after, found := strings.Cut(string(page), "`"+file+"`")
+	if !found {
+		fail("docs/engines.md says nothing of %s", file)
+	}
+	_, after, _ = strings.Cut(after, "\n```")
+	_, after, _ = strings.Cut(after, "\n") // the language
+	text, _, found := strings.Cut(after, "\n```\n")
+	if !found {
+		fail("docs/engines.md has no contents of %s", file)
+	}
+	const documented = "/usr/local/sbin/hull"
+	parts := strings.Split(text, documented)
+	for i := range parts {
+		parts[i] = strings.ReplaceAll(parts[i], "hull", name)
+	}
+	return strings.Join(parts, "/usr/local/sbin/"+program) + "\n"
+}

@@ -47,8 +47,14 @@ func TestStatsAreWhatTheKernelCounts(t *testing.T) {
 	}))
 	c.see()
 	h.must("pause", c.id) // so that they count no more
-	s := c.stats()
 	memory, cpu, pids := c.cgroup("memory"), c.cgroup("cpu"), c.cgroup("pids")
+	// But for the period that ends meanwhile.
+	periods := func() uint64 { return flat(t, cpu, "cpu.stat", "cpu.stat", "cpu", "nr_periods") }
+	first := periods()
+	s := c.stats()
+	if n, last := s.CPU.Throttling.Periods, periods(); n < first || n > last {
+		t.Errorf("%d periods, want %d to %d", n, first, last)
+	}
 	for name, of := range map[string]struct{ got, want uint64 }{
 		"memory.usage":             {s.Memory.Usage.Usage, flat(t, memory, "memory.usage_in_bytes", "memory.current", "memory", "")},
 		"memory.limit":             {s.Memory.Usage.Limit, 128 << 20},
@@ -58,7 +64,6 @@ func TestStatsAreWhatTheKernelCounts(t *testing.T) {
 		"memory.raw.pgfault":       {s.Memory.Raw["pgfault"], flat(t, memory, "memory.stat", "memory.stat", "memory", "pgfault")},
 		"pids.current":             {s.Pids.Current, flat(t, pids, "pids.current", "pids.current", "pids", "")},
 		"pids.limit":               {s.Pids.Limit, 123},
-		"throttling.periods":       {s.CPU.Throttling.Periods, flat(t, cpu, "cpu.stat", "cpu.stat", "cpu", "nr_periods")},
 		"throttling.throttled":     {s.CPU.Throttling.ThrottledPeriods, flat(t, cpu, "cpu.stat", "cpu.stat", "cpu", "nr_throttled")},
 		"throttling.throttledTime": {s.CPU.Throttling.ThrottledTime, throttledTime(t, cpu)},
 		"cpu.usage.total":          {s.CPU.Usage.Total, cpuTime(t, c)},

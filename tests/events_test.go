@@ -40,11 +40,15 @@ func flat(t *testing.T, dir, v1, v2, controller, key string) uint64 {
 
 func TestStatsAreWhatTheKernelCounts(t *testing.T) {
 	h := newHost(t)
-	c := h.start([]string{"allocate=8", "burn=150"}, resources(specs.LinuxResources{
+	limits := specs.LinuxResources{
 		Memory: &specs.LinuxMemory{Limit: pointer(int64(128 << 20)), Swap: pointer(int64(192 << 20))},
 		CPU:    &specs.LinuxCPU{Quota: pointer(int64(20000)), Period: pointer(uint64(100000)), Cpus: "0"},
 		Pids:   &specs.LinuxPids{Limit: pointer(int64(123))},
-	}))
+	}
+	if hasController("hugetlb") { // which v2 turns on for a limit
+		limits.HugepageLimits = []specs.LinuxHugepageLimit{{Pagesize: "2MB", Limit: 4 << 20}}
+	}
+	c := h.start([]string{"allocate=8", "burn=150"}, resources(limits))
 	c.see()
 	h.must("pause", c.id) // so that they count no more
 	memory, cpu, pids := c.cgroup("memory"), c.cgroup("cpu"), c.cgroup("pids")

@@ -141,12 +141,14 @@ func (c *Cgroup) open(subs []Sub, init int, as Credentials, late []*Hierarchy) (
 		switch {
 		case isLate:
 			j.late = append(j.late, f)
-			j.Settle = settle(j.late)
 		case file == "":
 			j.Into = f
 		default:
 			j.Tasks = append(j.Tasks, f)
 		}
+	}
+	if len(j.late) > 0 {
+		j.Settle = settle(j.late)
 	}
 	return j, nil
 }

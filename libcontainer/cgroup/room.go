@@ -3,8 +3,8 @@ package cgroup
 import (
 	"math"
 	"os"
+	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
@@ -17,21 +17,6 @@ const (
 	initMemory = 4 << 20
 	initTasks  = 12
 )
-
-// roomController is a controller whose limit an init stage can hit.
-type roomController struct {
-	name string
-	need int64
-	// limit and usage are its files, of v1 and v2.
-	limit, usage [2]string
-}
-
-func roomControllers() [2]roomController {
-	return [2]roomController{
-		{"memory", initMemory, [2]string{"memory.limit_in_bytes", "memory.max"}, [2]string{"memory.usage_in_bytes", "memory.current"}},
-		{"pids", initTasks, [2]string{"pids.max", "pids.max"}, [2]string{"pids.current", "pids.current"}},
-	}
-}
 
 // tight returns the hierarchies whose limits, according to r, an init stage
 // would not fit into. The limit of pids is not among them: Set gives it when the
@@ -56,24 +41,21 @@ func (c *Cgroup) tight(r *specs.LinuxResources) []*Hierarchy {
 }
 
 // crowded returns the hierarchies that have no room for an init stage now.
-func (c *Cgroup) crowded() []*Hierarchy {
-	var list []*Hierarchy
-	for _, rc := range roomControllers() {
-		k := c.knobs(rc.name)
-		if k.h == nil || len(list) > 0 && list[0] == k.h {
-			continue
-		}
-		version := 0
-		if k.v2() {
-			version = 1
-		}
-		// "max" is no limit, and so is a file that is not there.
-		limit, err := strconv.ParseInt(strings.TrimSpace(k.text(rc.limit[version])), 10, 64)
-		if err == nil && limit-int64(k.number(rc.usage[version])) < rc.need {
-			list = append(list, k.h)
-		}
+func (c *Cgroup) crowded() (list []*Hierarchy) {
+	memory, pids := c.knobs("memory"), c.knobs("pids")
+	if memory.short(initMemory, memory.pick("memory.limit_in_bytes", "memory.max"), memory.pick("memory.usage_in_bytes", "memory.current")) {
+		list = append(list, memory.h)
+	}
+	if !slices.Contains(list, pids.h) && pids.short(initTasks, "pids.max", "pids.current") {
+		list = append(list, pids.h)
 	}
 	return list
+}
+
+// short reports whether less than need is left of a limit.
+func (k knobs) short(need int64, limit, usage string) bool {
+	most := limitOf(k.text(limit))
+	return most != -1 && most-int64(k.number(usage)) < need
 }
 
 // leave opens what the first process leaves its cgroup by, once it is the root

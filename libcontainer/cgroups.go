@@ -79,7 +79,7 @@ func unitProperties(annotations map[string]string) ([]cgroup.Property, error) {
 // be of use (config-linux.md, "Cgroup ownership"). The spec leaves it to the
 // runtime: that the caller may not is a warning.
 func (n *creation) giveCgroup(pid int) error {
-	if n.spec.Process == nil || !ownsCgroupNamespace(n.spec) || !slices.ContainsFunc(n.spec.Mounts, mountsWritableCgroup) {
+	if n.spec.Process == nil || !spec.IsNew(n.spec, specs.CgroupNamespace) || !slices.ContainsFunc(n.spec.Mounts, mountsWritableCgroup) {
 		return nil
 	}
 	uid, err := hostID(pid, "uid_map", int64(n.spec.Process.User.UID))
@@ -92,11 +92,6 @@ func (n *creation) giveCgroup(pid int) error {
 		return nil
 	}
 	return err
-}
-
-func ownsCgroupNamespace(s *specs.Spec) bool {
-	ns := spec.Namespace(s, specs.CgroupNamespace)
-	return ns != nil && ns.Path == ""
 }
 
 func mountsWritableCgroup(m specs.Mount) bool {

@@ -27,7 +27,7 @@ func (c *checker) annotations() {
 		return
 	}
 	for _, name := range [...]string{spec.AnnotationHookStdout, spec.AnnotationHookStderr} {
-		path := hookOutputPath(c.bundle, c.spec.Annotations[name])
+		path := inBundle(c.bundle, c.spec.Annotations[name])
 		if path == "" {
 			continue
 		}

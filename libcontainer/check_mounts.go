@@ -104,14 +104,10 @@ func (c *checker) foresee(m *plan.Mount, kind filesystemKind) error {
 // kernel's sources do not mark with FS_USERNS_MOUNT, and bpf, which it marks and
 // gives to the delegated only.
 func (c *checker) refusedUser(m *plan.Mount, kind filesystemKind) error {
-	lacks := func(kind specs.LinuxNamespaceType) bool {
-		ns := spec.Namespace(c.spec, kind)
-		return ns == nil || ns.Path != ""
-	}
 	refused := kind == onDevice && m.Type != "fuseblk"
 	switch m.Type {
 	case "mqueue":
-		refused = lacks(specs.IPCNamespace) && !exists("/dev/mqueue")
+		refused = !spec.IsNew(c.spec, specs.IPCNamespace) && !exists("/dev/mqueue")
 	case "proc":
 		refused = spec.Namespace(c.spec, specs.PIDNamespace) == nil
 	case "bpf", "configfs", "debugfs", "devtmpfs", "efivarfs", "fusectl", "hugetlbfs", "pstore", "securityfs", "tracefs":

@@ -66,10 +66,7 @@ func (c *checker) trySysctl(s *plan.Sysctl, write func(key, value string) error)
 }
 
 // makesUsers reports whether the container gets a user namespace of its own.
-func (c *checker) makesUsers() bool {
-	ns := spec.Namespace(c.spec, specs.UserNamespace)
-	return ns != nil && ns.Path == ""
-}
+func (c *checker) makesUsers() bool { return spec.IsNew(c.spec, specs.UserNamespace) }
 
 // tryUserSysctl is for limits of user namespaces, of which no thread can make
 // one: they are numbers from 0 to INT_MAX (kernel/ucount.c), as C writes them.
@@ -120,6 +117,5 @@ func (c *checker) bringsDevice(key string) bool {
 	if f[3] == "all" || f[3] == "default" || f[3] == "lo" {
 		return false
 	}
-	ns := spec.Namespace(c.spec, specs.NetworkNamespace)
-	return ns == nil || ns.Path != "" || c.hooksBuild() || len(c.spec.Linux.NetDevices) > 0
+	return !spec.IsNew(c.spec, specs.NetworkNamespace) || c.hooksBuild() || len(c.spec.Linux.NetDevices) > 0
 }

@@ -1,6 +1,7 @@
 package libcontainer
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 
@@ -88,14 +89,16 @@ func (n *creation) load() error {
 
 // configPath is where the configuration is.
 func (n *creation) configPath() string {
-	path := n.options.ConfigFile
-	if path == "" {
-		path = "config.json"
-	}
-	if filepath.IsAbs(path) {
+	return inBundle(n.bundle, cmp.Or(n.options.ConfigFile, "config.json"))
+}
+
+// inBundle is where a path leads that a bundle names: from its directory on. None
+// stays none.
+func inBundle(bundle, path string) string {
+	if path == "" || filepath.IsAbs(path) {
 		return path
 	}
-	return filepath.Join(n.bundle, path)
+	return filepath.Join(bundle, path)
 }
 
 // examine decodes the configuration and says all that is wrong with the document,

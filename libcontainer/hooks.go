@@ -2,7 +2,6 @@ package libcontainer
 
 import (
 	"encoding/json"
-	"path/filepath"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -102,7 +101,7 @@ func (c *Container) openHookOutput() (out hook.Output, err error) {
 		{spec.AnnotationHookStdout, &out.Stdout},
 		{spec.AnnotationHookStderr, &out.Stderr},
 	} {
-		path := hookOutputPath(c.record.Bundle, c.record.Annotations[f.annotation])
+		path := inBundle(c.record.Bundle, c.record.Annotations[f.annotation])
 		if path == "" {
 			continue
 		}
@@ -112,14 +111,6 @@ func (c *Container) openHookOutput() (out hook.Output, err error) {
 		}
 	}
 	return out, nil
-}
-
-// hookOutputPath is the file that an annotation of a bundle names, or "".
-func hookOutputPath(bundle, value string) string {
-	if value == "" || filepath.IsAbs(value) {
-		return value
-	}
-	return filepath.Join(bundle, value)
 }
 
 func hookOutputFailure(annotation, path string, cause error) error {

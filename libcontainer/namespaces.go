@@ -52,8 +52,7 @@ func namespaceFlags(s *specs.Spec) (flags uint64) {
 // sharesPIDs reports whether the container has no pid namespace of its own: none,
 // or one that it joins.
 func sharesPIDs(s *specs.Spec) bool {
-	ns := spec.Namespace(s, specs.PIDNamespace)
-	return ns == nil || ns.Path != ""
+	return !spec.IsNew(s, specs.PIDNamespace)
 }
 
 // namespacesOf says where the container's init is to live, and opens what it

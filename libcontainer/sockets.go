@@ -115,11 +115,7 @@ func (n *creation) sendToReceiver(pid int) error {
 
 // receiver is the path of the socket that gets a pidfd of init, or "".
 func (n *creation) receiver() string {
-	path := n.spec.Annotations[spec.AnnotationPidfdReceiver]
-	if path == "" || filepath.IsAbs(path) {
-		return path
-	}
-	return filepath.Join(n.bundle, path)
+	return inBundle(n.bundle, n.spec.Annotations[spec.AnnotationPidfdReceiver])
 }
 
 func receiverFailure(path string, cause error) error {

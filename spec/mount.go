@@ -134,7 +134,7 @@ func filesystemOptions(p *problems, m *mount, o *mountOptions, label plan.FSOpti
 // optionIDs refuses files of a new filesystem that would belong to ids which the
 // user namespace has not.
 func optionIDs(p *problems, s *specs.Spec, m *mount) {
-	if m.Type != "tmpfs" && m.Type != "devpts" || !isNew(s, specs.UserNamespace) {
+	if m.Type != "tmpfs" && m.Type != "devpts" || !IsNew(s, specs.UserNamespace) {
 		return
 	}
 	for _, o := range m.Options {

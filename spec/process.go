@@ -149,7 +149,7 @@ func user(found *problems, s *specs.Spec, u *specs.User, out *plan.Process) {
 }
 
 func containerID(found *problems, path string, id uint32, s *specs.Spec, mappings []specs.LinuxIDMapping) uint32 {
-	if _, ok := HostID(mappings, id); !ok && len(mappings) > 0 && isNew(s, specs.UserNamespace) {
+	if _, ok := HostID(mappings, id); !ok && len(mappings) > 0 && IsNew(s, specs.UserNamespace) {
 		found.add(path, "%d is not mapped in the user namespace", id)
 		return id
 	}

@@ -30,8 +30,8 @@ func Namespace(s *specs.Spec, t specs.LinuxNamespaceType) *specs.LinuxNamespace 
 	return &s.Linux.Namespaces[i]
 }
 
-// isNew says whether a namespace of type t is made for the container.
-func isNew(s *specs.Spec, t specs.LinuxNamespaceType) bool {
+// IsNew says whether a namespace of type t is made for the container.
+func IsNew(s *specs.Spec, t specs.LinuxNamespaceType) bool {
 	ns := Namespace(s, t)
 	return ns != nil && ns.Path == ""
 }

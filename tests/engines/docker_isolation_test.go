@@ -5,11 +5,7 @@ package engines
 import "strings"
 
 var dockerIsolation = []check{
-	{"limits of memory, processes and cpus", func(e *engine) {
-		e.says("67108864", runs(limit("memory.max", "memory/memory.limit_in_bytes"), "--memory=64m")...)
-		e.says("55", runs(limit("pids.max", "pids/pids.max"), "--pids-limit=55")...)
-		quota := e.must(runs(limit("cpu.max", "cpu/cpu.cfs_quota_us"), "--cpus=0.5")...)
-		want("the quota", strings.Fields(quota)[0], "50000")
+	{"limits of a process", func(e *engine) {
 		e.says("99", runs([]string{"sh", "-c", "ulimit -n"}, "--ulimit=nofile=99:99")...)
 	}},
 	{"containers reach each other over a bridge, by name", func(e *engine) {
@@ -32,14 +28,6 @@ var dockerIsolation = []check{
 		e.says("kept", runs([]string{"cat", "/data/file"}, "--volume=data:/data:ro")...)
 		e.must("volume", "rm", "data")
 		e.says("no\nno\nyes", runs([]string{"sh", "-c", "for d in /etc /tmp /mine; do touch $d/file 2>/dev/null && echo yes || echo no; done"}, "--read-only", "--tmpfs=/mine:size=1m")...)
-	}},
-	{"mounts of the host come into a slave", func(e *engine) {
-		e.house.must("mkdir", "-p", "/opt/slave/sub")
-		e.must("run", "--detach", "--name=box", "--volume=/opt/slave:/x:rslave", image, "sleep", "100")
-		e.house.must("sh", "-c", "mount -t tmpfs tmpfs /opt/slave/sub && touch /opt/slave/sub/file")
-		r := e.try("exec", "box", "ls", "/x/sub")
-		e.house.must("umount", "/opt/slave/sub")
-		want("what is there", r.stdout, "file\n")
 	}},
 	{"capabilities, new privileges and system calls", func(e *engine) {
 		e.says("0000000000001000", runs(status("CapEff"), "--cap-drop=all", "--cap-add=net_admin")...)

@@ -9,7 +9,7 @@ import (
 )
 
 func TestDocker(t *testing.T) {
-	compare(t, []string{"docker", "dockerd"}, openDocker, slices.Concat(dockerRun, dockerLife, dockerIsolation))
+	compare(t, []string{"docker", "dockerd"}, openDocker, slices.Concat(dockerRun, dockerLife, dockerIsolation, alike))
 }
 
 func TestDockerWithAUserNamespace(t *testing.T) {
@@ -138,28 +138,6 @@ var dockerLife = []check{
 		e.must("kill", "box")
 		e.says("137", "wait", "box")
 	}},
-	{"restart, and a policy of restarts", func(e *engine) {
-		e.must("run", "--detach", "--name=box", image, "sh", "-c", "echo line >>/tmp/lines; sleep 100")
-		e.must("restart", "--time=0", "box")
-		eventually("it has run twice", func() bool { return e.try("exec", "box", "cat", "/tmp/lines").stdout == "line\nline\n" })
-		e.must("run", "--detach", "--name=again", "--restart=on-failure:2", image, "false")
-		eventually("it has been restarted twice", func() bool {
-			return e.must("inspect", "--format={{.RestartCount}} {{.State.Status}}", "again") == "2 exited"
-		})
-	}},
-	{"pause stops all work, and unpause lets it go on", func(e *engine) {
-		e.house.must("mkdir", "-p", "/opt/ticks")
-		e.must("run", "--detach", "--name=box", "--volume=/opt/ticks:/ticks", image, "sh", "-c", "while :; do echo >>/ticks/n; sleep 0.05; done")
-		ticks := func() int { return len(e.read("/opt/ticks/n")) }
-		eventually("it works", func() bool { return e.house.try("test", "-s", "/opt/ticks/n").status == 0 })
-		e.must("pause", "box")
-		e.says("paused", "inspect", "--format={{.State.Status}}", "box")
-		before := ticks()
-		e.house.must("sleep", "0.5")
-		want("ticks during the pause", ticks(), before)
-		e.must("unpause", "box")
-		eventually("it goes on", func() bool { return ticks() > before })
-	}},
 	{"stats and top tell of its processes", func(e *engine) {
 		e.must("run", "--detach", "--name=box", image, "sh", "-c", "sleep 100 & sleep 100; :")
 		eventually("three processes", func() bool { return e.must("stats", "--no-stream", "--format={{.PIDs}}", "box") == "3" })
@@ -174,10 +152,6 @@ var dockerLife = []check{
 		want("the quota", strings.Fields(quota)[0], "50000")
 		e.says("1:3", "exec", "box", "stat", "-c", "%t:%T", "/dev/null")
 		e.must("exec", "box", "sh", "-c", "echo >/dev/null")
-	}},
-	{"who takes too much memory is killed, and that is told", func(e *engine) {
-		e.refuses(137, nil, "run", "--name=hog", "--memory=16m", image, "tail", "/dev/zero")
-		e.says("true", "inspect", "--format={{.State.OOMKilled}}", "hog")
 	}},
 	{"cp, commit and logs", func(e *engine) {
 		e.write("/opt/file", "content\n")

@@ -8,7 +8,7 @@ import (
 )
 
 func TestPodman(t *testing.T) {
-	compare(t, []string{"podman", "conmon"}, openPodman, slices.Concat(podmanRun, podmanLife, podmanIsolation, podmanTogether))
+	compare(t, []string{"podman", "conmon"}, openPodman, slices.Concat(podmanRun, podmanLife, podmanIsolation, podmanTogether, alike))
 }
 
 // openPodman configures Podman as is documented, and gives it the image.
@@ -123,28 +123,6 @@ var podmanLife = []check{
 		e.must("create", "--name=box", image, "sh", "-c", "echo line >>/tmp/lines; cat /tmp/lines")
 		e.says("line", "start", "--attach", "box")
 		e.says("line\nline", "start", "--attach", "box")
-	}},
-	{"restart, and a policy of restarts", func(e *engine) {
-		e.must("run", "--detach", "--name=box", image, "sh", "-c", "echo line >>/tmp/lines; sleep 100")
-		e.must("restart", "--time=0", "box")
-		eventually("it has run twice", func() bool { return e.try("exec", "box", "cat", "/tmp/lines").stdout == "line\nline\n" })
-		e.must("run", "--detach", "--name=again", "--restart=on-failure:2", image, "false")
-		eventually("it has been restarted twice", func() bool {
-			return e.must("inspect", "--format={{.RestartCount}} {{.State.Status}}", "again") == "2 exited"
-		})
-	}},
-	{"pause stops all work, and unpause lets it go on", func(e *engine) {
-		e.house.must("mkdir", "-p", "/opt/ticks")
-		e.must("run", "--detach", "--name=box", "--volume=/opt/ticks:/ticks", image, "sh", "-c", "while :; do echo >>/ticks/n; sleep 0.05; done")
-		ticks := func() int { return len(e.read("/opt/ticks/n")) }
-		eventually("it works", func() bool { return e.house.try("test", "-s", "/opt/ticks/n").status == 0 })
-		e.must("pause", "box")
-		e.says("paused", "inspect", "--format={{.State.Status}}", "box")
-		before := ticks()
-		e.house.must("sleep", "0.5")
-		want("ticks during the pause", ticks(), before)
-		e.must("unpause", "box")
-		eventually("it goes on", func() bool { return ticks() > before })
 	}},
 	{"stats and top tell of its processes", func(e *engine) {
 		e.must("run", "--detach", "--name=box", image, "sh", "-c", "sleep 100 & sleep 100; :")

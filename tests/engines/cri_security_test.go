@@ -13,6 +13,9 @@ func id(number int) message { return message{"value": number} }
 // statusOf is a script that prints a value of /proc/self/status.
 func statusOf(name string) string { return status(name)[2] }
 
+// who is a script that prints the ids of a process.
+const who = "id -u; id -g; grep ^Groups: /proc/self/status"
+
 var criSecurity = []check{
 	{"capabilities are dropped and added", func(e *engine) {
 		p := e.home()
@@ -47,7 +50,6 @@ var criSecurity = []check{
 	}},
 	{"a user by number, with groups", func(e *engine) {
 		p := e.home()
-		who := "id -u; id -g; grep ^Groups: /proc/self/status"
 		p.shows("1000\n1000\nGroups:\t1000 2000 ", who, security(message{"runAsUser": id(1000)}))
 		p.shows("1000\n7\nGroups:\t7 2000 ", who, security(message{"runAsUser": id(1000), "runAsGroup": id(7)}))
 		b := p.start(idle, security(message{"runAsUser": id(1000), "runAsGroup": id(7), "supplementalGroups": []int{8, 9}}))
@@ -62,7 +64,7 @@ var criSecurity = []check{
 	}},
 	{"the groups of the image can be left out", func(e *engine) {
 		e.since2("policy of supplemental groups")
-		e.home().shows("uid=1000(user) gid=1000(user) groups=1000(user),8", "id",
+		e.home().shows("1000\n1000\nGroups:\t8 1000 ", who,
 			security(message{"runAsUsername": "user", "supplementalGroups": []int{8}, "supplementalGroupsPolicy": "Strict"}))
 	}},
 	{"no new privileges", func(e *engine) {
@@ -90,16 +92,30 @@ var criSecurity = []check{
 	}},
 	{"a user namespace", func(e *engine) {
 		e.since2("user namespaces")
-		mapping := []message{{"hostId": 200000, "containerId": 0, "length": 65536}}
-		own := security(message{"namespaceOptions": message{"usernsOptions": message{"mode": "POD", "uids": mapping, "gids": mapping}}})
+		own := userns()
 		p := e.pod("pod", own)
 		e.house.must("sh", "-c", "mkdir -p /opt/owned && touch /opt/owned/file && chown 7:7 /opt/owned/file")
 		p.shows("0 200000 65536\n0\n0", "echo $(cat /proc/self/uid_map); id -u; stat -c %u /bin/busybox", own)
 		p.shows("1000", "id -u", own, security(message{"runAsUser": id(1000)}))
 		mapped := volume("/opt/owned", "/x", message{"uidMappings": mapping, "gidMappings": mapping})
 		b := p.start(idle, own, mapped)
-		b.prints("7\nyes", "stat -c %u /x/file; hostname other && echo yes")
-		pid := e.house.must("pgrep", "-f", "^sleep 1000$", "-u", "200000")
-		want("its user", e.house.must("stat", "-c", "%u", "/proc/"+pid), "200000")
+		b.prints("7\n0 200000 65536", "stat -c %u /x/file; echo $(cat /proc/self/uid_map)")
+		eventually("root of the container is nobody outside", func() bool {
+			return e.house.try("pgrep", "-f", "^sleep 1000$", "-u", "200000").status == 0
+		})
+	}},
+	{"a user namespace on the network of the host", func(e *engine) {
+		e.since2("user namespaces")
+		own := userns().with(sharing(message{"network": "NODE"}))
+		p := e.pod("pod", own, message{"hostname": ""})
+		p.shows("yes\n0 200000 65536", "grep -q pods: /proc/net/dev && echo yes; echo $(cat /proc/self/uid_map)", own)
 	}},
 }
+
+// userns gives a pod a user namespace of its own.
+func userns() message {
+	return sharing(message{"usernsOptions": message{"mode": "POD", "uids": mapping, "gids": mapping}})
+}
+
+// mapping is that of the ids of a user namespace.
+var mapping = []message{{"hostId": 200000, "containerId": 0, "length": 65536}}

@@ -15,26 +15,24 @@ import (
 )
 
 // clientOfCRI is the program of tests/engines/cri.
-const clientOfCRI = "../../.cache/engines/cri"
+const clientOfCRI = build + "cri"
 
 func TestCRI(t *testing.T) {
-	compare(t, []string{"containerd", clientOfCRI}, openCRI, criChecks())
+	compare(t, append(debians.programs, clientOfCRI), debians.openCRI, criChecks())
+}
+
+func TestCRIOfTheNewestContainerd(t *testing.T) {
+	compare(t, append(newest.programs, clientOfCRI), newest.openCRI, criChecks())
 }
 
 func criChecks() []check {
 	return slices.Concat(criLife, criStreams, criSecurity, criIsolation)
 }
 
-// openCRI starts containerd with the handlers that are documented, and a network
-// of Debian's plugins, and gives it a pause image and the image.
-func openCRI(h *house, runtime string) *engine {
-	const file = "/etc/containerd/config.toml"
-	// Where root lacks CAP_SYS_RESOURCE, a pause container cannot have the score
-	// of -998 that it has otherwise.
-	h.write(file, documented(file, "private-"+runtime, runtime)+`
-[plugins."io.containerd.grpc.v1.cri"]
-restrict_oom_score_adj = true
-`)
+// openCRI starts containerd with a network of Debian's plugins, and gives it a
+// pause image and the image.
+func (c containerd) openCRI(h *house, runtime string) *engine {
+	c.configure(h, runtime)
 	h.write("/etc/cni/net.d/10-pods.conflist", `{
 		"cniVersion": "0.4.0", "name": "pods", "plugins": [
 			{"type": "bridge", "bridge": "pods", "isGateway": true, "ipMasq": true,

@@ -3,6 +3,7 @@
 package engines
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -260,14 +261,15 @@ func (b box) ends() string {
 }
 
 // logged is what a container has written, as its log file has it: the stream
-// before each line.
+// before each line. Two streams have no order among each other.
 func (b box) logged() string {
-	var text strings.Builder
+	var lines []string
 	for line := range strings.Lines(b.read(b.log)) {
 		fields := strings.SplitN(line, " ", 4) // time, stream, F of a full line
-		fmt.Fprintf(&text, "%s: %s", fields[1], fields[3])
+		lines = append(lines, fields[1]+": "+fields[3])
 	}
-	return text.String()
+	slices.SortStableFunc(lines, func(a, b string) int { return cmp.Compare(b[:len("stdout")], a[:len("stdout")]) })
+	return strings.Join(lines, "")
 }
 
 // shows runs a script in a container of its own, which has to write text and to

@@ -48,6 +48,11 @@ var criIsolation = []check{
 		p.shows("stderr: touch: /x/sub/file: Read-only file system", "touch /x/sub/file; :",
 			volume("/opt/deep", "/x", message{"readonly": true, "recursiveReadOnly": true, "propagation": "PROPAGATION_PRIVATE"}))
 	}},
+	{"an image as a volume", func(e *engine) {
+		e.since2("images as volumes")
+		e.home().shows("yes\nstderr: touch: /x/file: Read-only file system", "test -x /x/bin/busybox && echo yes; touch /x/file; :",
+			volume("", "/x", message{"image": message{"image": image}, "readonly": true}))
+	}},
 	{"devices, as far as they are allowed", func(e *engine) {
 		p := e.home()
 		// A number that no driver has: who may open it hears of that.

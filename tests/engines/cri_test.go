@@ -284,8 +284,8 @@ func (p pod) shows(text, program string, options ...message) {
 }
 
 // sync runs a program in a container with exec-sync.
-func (b box) sync(program []string, options ...message) (status, output string) {
-	answer := b.call("ExecSync", b.named(append(options, message{"cmd": program})...))
+func (b box) sync(program []string) (status, output string) {
+	answer := b.call("ExecSync", b.named(message{"cmd": program}))
 	var said struct {
 		ExitCode       int
 		Stdout, Stderr []byte

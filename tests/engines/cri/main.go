@@ -54,13 +54,13 @@ func run(method, request string) (int, error) {
 	if err := call(method, ask, answer); err != nil {
 		return 0, err
 	}
-	switch answer := answer.(type) {
-	case *runtime.ExecResponse:
-		return attach(answer.Url, ask.(*runtime.ExecRequest))
-	case *runtime.AttachResponse:
-		return attach(answer.Url, ask.(*runtime.AttachRequest))
-	case *runtime.PortForwardResponse:
-		return 0, forward(answer.Url, ask.(*runtime.PortForwardRequest).Port)
+	if place, ok := answer.(interface{ GetUrl() string }); ok {
+		switch ask := ask.(type) {
+		case wanted:
+			return attach(place.GetUrl(), ask)
+		case *runtime.PortForwardRequest:
+			return 0, forward(place.GetUrl(), ask.Port)
+		}
 	}
 	text, err := protojson.Marshal(answer)
 	if err != nil {
@@ -77,7 +77,10 @@ func messages(method string) (ask, answer proto.Message, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	known := found.(protoreflect.MethodDescriptor)
+	known, ok := found.(protoreflect.MethodDescriptor)
+	if !ok {
+		return nil, nil, fmt.Errorf("%s is no method", name)
+	}
 	input, err := protoregistry.GlobalTypes.FindMessageByName(known.Input().FullName())
 	if err != nil {
 		return nil, nil, err
@@ -94,7 +97,7 @@ func call(method string, ask, answer proto.Message) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	err = conn.Invoke(context.Background(), "/"+runtime.RuntimeService_ServiceDesc.ServiceName+"/"+method, ask, answer)
 	if said, ok := status.FromError(err); err != nil && ok {
 		return fmt.Errorf("%s: %s", said.Code(), said.Message())

@@ -30,7 +30,7 @@ func attach(url string, want wanted) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	end, err := open(conn, "error")
 	if err != nil {
 		return 0, err
@@ -140,7 +140,7 @@ func forward(url string, ports []int32) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	port := http.Header{"Port": {strconv.Itoa(int(ports[0]))}, "Requestid": {"0"}}
 	end, err := openWith(conn, "error", port)
 	if err != nil {

@@ -253,11 +253,7 @@ func (b box) status(field string) string {
 
 // ends waits for the end of a container and returns its exit status.
 func (b box) ends() string {
-	eventually("the container has ended", func() bool { return b.status("state") == "CONTAINER_EXITED" })
-	if code := b.status("exitCode"); code != "" {
-		return code
-	}
-	return "0"
+	return cmp.Or(b.ask("Await", b.named(), "status.exitCode"), "0")
 }
 
 // logged is what a container has written, as its log file has it: the stream

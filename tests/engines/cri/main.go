@@ -3,6 +3,7 @@
 //
 // usage: cri METHOD [REQUEST]     prints the response
 //
+// For Await, which is ContainerStatus, there is one when the container has ended.
 // After Exec and Attach its streams are the program's, and its status as well;
 // after PortForward its streams are those of the port.
 package main
@@ -11,6 +12,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -44,14 +46,16 @@ func main() {
 
 // run returns the status to exit with.
 func run(method, request string) (int, error) {
-	ask, answer, err := messages(method)
+	conn, err := grpc.NewClient(endpoint, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		return 0, err
 	}
-	if err := protojson.Unmarshal([]byte(request), ask); err != nil {
-		return 0, err
+	defer func() { _ = conn.Close() }()
+	if method == "Await" {
+		return 0, await(conn, request)
 	}
-	if err := call(method, ask, answer); err != nil {
+	ask, answer, err := call(conn, method, request)
+	if err != nil {
 		return 0, err
 	}
 	if place, ok := answer.(interface{ GetUrl() string }); ok {
@@ -62,12 +66,47 @@ func run(method, request string) (int, error) {
 			return 0, forward(place.GetUrl(), ask.Port)
 		}
 	}
+	return 0, show(answer)
+}
+
+// await shows the status of a container when that has ended.
+func await(conn *grpc.ClientConn, request string) error {
+	for {
+		_, answer, err := call(conn, "ContainerStatus", request)
+		if err != nil {
+			return err
+		}
+		said, ok := answer.(*runtime.ContainerStatusResponse)
+		if ok && said.GetStatus().GetState() == runtime.ContainerState_CONTAINER_EXITED {
+			return show(answer)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+func show(answer proto.Message) error {
 	text, err := protojson.Marshal(answer)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	_, err = fmt.Printf("%s\n", text)
-	return 0, err
+	return err
+}
+
+// call makes a call. What goes wrong is told as a kubelet tells it.
+func call(conn *grpc.ClientConn, method, request string) (ask, answer proto.Message, err error) {
+	ask, answer, err = messages(method)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := protojson.Unmarshal([]byte(request), ask); err != nil {
+		return nil, nil, err
+	}
+	err = conn.Invoke(context.Background(), "/"+runtime.RuntimeService_ServiceDesc.ServiceName+"/"+method, ask, answer)
+	if said, ok := status.FromError(err); err != nil && ok {
+		err = fmt.Errorf("%s: %s", said.Code(), said.Message())
+	}
+	return ask, answer, err
 }
 
 // messages makes the messages of a method.
@@ -90,17 +129,4 @@ func messages(method string) (ask, answer proto.Message, err error) {
 		return nil, nil, err
 	}
 	return input.New().Interface(), output.New().Interface(), nil
-}
-
-func call(method string, ask, answer proto.Message) error {
-	conn, err := grpc.NewClient(endpoint, grpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		return err
-	}
-	defer func() { _ = conn.Close() }()
-	err = conn.Invoke(context.Background(), "/"+runtime.RuntimeService_ServiceDesc.ServiceName+"/"+method, ask, answer)
-	if said, ok := status.FromError(err); err != nil && ok {
-		return fmt.Errorf("%s: %s", said.Code(), said.Message())
-	}
-	return err
 }

@@ -105,7 +105,7 @@ var criLife = []check{
 	{"who takes too much memory is killed, and that is told", func(e *engine) {
 		b := e.home().start([]string{"tail", "/dev/zero"}, message{"linux": message{"resources": message{"memoryLimitInBytes": 16 << 20}}})
 		want("its exit status", b.ends(), "137")
-		want("the reason", b.status("reason"), "OOMKilled")
+		eventually("that is told", func() bool { return b.status("reason") == "OOMKilled" })
 	}},
 	{"limits, and what the kernel kills first", func(e *engine) {
 		b := e.home().start(idle, message{"linux": message{"resources": message{

@@ -43,6 +43,9 @@ var criSecurity = []check{
 		p.start(idle, mine).prints("mkdir: can't create directory '/tmp/y': Protocol error", "mkdir /tmp/y; :")
 	}},
 	{"a profile of AppArmor", func(e *engine) {
+		if e.house.try("test", "-d", "/sys/kernel/security/apparmor").status != 0 {
+			fail("the house has no AppArmor")
+		}
 		e.home().shows("cri-containerd.apparmor.d (enforce)", "cat /proc/self/attr/current", security(message{"apparmor": message{"profileType": "RuntimeDefault"}}))
 	}},
 	{"a read-only root", func(e *engine) {

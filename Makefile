@@ -59,11 +59,14 @@ validate: packages-test ## run the OCI validation suite against RUNTIME, print a
 	@$(GO) test -C tests/validate -count=1 -timeout=30m
 
 .PHONY: test-engines
-test-engines: hull ## run Podman, containerd, CRI, Buildah and Docker with hull, and with runc
+test-engines: hull engine-tools ## run Podman, containerd, CRI, Buildah and Docker with hull, and with runc
 	@.ci/packages engines
+	@$(GO) test -json -count=1 -timeout=60m -tags '$(TAGS) engines' ./tests/engines | $(GO) run ./tests/cmd/summary -events /dev/stdin
+
+.PHONY: engine-tools
+engine-tools:
 	@mkdir -p $(CACHE)/engines
 	@cd tests/engines/cri && CGO_ENABLED=0 GOBIN=$(CACHE)/engines $(GO) install -trimpath -tags '$(CONTAINERD_TAGS)' -ldflags '-s -w' . tool
-	@$(GO) test -json -count=1 -timeout=60m -tags '$(TAGS) engines' ./tests/engines | $(GO) run ./tests/cmd/summary -events /dev/stdin
 
 .PHONY: soak
 soak: packages-test ## CYCLES containers and as many execs into one, eight at a time; nothing may leak

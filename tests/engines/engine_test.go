@@ -10,6 +10,7 @@ package engines
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -53,18 +54,23 @@ type check struct {
 }
 
 // compare does checks with the runtime under test and with the reference, each
-// with an engine that open has opened.
+// with an engine that open has opened. Of the programs that it needs, those that
+// are paths get into the house, where they come before Debian's.
 func compare(t *testing.T, programs []string, open func(*house, string) *engine, checks []check) {
 	t.Helper()
+	var built []string
 	for _, program := range append(programs, "tini", "nsenter", "busybox") {
 		if _, err := exec.LookPath(program); err != nil {
-			lacks(t, "no "+program+" (`.ci/packages engines` installs it)")
+			lacks(t, "no "+program+" (`make test-engines` installs and builds all)")
+		}
+		if strings.Contains(program, "/") {
+			built = append(built, program)
 		}
 	}
 	ours, reference := runtimes(t)
 	engines := make([]*engine, 0, 2)
 	for _, binary := range []string{ours, reference} {
-		h := newHouse(t, binary)
+		h := newHouse(t, append([]string{binary}, built...)...)
 		var e *engine
 		if err := attempt(func() { e = open(h, filepath.Base(binary)) }); err != nil {
 			t.Fatalf("the engine does not start: %v", err)
@@ -116,10 +122,7 @@ func runtimes(t *testing.T) (ours, reference string) {
 
 // attempt does a check and cleans up after it.
 func (e *engine) attempt(c check) error {
-	err := attempt(func() { c.run(e) })
-	if swept := attempt(e.sweep); swept != nil && err == nil {
-		err = swept
-	}
+	err := errors.Join(attempt(func() { c.run(e) }), attempt(e.sweep))
 	if err != nil {
 		return fmt.Errorf("with %s: %w", e.runtime, err)
 	}

@@ -40,6 +40,13 @@ func (h *host) asNobody() {
 	reachable(h.t, filepath.Dir(h.root))
 }
 
+// within is h for a part of the test.
+func (h *host) within(t *testing.T) *host {
+	copied := *h
+	copied.t = t
+	return &copied
+}
+
 // rootlessBundle is a bundle of an ordinary user's with the configuration that
 // spec writes for him.
 func (h *host) rootlessBundle(commands []string, edits ...edit) *bundle {
@@ -65,6 +72,17 @@ func (h *host) rootlessBundle(commands []string, edits ...edit) *bundle {
 	}
 	b.save(h.t)
 	return b
+}
+
+// begin creates and starts a container of an ordinary user's.
+func (h *host) begin(b *bundle) *container {
+	h.t.Helper()
+	c := &container{h: h, id: newID()}
+	h.must("create", "--bundle", b.dir, c.id)
+	h.t.Cleanup(c.delete)
+	h.must("start", c.id)
+	c.pid = h.state(c.id).Pid
+	return c
 }
 
 // ownsCgroups reports whether the user of h may make cgroups beside his own.

@@ -18,14 +18,14 @@ import (
 // uid is the user of h, and gid his group.
 func (h *host) uid() uint32 {
 	if len(h.through) > 0 {
-		return nobody
+		return h.as
 	}
 	return uint32(os.Geteuid())
 }
 
 func (h *host) gid() uint32 {
 	if len(h.through) > 0 {
-		return nobody
+		return h.as
 	}
 	return uint32(os.Getegid())
 }

@@ -179,7 +179,9 @@ func TestAnOrdinaryUserIsToldWhatOnlyRootMayDo(t *testing.T) {
 			addNamespace(specs.IPCNamespace, "/proc/1/ns/ipc"), []string{"open linux.namespaces[", "/proc/1/ns/ipc: permission denied"},
 		},
 		"a higher limit": {
-			func(s *specs.Spec) { s.Process.Rlimits = []specs.POSIXRlimit{{Type: "RLIMIT_NICE", Hard: 40, Soft: 40}} },
+			func(s *specs.Spec) {
+				s.Process.Rlimits = []specs.POSIXRlimit{{Type: "RLIMIT_NICE", Hard: 40, Soft: 40}}
+			},
 			[]string{"process.rlimits[0] (RLIMIT_NICE)", "CAP_SYS_RESOURCE"},
 		},
 		"real time": {
@@ -187,7 +189,9 @@ func TestAnOrdinaryUserIsToldWhatOnlyRootMayDo(t *testing.T) {
 			[]string{"process.scheduler", "SCHED_FIFO", "CAP_SYS_NICE"},
 		},
 		"a device that there is not": {
-			func(s *specs.Spec) { s.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/none", Type: "c", Major: 1, Minor: 99}} },
+			func(s *specs.Spec) {
+				s.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/none", Type: "c", Major: 1, Minor: 99}}
+			},
 			[]string{"/dev/none", "mknod(2) is not permitted here, so the host's node of the same path is bound"},
 		},
 	} {

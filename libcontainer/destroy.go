@@ -9,7 +9,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"hull/internal/fault"
-	"hull/internal/linux"
 	"hull/libcontainer/cgroup"
 )
 
@@ -142,11 +141,7 @@ func (c *Container) stuck(err error) error {
 	if c.cgroup.FrozenAbove() {
 		return fault.New("delete", c.record.ID, err).WithHint("a cgroup above is frozen: thaw it, and delete it again with --force")
 	}
-	for _, pid := range c.examined() {
-		p, failed := linux.Stat(pid)
-		if failed != nil || p.State != 'D' {
-			continue
-		}
+	if pid, p, found := c.sleeper(); found {
 		return fault.Newf("end", fmt.Sprintf("process %d (%s)", pid, p.Name), "it was killed, and sleeps in the kernel%s", waitsIn(pid)).
 			WithHint("what it waits for has to answer, or to be taken away, as a dead filesystem by umount -f; then delete it again with --force")
 	}

@@ -19,7 +19,7 @@ func newHome(t *testing.T, uid uint32) (h *host, runtimeDir string) {
 	t.Helper()
 	h = newUserHost(t)
 	runtimeDir = t.TempDir()
-	if len(h.through) > 0 {
+	if h.as != 0 {
 		h.becomes(uid)
 		reachable(t, runtimeDir)
 		if err := os.Chown(runtimeDir, int(uid), int(uid)); err != nil {

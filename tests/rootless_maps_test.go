@@ -17,14 +17,14 @@ import (
 
 // uid is the user of h, and gid his group.
 func (h *host) uid() uint32 {
-	if len(h.through) > 0 {
+	if h.as != 0 {
 		return h.as
 	}
 	return uint32(os.Geteuid())
 }
 
 func (h *host) gid() uint32 {
-	if len(h.through) > 0 {
+	if h.as != 0 {
 		return h.as
 	}
 	return uint32(os.Getegid())
@@ -37,7 +37,7 @@ func newSubordinateHost(t *testing.T) (h *host, first uint32) {
 	t.Helper()
 	needTool(t, "newuidmap")
 	h = newUserHost(t)
-	if len(h.through) == 0 {
+	if h.as == 0 {
 		return h, grantedRange(t)
 	}
 	granted := filepath.Join(t.TempDir(), "granted")

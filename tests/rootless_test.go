@@ -60,8 +60,8 @@ func (h *host) rootlessBundle(commands []string, edits ...edit) *bundle {
 	h.t.Helper()
 	b := &bundle{dir: h.t.TempDir()}
 	b.populate(h.t)
-	if len(h.through) > 0 {
-		reachable(h.t, b.dir)
+	reachable(h.t, b.dir) // for ids that are not the user's
+	if h.as != 0 {
 		for _, dir := range []string{b.dir, b.path("rootfs")} {
 			if err := os.Chown(dir, int(h.as), int(h.as)); err != nil {
 				h.t.Fatal(err)
@@ -94,7 +94,7 @@ func (h *host) begin(b *bundle) *container {
 
 // ownsCgroups reports whether the user of h may make cgroups beside his own.
 func (h *host) ownsCgroups() bool {
-	return len(h.through) == 0 && onlyV2() && unix.Access(ownCgroup(h.t, ""), unix.W_OK) == nil
+	return h.as == 0 && onlyV2() && unix.Access(ownCgroup(h.t, ""), unix.W_OK) == nil
 }
 
 // userManagers are the ways for an ordinary user to limit a container: global

@@ -69,8 +69,14 @@ func TestOnlyCreateWarnsAnOrdinaryUser(t *testing.T) {
 		t.Errorf("create: status %d\n%s", first.status, first.stderr)
 	}
 	for _, command := range [][]string{
-		{"start", id}, {"state", id}, {"list"}, {"ps", id}, {"exec", id, "/probe", "pid"}, {"exec", "--detach", id, "/probe", "sleep"},
-		{"kill", id, "WINCH"}, {"delete", "--force", id},
+		{"start", id},
+		{"state", id},
+		{"list"},
+		{"ps", id},
+		{"exec", id, "/probe", "pid"},
+		{"exec", "--detach", id, "/probe", "sleep"},
+		{"kill", id, "WINCH"},
+		{"delete", "--force", id},
 	} {
 		if r := h.try(command...); r.status != 0 || r.stderr != "" {
 			t.Errorf("%v: status %d\n%s", command, r.status, r.stderr)
@@ -89,7 +95,10 @@ func TestWithoutACgroupAnOrdinaryUserIsToldWhatHeCannotHave(t *testing.T) {
 	limits := func(r specs.LinuxResources) edit { return func(s *specs.Spec) { s.Linux.Resources = &r } }
 	const none = "the container has no cgroup of its own"
 	for _, command := range [][]string{
-		{"pause", c.id}, {"update", "--memory", "64M", c.id}, {"update", "--pids-limit", "9", c.id}, {"events", "--stats", c.id},
+		{"pause", c.id},
+		{"update", "--memory", "64M", c.id},
+		{"update", "--pids-limit", "9", c.id},
+		{"events", "--stats", c.id},
 		{"exec", "--cgroup", "below", c.id, "/probe", "pid"},
 	} {
 		h.within(t).refuses([]string{none}, command...)

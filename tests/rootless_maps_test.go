@@ -72,10 +72,10 @@ func writeNewFile(t *testing.T, path, text string) {
 	}
 }
 
-// ranges map the user to root, and beside him so many of the ids from first on.
-func (h *host) ranges(first, size uint32) edit {
+// ranges map the user to root, and beside him a hundred ids from first on.
+func (h *host) ranges(first uint32) edit {
 	return func(s *specs.Spec) {
-		more := specs.LinuxIDMapping{ContainerID: 1, HostID: first, Size: size}
+		more := specs.LinuxIDMapping{ContainerID: 1, HostID: first, Size: 100}
 		s.Linux.UIDMappings = []specs.LinuxIDMapping{{HostID: h.uid(), Size: 1}, more}
 		s.Linux.GIDMappings = []specs.LinuxIDMapping{{HostID: h.gid(), Size: 1}, more}
 	}
@@ -93,7 +93,7 @@ func (h *host) refusesRun(words []string, edits ...edit) {
 func TestAnOrdinaryUserMapsTheRangesThatAreHis(t *testing.T) {
 	t.Parallel()
 	h, first := newSubordinateHost(t)
-	b := h.rootlessBundle([]string{"ids", "read=/proc/self/uid_map", "write=/out/made:", "exit=0"}, h.ranges(first, 100), func(s *specs.Spec) {
+	b := h.rootlessBundle([]string{"ids", "read=/proc/self/uid_map", "write=/out/made:", "exit=0"}, h.ranges(first), func(s *specs.Spec) {
 		s.Process.User = specs.User{UID: 5, GID: 7, AdditionalGids: []uint32{3, 4}}
 		s.Root.Readonly = false
 	})
@@ -138,12 +138,12 @@ func TestRangesThatAreNotTheUsersAreRefused(t *testing.T) {
 	t.Run("of users", func(t *testing.T) {
 		h.within(t).refusesRun(
 			[]string{"map linux.uidMappings: newuidmap: ", "not allowed", granted + "/etc/subuid grants the user"},
-			h.ranges(first, 100), func(s *specs.Spec) { s.Linux.UIDMappings[1].HostID = 5 })
+			h.ranges(first), func(s *specs.Spec) { s.Linux.UIDMappings[1].HostID = 5 })
 	})
 	t.Run("of groups", func(t *testing.T) {
 		h.within(t).refusesRun(
 			[]string{"map linux.gidMappings: newgidmap: ", "not allowed", granted + "/etc/subgid grants the user"},
-			h.ranges(first, 100), func(s *specs.Spec) { s.Linux.GIDMappings[1].Size = 1 << 20 })
+			h.ranges(first), func(s *specs.Spec) { s.Linux.GIDMappings[1].Size = 1 << 20 })
 	})
 	t.Run("somebody's own", func(t *testing.T) {
 		h.within(t).refusesRun(
@@ -174,8 +174,8 @@ func TestHelpersThatCannotMapAreNamed(t *testing.T) {
 			h, first := newSubordinateHost(t)
 			h.through = append(h.through, tt.through...)
 			words := append([]string{"map linux.uidMappings: newuidmap: "}, tt.words...)
-			h.refusesRun(words, h.ranges(first, 100))
-			b := h.rootlessBundle([]string{"pid"}, h.ranges(first, 100))
+			h.refusesRun(words, h.ranges(first))
+			b := h.rootlessBundle([]string{"pid"}, h.ranges(first))
 			r := h.try("check", "--bundle", b.dir)
 			for _, word := range words {
 				if !strings.Contains(r.stdout+r.stderr, word) {

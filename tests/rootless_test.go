@@ -49,6 +49,7 @@ func (h *host) becomes(uid uint32) {
 
 // within is h for a part of the test.
 func (h *host) within(t *testing.T) *host {
+	t.Helper()
 	copied := *h
 	copied.t = t
 	return &copied

@@ -23,17 +23,19 @@ type nest struct {
 	limited bool
 }
 
-// newNest starts a container whose program sleeps in a cgroup below the
-// container's own if that is of v2: only so can those beside it have controllers.
-func newNest(t *testing.T, edits ...edit) *nest {
+// settle moves the program of a nest into a cgroup below the container's own if that
+// is of v2: only so can those beside it have controllers.
+const settle = `if [ -e /sys/fs/cgroup/cgroup.procs ]; then
+		mkdir /sys/fs/cgroup/program && echo 0 >/sys/fs/cgroup/program/cgroup.procs &&
+		for c in $(cat /sys/fs/cgroup/cgroup.controllers); do echo +$c >/sys/fs/cgroup/cgroup.subtree_control; done
+	fi;`
+
+// newNest starts a container in which the runtime can run, once the script has.
+func newNest(t *testing.T, script string, edits ...edit) *nest {
 	t.Helper()
 	needBusybox(t)
 	h := newHost(t)
-	const settle = `if [ -e /sys/fs/cgroup/cgroup.procs ]; then
-		mkdir /sys/fs/cgroup/program && echo 0 >/sys/fs/cgroup/program/cgroup.procs &&
-		for c in $(cat /sys/fs/cgroup/cgroup.controllers); do echo +$c >/sys/fs/cgroup/cgroup.subtree_control; done
-	fi; echo; exec sleep 1000`
-	b := h.newBundle(nil, append([]edit{shell(settle), allCapabilities, writableCgroup, writableRoot, noNewPrivileges(false), func(s *specs.Spec) {
+	b := h.newBundle(nil, append([]edit{shell(script + " echo; exec sleep 1000"), allCapabilities, writableCgroup, writableRoot, noNewPrivileges(false), func(s *specs.Spec) {
 		s.Linux.MaskedPaths, s.Linux.ReadonlyPaths = nil, nil
 		s.Mounts = append(s.Mounts, specs.Mount{Destination: "/run", Type: "tmpfs", Source: "tmpfs"})
 		for i, m := range s.Mounts {
@@ -121,7 +123,7 @@ func TestAContainerRunsContainers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			n := newNest(t, also)
+			n := newNest(t, settle, also)
 			h, id := n.inside, newID()
 			limits := func(s *specs.Spec) {
 				if n.limited {
@@ -152,4 +154,19 @@ func TestAContainerRunsContainers(t *testing.T) {
 			n.h.nothingRemains(id, n.outer)
 		})
 	}
+}
+
+// Where the program is in the way of controllers, a limit says so; without one, all
+// is well.
+func TestALimitInAContainerNeedsAControllerThatCanBePassedOn(t *testing.T) {
+	if !onlyV2() {
+		lacks(t, "cgroup v2 alone")
+	}
+	n := newNest(t, "", addNamespace(specs.CgroupNamespace, ""))
+	n.inside.must("run", "--bundle", n.bundle([]string{"pid"}), newID())
+	id := newID()
+	n.inside.refuses([]string{
+		"set linux.resources.pids.limit", "/sys/fs/cgroup has the pids controller, and processes in it", "move them to a cgroup below",
+	}, "run", "--bundle", n.bundle([]string{"pid"}, resources(specs.LinuxResources{Pids: &specs.LinuxPids{Limit: pointer(int64(9))}})), id)
+	equal(t, "its cgroups", n.cgroups(id), nil)
 }

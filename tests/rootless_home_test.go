@@ -69,8 +69,8 @@ func TestTheStateOfAnOrdinaryUserIsInHisRuntimeDirectory(t *testing.T) {
 func TestAnOrdinaryUserWithoutARuntimeDirectoryIsToldSo(t *testing.T) {
 	h, dir := newHome(t, nobody)
 	b := h.rootlessBundle([]string{"pid"})
-	for _, command := range []string{"run", "create"} {
-		h.atHome("").refuses([]string{"use state directory /run/hull: permission denied", "$XDG_RUNTIME_DIR", "--root"}, command, "--bundle", b.dir, newID())
+	for _, where := range []string{"", "relative/path"} { // which is none (XDG Base Directory Specification)
+		h.atHome(where).refuses([]string{"use state directory /run/hull: permission denied", "$XDG_RUNTIME_DIR", "--root"}, "run", "--bundle", b.dir, newID())
 	}
 	missing := filepath.Join(dir, "missing/below")
 	if err := os.Mkdir(filepath.Dir(missing), 0o555); err != nil {

@@ -55,8 +55,8 @@ func (p *program) runtime(c *cli.Context) (*libcontainer.Runtime, error) {
 		return nil, err
 	}
 	rt := &libcontainer.Runtime{Root: root, Cgroup: driver, Warn: p.log.warn, Privilege: privilege}
-	if runtimeDir := os.Getenv("XDG_RUNTIME_DIR"); privilege == libcontainer.Rootless && runtimeDir != "" {
-		rt.Manager = filepath.Join(runtimeDir, "systemd", "private")
+	if dir := runtimeDir(); privilege == libcontainer.Rootless && dir != "" {
+		rt.Manager = filepath.Join(dir, "systemd", "private")
 	}
 	return rt, nil
 }
@@ -73,7 +73,7 @@ func (p *program) creator(c *cli.Context) (*libcontainer.Runtime, error) {
 // checkHome says what an ordinary user without a directory of his own can do about
 // it: only a login gives him one (pam_systemd(8)).
 func checkHome(root string) error {
-	if os.Geteuid() == 0 || os.Getenv("XDG_RUNTIME_DIR") != "" {
+	if os.Geteuid() == 0 || runtimeDir() != "" {
 		return nil
 	}
 	err := unix.Access(root, unix.W_OK)
@@ -125,11 +125,11 @@ func stateRoot(c *cli.Context) (string, error) {
 
 // ownRoot returns the state directory of the user who runs this program.
 func ownRoot() (string, error) {
-	runtimeDir := os.Getenv("XDG_RUNTIME_DIR")
-	if runtimeDir == "" || !prefersRuntimeDir() {
+	dir := runtimeDir()
+	if dir == "" || !prefersRuntimeDir() {
 		return defaultRoot, nil
 	}
-	root := filepath.Join(runtimeDir, "hull")
+	root := filepath.Join(dir, "hull")
 	if err := os.MkdirAll(root, 0o700); err != nil {
 		return "", fault.New("make state directory", root, errors.Unwrap(err)).
 			WithHint("the directory in $XDG_RUNTIME_DIR must be writable by the user")
@@ -141,6 +141,15 @@ func ownRoot() (string, error) {
 			WithHint("the directory in $XDG_RUNTIME_DIR must be the user's own")
 	}
 	return root, nil
+}
+
+// runtimeDir is $XDG_RUNTIME_DIR, or "". One that is relative is invalid and to be
+// ignored: XDG Base Directory Specification, "Basics".
+func runtimeDir() string {
+	if dir := os.Getenv("XDG_RUNTIME_DIR"); filepath.IsAbs(dir) {
+		return dir
+	}
+	return ""
 }
 
 // prefersRuntimeDir reports whether $XDG_RUNTIME_DIR is this user's own, and

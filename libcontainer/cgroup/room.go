@@ -88,6 +88,21 @@ func (h *Hierarchy) lacksPids(p string) bool {
 	return limited && left < initTasks
 }
 
+// checkPids returns an error if a cgroup above takes no more processes. A move into it
+// would be possible, and more than whoever set the limit wants.
+func (c *Cgroup) checkPids() error {
+	h := c.controller("pids")
+	if h == nil {
+		return nil
+	}
+	for _, p := range above(h.Path) {
+		if left, limited := h.left(p, "/pids.max", "/pids.current"); limited && left <= 0 {
+			return fault.Newf("use cgroup", h.dir(), "%s has as many processes as its pids.max allows", h.Mount+p)
+		}
+	}
+	return nil
+}
+
 // noLimitV1 is less than what v1 has for no limit of memory, a number of pages.
 const noLimitV1 = 1 << 62
 

@@ -110,6 +110,35 @@ func TestAManagerThatHangsIsGivenUp(t *testing.T) {
 	}
 }
 
+// One that hangs up on every call is not called for ever, and what is left of the
+// container does not need it.
+func TestAManagerThatHangsUpIsGivenUp(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "systemd"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	manager := newInbox(t, filepath.Join(dir, "systemd/private"))
+	go func() {
+		for {
+			conn, err := manager.listener.Accept()
+			if err != nil {
+				return
+			}
+			_ = conn.Close()
+		}
+	}()
+	h.flags = []string{"--rootless", "true", systemdFlag}
+	h.through = []string{"env", "XDG_RUNTIME_DIR=" + dir}
+	b := h.newBundle([]string{"pid"})
+	id := newID()
+	h.refuses([]string{"call systemd's StartTransientUnit for hull-" + id + ".scope: ", "private"}, "run", "--bundle", b.dir, id)
+	_ = manager.listener.Close()
+	h.must("delete", "--force", id)
+	h.nothingRemains(id, b)
+}
+
 // processesIn are those of a cgroup, which may be gone.
 func processesIn(t *testing.T, dir string) []string {
 	t.Helper()

@@ -32,7 +32,7 @@ func (c *Cgroup) setUnitProperties(r *specs.LinuxResources) error {
 		}
 		unifiedProperties(w, r.Unified)
 	}
-	return c.talk(func(conn *dbus.Conn) error {
+	return c.talk("SetUnitProperties", func(conn *dbus.Conn) error {
 		if err := c.tellUnit(conn, properties); err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package cgroup
 import (
 	"errors"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,8 +18,8 @@ import (
 // talk has a conversation with the manager. One that is executed again (systemctl
 // daemon-reexec) closes all its connections and goes on with what it was told: the
 // conversation is had once more then, and must bear it. All of them together have
-// the time of one.
-func (c *Cgroup) talk(conversation func(conn *dbus.Conn) error) (err error) {
+// the time of one, which is about a method.
+func (c *Cgroup) talk(method string, conversation func(conn *dbus.Conn) error) (err error) {
 	timeout := unitTimeout
 	if c.hangs {
 		timeout = hangTimeout
@@ -27,7 +28,9 @@ func (c *Cgroup) talk(conversation func(conn *dbus.Conn) error) (err error) {
 	defer func() { c.hangs = c.hangs || errors.Is(err, unix.ETIMEDOUT) }()
 	for lost := 0; ; lost++ {
 		conn, err := dial(c.rec.Bus, deadline)
-		if err == nil {
+		if err != nil {
+			err = c.explainCall(method, err)
+		} else {
 			err = conversation(conn)
 			conn.Close()
 		}
@@ -50,12 +53,14 @@ func dial(bus string, deadline time.Time) (conn *dbus.Conn, err error) {
 	return conn, err
 }
 
+// patience is when it is not worth another attempt.
+const patience = 100 * time.Millisecond
+
 // awaitListener calls connect until it is not refused, or the time is over.
 func awaitListener(deadline time.Time, connect func(left time.Duration) error) error {
 	for {
-		left := time.Until(deadline)
-		err := connect(left)
-		if !errors.Is(err, unix.ECONNREFUSED) || left <= 0 {
+		err := connect(time.Until(deadline))
+		if !errors.Is(err, unix.ECONNREFUSED) || time.Until(deadline) < patience {
 			return err
 		}
 		linux.AwaitSchedule()
@@ -65,7 +70,7 @@ func awaitListener(deadline time.Time, connect func(left time.Duration) error) e
 // startUnit creates the transient unit with pid in it, and returns when
 // systemd has moved it. A failed unit of the same name is cleared away.
 func (c *Cgroup) startUnit(pid int) error {
-	return c.talk(func(conn *dbus.Conn) error {
+	return c.talk("StartTransientUnit", func(conn *dbus.Conn) error {
 		err := c.runJob(conn, "StartTransientUnit", "ssa(sv)a(sa(sv))", c.startArguments(pid))
 		if !isError(err, "UnitExists") || c.hasInUnit(pid) { // before it was started again
 			return ignoreExisting(err)
@@ -131,7 +136,7 @@ func (c *Cgroup) attach(pid int, subs []Sub, init int) error {
 	w.String(c.rec.Unit)
 	w.String(path.Join("/", inner, below))
 	w.Array(4, func() { w.Uint32(uint32(pid)) })
-	return c.talk(func(conn *dbus.Conn) error {
+	return c.talk("AttachProcessesToUnit", func(conn *dbus.Conn) error {
 		_, err := c.callManager(conn, "AttachProcessesToUnit", "ssau", w)
 		return err
 	})
@@ -142,7 +147,10 @@ func (c *Cgroup) stopUnit() error {
 	w := &dbus.Writer{}
 	w.String(c.rec.Unit)
 	w.String("replace")
-	return c.talk(func(conn *dbus.Conn) error {
+	if !c.isThere() {
+		c.hangs = true // there is nothing to wait for
+	}
+	err := c.talk("StopUnit", func(conn *dbus.Conn) error {
 		err := c.runJob(conn, "StopUnit", "ss", w)
 		if dbus.IsLost(err) {
 			return err
@@ -153,6 +161,15 @@ func (c *Cgroup) stopUnit() error {
 		}
 		return err
 	})
+	if (errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ECONNREFUSED)) && !c.isThere() {
+		return nil // it went with its manager
+	}
+	return err
+}
+
+// isThere reports whether there is anything of the cgroup.
+func (c *Cgroup) isThere() bool {
+	return slices.ContainsFunc(c.rec.Hierarchies, func(h Hierarchy) bool { return h.exists() })
 }
 
 // resetUnit clears a failed unit away. That it did not fail is no error.
@@ -186,7 +203,7 @@ func (c *Cgroup) callManager(conn *dbus.Conn, method, signature string, args *db
 func (c *Cgroup) explainCall(method string, err error) error {
 	f := fault.New("call systemd's "+method+" for", c.rec.Unit, err)
 	if errors.Is(err, unix.ETIMEDOUT) {
-		return f.WithHint("no answer in time, which is %v", unitTimeout)
+		return f.WithHint("no answer in time")
 	}
 	return f
 }

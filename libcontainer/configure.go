@@ -11,6 +11,7 @@ import (
 	"hull/internal/fault"
 	"hull/libcontainer/cgroup"
 	"hull/libcontainer/plan"
+	"hull/nsenter"
 	"hull/spec"
 )
 
@@ -60,7 +61,7 @@ func (n *creation) compile() error {
 		inputs.Pivot = plan.MoveRoot
 	}
 	n.plan, n.sources, err = spec.Compile(n.spec, inputs)
-	return spec.Join(refuseLabels(n.spec.Process), err, n.planResctrl(), n.findDevices())
+	return spec.Join(refuseLabels(n.spec.Process), err, refuseGroups(n.spec), n.planResctrl(), n.findDevices())
 }
 
 // opener says who clones the sources of bind mounts.
@@ -179,4 +180,15 @@ func (n *creation) cgroupMounts() ([]plan.Mount, error) {
 		return nil, err
 	}
 	return planCgroupMounts(sources), nil
+}
+
+// refuseGroups refuses groups that init could not take on: an ordinary user whose
+// user namespace has his own group only gives up setgroups(2) for it.
+func refuseGroups(s *specs.Spec) error {
+	if s.Process == nil || len(s.Process.User.AdditionalGids) == 0 || groupsOf(s) == plan.KeepGroups ||
+		!spec.IsNew(s, specs.UserNamespace) || !nsenter.DeniesGroups(mappings(s.Linux.GIDMappings)) {
+		return nil
+	}
+	return fault.New("set", "process.user.additionalGids", unix.EPERM).
+		WithHint("a user namespace with no group but the user's own denies setgroups(2): map more groups with newgidmap(1), or leave them out")
 }

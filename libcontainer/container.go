@@ -192,7 +192,9 @@ func (c *Container) signal(pidfd int, sig unix.Signal) error {
 	return nil
 }
 
-// Pause freezes all processes of a running or created container.
+// Pause freezes all processes of a running or created container. One that sleeps
+// in the kernel cannot be frozen: after ten seconds all run again, and the error
+// names it.
 func (c *Container) Pause() error {
 	status, err := c.status()
 	if err != nil {
@@ -201,7 +203,14 @@ func (c *Container) Pause() error {
 	if status != specs.StateRunning && status != specs.StateCreated {
 		return fault.Newf("pause", c.record.ID, "container not running or created: %s", status)
 	}
-	return c.cgroup.Freeze()
+	err = c.cgroup.Freeze()
+	if !errors.Is(err, unix.ETIMEDOUT) {
+		return err
+	}
+	if pid, p, found := c.sleeper(); found {
+		return fault.Newf("pause", c.record.ID, "process %d (%s) sleeps in the kernel%s: %w", pid, p.Name, waitsIn(pid), err)
+	}
+	return err
 }
 
 // Resume thaws a paused container.

@@ -2,12 +2,14 @@ package libcontainer
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"hull/internal/fault"
+	"hull/libcontainer/cgroup"
 )
 
 // DestroyMode says what to do with a container that has not stopped.
@@ -24,8 +26,17 @@ const (
 // Force, its processes. Then it runs the poststop hooks, whose failures are
 // warnings. With Force it cleans up after a creation that was cut off at any
 // point. A container that is gone already is ErrNotExist.
+//
+// It waits for killed processes for at most ten seconds each, for init and for the
+// last of the others. The kernel keeps one that waits for what does not answer, as
+// a dead server of files: the error names it, and what is left of the container can
+// be destroyed when it has been released.
 func (c *Container) Destroy(mode DestroyMode) error {
 	defer func() { _ = c.dir.Close() }()
+	return c.stuck(c.destroy(mode))
+}
+
+func (c *Container) destroy(mode DestroyMode) error {
 	if err := c.lockToDestroy(mode); err != nil {
 		return err
 	}
@@ -118,6 +129,25 @@ func (c *Container) kill() error {
 	return awaitExit(fd)
 }
 
+// errStuck is the cause when what was killed does not end.
+var errStuck = errors.New("it was killed, and has not ended")
+
+// stuck says of an error that is for lack of time which process it is that does not
+// end, and what can be done about it.
+func (c *Container) stuck(err error) error {
+	if !errors.Is(err, errStuck) && !errors.Is(err, cgroup.ErrPopulated) {
+		return err
+	}
+	if c.cgroup.FrozenAbove() {
+		return fault.New("delete", c.record.ID, err).WithHint("a cgroup above is frozen: thaw it, and delete it again with --force")
+	}
+	if pid, p, found := c.sleeper(); found {
+		return fault.Newf("end", fmt.Sprintf("process %d (%s)", pid, p.Name), "it was killed, and sleeps in the kernel%s", waitsIn(pid)).
+			WithHint("what it waits for has to answer, or to be taken away, as a dead filesystem by umount -f; then delete it again with --force")
+	}
+	return err
+}
+
 // exitTimeout is how long a killed process may take to end: one that is frozen
 // from above, or sleeps in the kernel, can take for ever.
 const exitTimeout = 10 * time.Second
@@ -132,8 +162,7 @@ func awaitExit(pidfd int) error {
 			continue
 		}
 		if err == nil && n == 0 {
-			return fault.New("wait for", "init", unix.ETIMEDOUT).
-				WithHint("it was killed, and is frozen or sleeps in the kernel")
+			return fault.New("wait for", "init", errStuck)
 		}
 		if err != nil {
 			return fault.New("wait for", "init", err)

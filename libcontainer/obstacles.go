@@ -58,6 +58,16 @@ func (c *Container) examined() []int {
 	return pids[:min(len(pids), maxExamined)]
 }
 
+// sleeper returns a process of the container that sleeps in the kernel.
+func (c *Container) sleeper() (pid int, p linux.Process, found bool) {
+	for _, pid := range c.examined() {
+		if p, err := linux.Stat(pid); err == nil && p.State == 'D' {
+			return pid, p, true
+		}
+	}
+	return 0, p, false
+}
+
 type obstacles []string
 
 func (o *obstacles) add(format string, args ...any) { *o = append(*o, fmt.Sprintf(format, args...)) }

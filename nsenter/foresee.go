@@ -2,7 +2,6 @@ package nsenter
 
 import (
 	"os"
-	"os/exec"
 	"strconv"
 	"strings"
 	"syscall"
@@ -147,16 +146,10 @@ func setting(name string) string {
 // foreseeMaps looks at the mappings with the eyes of writeIDMaps.
 func foreseeMaps(ns *Namespaces) []error {
 	var found []error
-	for _, m := range [...]struct {
-		file, helper, object string
-		mappings             []IDMapping
-	}{
-		{"uid_map", "newuidmap", "linux.uidMappings", ns.UIDMappings},
-		{"gid_map", "newgidmap", "linux.gidMappings", ns.GIDMappings},
-	} {
-		if os.Geteuid() != 0 && needsHelper(m.mappings) {
-			if _, err := exec.LookPath(m.helper); err != nil {
-				found = append(found, mapFailure(m.object, helperMissing(m.helper, err)))
+	for _, m := range [...]*idMap{uidMap(ns.UIDMappings), gidMap(ns.GIDMappings)} {
+		if os.Geteuid() != 0 && m.needsHelper() {
+			if err := m.helper.foresee(); err != nil {
+				found = append(found, mapFailure(m.object, err))
 			}
 			continue
 		}

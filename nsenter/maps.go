@@ -3,7 +3,6 @@ package nsenter
 import (
 	"errors"
 	"os"
-	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -46,23 +45,14 @@ func (s *Stage) writeMaps(ns *Namespaces) error {
 }
 
 func (s *Stage) writeIDMaps(ns *Namespaces) error {
-	privileged := os.Geteuid() == 0
-	if !privileged && !needsHelper(ns.GIDMappings) {
-		// Without privileges, gid_map is writable only once setgroups(2)
-		// is denied for good (user_namespaces(7)).
+	if DeniesGroups(ns.GIDMappings) {
 		if err := s.writeProc("setgroups", "deny"); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return fault.New("deny setgroups in", "the user namespace", err)
 		}
 	}
-	for _, m := range [...]struct {
-		file, helper, object string
-		mappings             []IDMapping
-	}{
-		{"uid_map", "newuidmap", "linux.uidMappings", ns.UIDMappings},
-		{"gid_map", "newgidmap", "linux.gidMappings", ns.GIDMappings},
-	} {
-		if !privileged && needsHelper(m.mappings) {
-			if err := s.runMapHelper(m.helper, m.mappings); err != nil {
+	for _, m := range [...]*idMap{uidMap(ns.UIDMappings), gidMap(ns.GIDMappings)} {
+		if os.Geteuid() != 0 && m.needsHelper() {
+			if err := m.helper.run(s.pid, m.mappings); err != nil {
 				return mapFailure(m.object, err)
 			}
 			continue
@@ -72,12 +62,6 @@ func (s *Stage) writeIDMaps(ns *Namespaces) error {
 		}
 	}
 	return nil
-}
-
-// needsHelper says whether an unprivileged user cannot write these mappings:
-// all but a single id, one's own.
-func needsHelper(m []IDMapping) bool {
-	return len(m) != 1 || m[0].Size != 1
 }
 
 func (s *Stage) writeProc(name, text string) error {
@@ -93,33 +77,10 @@ func (s *Stage) writeProc(name, text string) error {
 	return nil
 }
 
-// runMapHelper runs newuidmap(1) or newgidmap(1), which hold the privilege to
-// map what /etc/subuid and /etc/subgid grant the user.
-func (s *Stage) runMapHelper(name string, mappings []IDMapping) error {
-	path, err := exec.LookPath(name)
-	if err != nil {
-		return helperMissing(name, err)
-	}
-	args := []string{strconv.Itoa(s.pid)}
-	for _, m := range mappings {
-		args = append(args, uitoa(m.ContainerID), uitoa(m.HostID), uitoa(m.Size))
-	}
-	out, err := exec.Command(path, args...).CombinedOutput()
-	if err != nil {
-		return fault.Newf("", name, "%w: %s", err, strings.TrimSpace(string(out)))
-	}
-	return nil
-}
-
 // offsetFailure is the failure to set the clocks of a new time namespace.
 func offsetFailure(cause error) error {
 	return fault.New("set", "linux.timeOffsets", cause).
 		WithHint("offsets must keep each clock positive and below 146 years")
-}
-
-// helperMissing is the failure of a mapping whose helper is not there.
-func helperMissing(name string, err error) error {
-	return fault.New("", name, err).WithHint("install the package uidmap, or map a single id: your own")
 }
 
 // mapFailure is the failure to apply linux.uidMappings or linux.gidMappings.

@@ -41,19 +41,21 @@ func TestMappingsAreLinesOfTheKernelsFile(t *testing.T) {
 	}
 }
 
-func TestOnlyASingleIDIsMappedWithoutAHelper(t *testing.T) {
+func TestOnlyTheOwnIDIsMappedWithoutAHelper(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
 		mappings []IDMapping
 		want     bool
 	}{
 		{"one id", []IDMapping{{0, 1000, 1}}, false},
+		{"one id, of somebody else", []IDMapping{{0, 100000, 1}}, true},
 		{"none", nil, true},
 		{"a range", []IDMapping{{0, 1000, 2}}, true},
 		{"two single ids", []IDMapping{{0, 1000, 1}, {1, 1001, 1}}, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if got := needsHelper(tt.mappings); got != tt.want {
+			m := idMap{mappings: tt.mappings, helper: mapHelper{own: 1000}}
+			if got := m.needsHelper(); got != tt.want {
 				t.Errorf("needsHelper(%v) = %v", tt.mappings, got)
 			}
 		})

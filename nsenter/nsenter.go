@@ -351,47 +351,18 @@ func failure(r *C.struct_hull_report, ns *Namespaces) error {
 	case C.HULL_STEP_BECOME_ROOT:
 		return fault.New("take ids in", "the user namespace", cause)
 	case C.HULL_STEP_CLONE:
+		if into := ns.Cgroup.Into; into != nil && (cause == unix.EBUSY || cause == unix.EOPNOTSUPP || cause == unix.ENODEV) {
+			return joinCgroupFailure(into.Name(), cause)
+		}
 		return newNamespaceFailure(ns.New&^(mappedFlags|unix.CLONE_NEWCGROUP), cause)
 	case C.HULL_STEP_JOIN_CGROUP:
 		object := "cgroup"
 		if files := slices.Concat(ns.Cgroup.Tasks, ns.Cgroup.Leave); index < len(files) {
 			object = files[index].Name()
 		}
-		return fault.New("join", object, cause)
+		return joinCgroupFailure(object, cause)
 	case C.HULL_STEP_UNSHARE_CGROUP:
 		return newNamespaceFailure(unix.CLONE_NEWCGROUP, cause)
 	}
 	return fault.New("start init", fmt.Sprint("step ", r.step), cause)
-}
-
-func joinFailure(ns *Namespaces, index int, cause syscall.Errno) error {
-	object := "namespace"
-	if index < len(ns.Join) {
-		object = ns.Join[index].Name
-	}
-	err := fault.New("join", object, cause)
-	switch cause {
-	case syscall.EINVAL:
-		err.Hint = "the file is not a namespace of this type, or is the one that hull is already in"
-	case syscall.EPERM:
-		err.Hint = "joining takes CAP_SYS_ADMIN in the user namespace that owns it"
-	}
-	return err
-}
-
-func newNamespaceFailure(flags uint64, cause syscall.Errno) error {
-	err := fault.New("make", Names(flags)+" namespace", cause)
-	switch cause {
-	case syscall.ENOSPC:
-		err.Hint = "a limit in /proc/sys/user/max_*_namespaces is reached"
-	case syscall.EPERM:
-		err.Hint = "unprivileged users need a user namespace in linux.namespaces"
-	case syscall.EAGAIN:
-		err.Hint = "the pids limit of this cgroup or RLIMIT_NPROC is reached"
-	case syscall.ENOMEM:
-		err.Hint = "the pid namespace that is joined has lost its first process, or memory is short"
-	case syscall.EINVAL:
-		err.Hint = "the kernel lacks one of these namespaces"
-	}
-	return err
 }

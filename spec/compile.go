@@ -191,6 +191,9 @@ func (c *compiler) bind(m mount) {
 	}
 	shared := slices.ContainsFunc(m.Propagation, func(f uint64) bool { return f&unix.MS_SHARED != 0 })
 	userns := Namespace(c.spec, specs.UserNamespace) != nil
+	if m.idMap != nil && c.in.Opener == InitOpens {
+		c.found.add(m.Name, "an id-mapped mount takes CAP_SYS_ADMIN where its filesystem was mounted: root can have it, and not an ordinary user")
+	}
 	if m.idMap != nil || userns && c.in.Opener == ParentOpens || shared && !userns {
 		m.Flags |= plan.Supplied
 		if host := c.plan.Rootfs.HostPropagation; host != 0 && !shared {

@@ -99,12 +99,15 @@ func makeProbe(path string) error {
 // host is one state directory and the containers in it. Whatever a test leaves
 // behind is a failure of the test.
 type host struct {
-	t    *testing.T
+	t *testing.T
+	// root is the state directory; the runtime's own is "".
 	root string
 	// flags are more global flags of the runtime.
 	flags []string
 	// through is the command that runs the runtime, if it is not run as it is.
 	through []string
+	// as is the user and group of that command, if it is not this one's.
+	as uint32
 	// binary is the runtime, if it is not the suite's.
 	binary string
 }
@@ -151,7 +154,11 @@ func (h *host) sweep() {
 
 // command is the runtime with its global flags.
 func (h *host) command(args ...string) *exec.Cmd {
-	line := slices.Concat(h.through, []string{cmp.Or(h.binary, suite.runtime), "--root", h.root}, suite.flags, h.flags, args)
+	line := slices.Concat(h.through, []string{cmp.Or(h.binary, suite.runtime)})
+	if h.root != "" {
+		line = append(line, "--root", h.root)
+	}
+	line = slices.Concat(line, suite.flags, h.flags, args)
 	return exec.Command(line[0], line[1:]...)
 }
 

@@ -95,7 +95,7 @@ func holds(dir string, roots ...string) bool {
 			continue
 		}
 		for _, root := range roots {
-			if target == root || strings.HasPrefix(target, root+"/") {
+			if root != "" && (target == root || strings.HasPrefix(target, root+"/")) {
 				return true
 			}
 		}

@@ -2,10 +2,10 @@ package tests
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -27,8 +27,7 @@ func newUserHost(t *testing.T) *host {
 // runtime and owns the state directory.
 func (h *host) asNobody() {
 	h.t.Helper()
-	id := strconv.Itoa(nobody)
-	h.through = []string{needTool(h.t, "setpriv"), "--reuid=" + id, "--regid=" + id, "--clear-groups"}
+	h.becomes(nobody)
 	h.binary = filepath.Join(h.t.TempDir(), "hull")
 	copyFile(h.t, suite.runtime, h.binary)
 	for _, err := range []error{os.Chmod(h.binary, 0o755), os.Chown(h.root, nobody, nobody)} {
@@ -40,16 +39,32 @@ func (h *host) asNobody() {
 	reachable(h.t, filepath.Dir(h.root))
 }
 
+// becomes makes the commands of h those of a user.
+func (h *host) becomes(uid uint32) {
+	h.t.Helper()
+	id := fmt.Sprint(uid)
+	h.as = uid
+	h.through = []string{needTool(h.t, "setpriv"), "--reuid=" + id, "--regid=" + id, "--clear-groups"}
+}
+
+// within is h for a part of the test.
+func (h *host) within(t *testing.T) *host {
+	t.Helper()
+	copied := *h
+	copied.t = t
+	return &copied
+}
+
 // rootlessBundle is a bundle of an ordinary user's with the configuration that
 // spec writes for him.
 func (h *host) rootlessBundle(commands []string, edits ...edit) *bundle {
 	h.t.Helper()
 	b := &bundle{dir: h.t.TempDir()}
 	b.populate(h.t)
-	if len(h.through) > 0 {
-		reachable(h.t, b.dir)
+	reachable(h.t, b.dir) // for ids that are not the user's
+	if h.as != 0 {
 		for _, dir := range []string{b.dir, b.path("rootfs")} {
-			if err := os.Chown(dir, nobody, nobody); err != nil {
+			if err := os.Chown(dir, int(h.as), int(h.as)); err != nil {
 				h.t.Fatal(err)
 			}
 		}
@@ -67,9 +82,20 @@ func (h *host) rootlessBundle(commands []string, edits ...edit) *bundle {
 	return b
 }
 
+// begin creates and starts a container of an ordinary user's.
+func (h *host) begin(b *bundle) *container {
+	h.t.Helper()
+	c := &container{h: h, id: newID()}
+	h.must("create", "--bundle", b.dir, c.id)
+	h.t.Cleanup(c.delete)
+	h.must("start", c.id)
+	c.pid = h.state(c.id).Pid
+	return c
+}
+
 // ownsCgroups reports whether the user of h may make cgroups beside his own.
 func (h *host) ownsCgroups() bool {
-	return len(h.through) == 0 && onlyV2() && unix.Access(ownCgroup(h.t, ""), unix.W_OK) == nil
+	return h.as == 0 && onlyV2() && unix.Access(ownCgroup(h.t, ""), unix.W_OK) == nil
 }
 
 // userManagers are the ways for an ordinary user to limit a container: global
@@ -84,6 +110,32 @@ func (h *host) userManagers() map[string][]string {
 		ways["systemd"] = []string{systemdFlag}
 	}
 	return ways
+}
+
+//proves:linux.namespaces[].type=user
+func TestSpecWritesForAnOrdinaryUserWhatHeMayHave(t *testing.T) {
+	h := newUserHost(t)
+	b := h.rootlessBundle(nil)
+	l := b.config.Linux
+	equal(t, "uid mappings", l.UIDMappings, []specs.LinuxIDMapping{{HostID: h.uid(), Size: 1}})
+	equal(t, "gid mappings", l.GIDMappings, []specs.LinuxIDMapping{{HostID: h.gid(), Size: 1}})
+	equal(t, "resources", l.Resources, nil)
+	for _, m := range b.config.Mounts {
+		if slices.ContainsFunc(m.Options, func(o string) bool { return strings.HasPrefix(o, "gid=") || strings.HasPrefix(o, "uid=") }) {
+			t.Errorf("%s has %v", m.Destination, m.Options)
+		}
+		if m.Destination == "/sys" {
+			equal(t, "/sys", []any{m.Type, m.Source, slices.Contains(m.Options, "rbind"), slices.Contains(m.Options, "ro")}, []any{"none", "/sys", true, true})
+		}
+	}
+	h.refuses([]string{"File config.json exists. Remove it first"}, "spec", "--rootless", "--bundle", b.dir)
+	if err := os.Chmod(b.dir, 0o555); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(b.path("config.json"), filepath.Join(t.TempDir(), "away")); err == nil {
+		h.refuses([]string{"config.json: permission denied"}, "spec", "--rootless", "--bundle", b.dir)
+	}
+	_ = os.Chmod(b.dir, 0o755)
 }
 
 func TestAnOrdinaryUserRunsWhatSpecWroteForHim(t *testing.T) {
@@ -148,6 +200,12 @@ func TestTheLimitsOfAnOrdinaryUserHold(t *testing.T) {
 			equal(t, "pids.max", readFile(t, dir+"/pids.max"), "66\n")
 			equal(t, "the cgroup of an exec", get[string](t, c.exec("read=/proc/self/cgroup"), "read=/proc/self/cgroup"), "0::/\n")
 			equal(t, "processes", len(h.pids(c.id)), 1)
+			equal(t, "limit that events tells of", c.stats().Memory.Usage.Limit, 64<<20)
+			h.must("update", "--memory", "96M", "--pids-limit", "2", c.id)
+			equal(t, "memory.max", readFile(t, dir+"/memory.max"), "100663296\n")
+			if r := h.try("exec", c.id, "/bin/sh", "-c", "(echo child); echo end"); !strings.Contains(r.stderr, "can't fork") {
+				t.Errorf("a third process: status %d\n%s%s", r.status, r.stdout, r.stderr)
+			}
 			h.must("pause", c.id)
 			equal(t, "status", string(h.state(c.id).Status), "paused")
 			h.must("resume", c.id)

@@ -2,6 +2,7 @@ package tests
 
 import (
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -145,5 +146,63 @@ func TestMemoryThatIsTooLittleToStartWithIsSaid(t *testing.T) {
 	}
 	if r.status != 1 || !strings.Contains(r.stderr, "out-of-memory killer") {
 		t.Errorf("status %d: %s", r.status, r.stderr)
+	}
+}
+
+// below puts a container into a cgroup with limits, as of a pod.
+func below(t *testing.T, memory, pids string) edit {
+	t.Helper()
+	pod := newID()
+	for controller, files := range map[string]map[string]string{
+		"memory": {"memory.limit_in_bytes": memory, "memory.max": memory},
+		"pids":   {"pids.max": pids},
+	} {
+		mount := unifiedMount()
+		if !onV2(controller) {
+			mount = filepath.Join(cgroupRoot, controller)
+		} else {
+			writeFile(t, mount+"/cgroup.subtree_control", "+"+controller)
+		}
+		dir := filepath.Join(mount, pod)
+		if err := os.Mkdir(dir, 0o755); err != nil && !os.IsExist(err) {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = os.Remove(dir) })
+		for file, value := range files {
+			if value != "" && fileExists(filepath.Join(dir, file)) {
+				writeFile(t, filepath.Join(dir, file), value)
+			}
+		}
+	}
+	return cgroupsPath("/" + pod + "/container")
+}
+
+// A cgroup above has limits as well, which its init must not be what hits.
+//
+//proves:linux.cgroupsPath
+func TestASmallLimitMayBeThatOfACgroupAbove(t *testing.T) {
+	t.Parallel()
+	needBusybox(t)
+	needController(t, "memory")
+	needController(t, "pids")
+	for name, limits := range map[string][2]string{"memory": {"1M", ""}, "pids": {"", "2"}, "both": {"1M", "2"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHost(t)
+			in := below(t, limits[0], limits[1])
+			b := h.newBundle(nil, args("/bin/true"), in)
+			if r := h.try("run", "--bundle", b.dir, newID()); r.status != 0 || r.stderr != "" {
+				t.Fatalf("status %d: %s", r.status, r.stderr)
+			}
+			c := h.create(h.newBundle(nil, args("/bin/sleep", "1000"), in))
+			h.must("start", c.id)
+			h.must("exec", c.id, "/bin/true")
+			if limits[1] != "" { // which holds
+				if r := h.try("exec", c.id, "/bin/sh", "-c", "(echo child); echo end"); !strings.Contains(r.stderr, "can't fork") {
+					t.Errorf("status %d\n%s%s", r.status, r.stdout, r.stderr)
+				}
+			}
+			h.must("delete", "--force", c.id)
+		})
 	}
 }

@@ -39,7 +39,7 @@ func (p *program) create(c *cli.Context) error {
 	}
 	opts.Lifetime = libcontainer.Detached
 	opts.Notify = p.serviceManager().notify()
-	rt, err := p.runtime(c)
+	rt, err := p.creator(c)
 	if err != nil {
 		return err
 	}

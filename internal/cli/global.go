@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
 
 	"hull/internal/fault"
 	"hull/libcontainer"
@@ -54,10 +55,36 @@ func (p *program) runtime(c *cli.Context) (*libcontainer.Runtime, error) {
 		return nil, err
 	}
 	rt := &libcontainer.Runtime{Root: root, Cgroup: driver, Warn: p.log.warn, Privilege: privilege}
-	if runtimeDir := os.Getenv("XDG_RUNTIME_DIR"); privilege == libcontainer.Rootless && runtimeDir != "" {
-		rt.Manager = filepath.Join(runtimeDir, "systemd", "private")
+	if dir := runtimeDir(); privilege == libcontainer.Rootless && dir != "" {
+		rt.Manager = filepath.Join(dir, "systemd", "private")
 	}
 	return rt, nil
+}
+
+// creator is runtime for a command that makes a container.
+func (p *program) creator(c *cli.Context) (*libcontainer.Runtime, error) {
+	rt, err := p.runtime(c)
+	if err == nil && !c.IsSet("root") {
+		err = checkHome(rt.Root)
+	}
+	return rt, err
+}
+
+// checkHome says what an ordinary user without a directory of his own can do about
+// it: only a login gives him one (pam_systemd(8)).
+func checkHome(root string) error {
+	if os.Geteuid() == 0 || runtimeDir() != "" {
+		return nil
+	}
+	err := unix.Access(root, unix.W_OK)
+	if errors.Is(err, unix.ENOENT) {
+		err = unix.Access(filepath.Dir(root), unix.W_OK)
+	}
+	if err == nil {
+		return nil
+	}
+	return fault.New("use state directory", root, err).
+		WithHint("set $XDG_RUNTIME_DIR to a directory of the user's own, as a login does, or give one with --root")
 }
 
 // load returns the container that the first argument names.
@@ -98,11 +125,11 @@ func stateRoot(c *cli.Context) (string, error) {
 
 // ownRoot returns the state directory of the user who runs this program.
 func ownRoot() (string, error) {
-	runtimeDir := os.Getenv("XDG_RUNTIME_DIR")
-	if runtimeDir == "" || !prefersRuntimeDir() {
+	dir := runtimeDir()
+	if dir == "" || !prefersRuntimeDir() {
 		return defaultRoot, nil
 	}
-	root := filepath.Join(runtimeDir, "hull")
+	root := filepath.Join(dir, "hull")
 	if err := os.MkdirAll(root, 0o700); err != nil {
 		return "", fault.New("make state directory", root, errors.Unwrap(err)).
 			WithHint("the directory in $XDG_RUNTIME_DIR must be writable by the user")
@@ -110,9 +137,19 @@ func ownRoot() (string, error) {
 	// The sticky bit says that it is not to be pruned by age:
 	// XDG Base Directory Specification, "$XDG_RUNTIME_DIR".
 	if err := os.Chmod(root, 0o700|os.ModeSticky); err != nil {
-		return "", fault.New("set sticky bit of", root, errors.Unwrap(err))
+		return "", fault.New("set sticky bit of", root, errors.Unwrap(err)).
+			WithHint("the directory in $XDG_RUNTIME_DIR must be the user's own")
 	}
 	return root, nil
+}
+
+// runtimeDir is $XDG_RUNTIME_DIR, or "". One that is relative is invalid and to be
+// ignored: XDG Base Directory Specification, "Basics".
+func runtimeDir() string {
+	if dir := os.Getenv("XDG_RUNTIME_DIR"); filepath.IsAbs(dir) {
+		return dir
+	}
+	return ""
 }
 
 // prefersRuntimeDir reports whether $XDG_RUNTIME_DIR is this user's own, and

@@ -48,7 +48,7 @@ func (p *program) runContainer(c *cli.Context) error {
 	}
 	r := running{program: p, id: id, options: opts, manager: p.serviceManager()}
 	r.options.Notify = r.manager.notify()
-	if r.runtime, err = p.runtime(c); err != nil {
+	if r.runtime, err = p.creator(c); err != nil {
 		return err
 	}
 	if c.Bool("detach") {

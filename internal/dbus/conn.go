@@ -45,6 +45,11 @@ func (e *Error) Error() string {
 	return e.Message
 }
 
+// IsLost reports whether err is that the peer has closed the connection.
+func IsLost(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, unix.ECONNRESET) || errors.Is(err, unix.EPIPE)
+}
+
 // maxMessage bounds what the peer can make us allocate.
 const maxMessage = 1 << 20
 

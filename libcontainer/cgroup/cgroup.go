@@ -143,6 +143,8 @@ type Cgroup struct {
 	system         system
 	foreseen       *foreseen
 	journal        *journal
+	// hangs says that systemd has not answered in time.
+	hangs bool
 }
 
 // New resolves the paths of cfg. It has no side effect on the system. Of the

@@ -37,7 +37,7 @@ func (c *Cgroup) makeDirs() error {
 			continue
 		}
 		if !c.dispensable(h, err) {
-			return err
+			return c.wanted(err)
 		}
 		lost = append(lost, err)
 		c.rec.Hierarchies = slices.Delete(c.rec.Hierarchies, i, i+1)
@@ -59,6 +59,15 @@ func (c *Cgroup) dispensable(h *Hierarchy, err error) bool {
 		return false
 	}
 	return c.mayGoWithout(h)
+}
+
+// wanted is the error of who could go without the cgroup, had it no path.
+func (c *Cgroup) wanted(err error) error {
+	f, ok := err.(*fault.Error) //nolint:errorlint // see dispensable
+	if ok && denied(f.Cause) && c.devices == Tolerate && f.Hint == "" {
+		return f.WithHint("linux.cgroupsPath asks for it: without a path, there would be limits of its own only where they can be")
+	}
+	return err
 }
 
 // mayGoWithout reports whether it may be missing if the caller is refused it.

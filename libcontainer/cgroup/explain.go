@@ -79,9 +79,29 @@ func (k knobs) hintMissing() string {
 		return "the page sizes here are " + strings.Join(sizes, ", ")
 	}
 	if k.v2() {
+		if hint := k.h.withheld(k.name); hint != "" {
+			return hint
+		}
 		return k.h.dir() + " does not get the " + k.name + " controller from its parents, or the kernel lacks the file"
 	}
 	return "the kernel does not have it"
+}
+
+// withheld says which cgroup above has a controller of v2 and cannot pass it on, for
+// there are processes in it (cgroups(7), "no internal processes" rule).
+func (h *Hierarchy) withheld(controller string) string {
+	for _, p := range slices.Backward(above(h.Path)) {
+		has, _ := readFile(h.Mount + p + "/cgroup.controllers")
+		given, _ := readFile(h.Mount + p + "/cgroup.subtree_control")
+		if !slices.Contains(strings.Fields(has), controller) || slices.Contains(strings.Fields(given), controller) {
+			continue
+		}
+		if pids, _ := readFile(h.Mount + p + "/cgroup.procs"); pids == "" {
+			return ""
+		}
+		return h.Mount + p + " has the " + controller + " controller, and processes in it, so that it cannot pass it on: move them to a cgroup below"
+	}
+	return ""
 }
 
 // hintRange says what the kernel would take.

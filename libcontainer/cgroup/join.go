@@ -78,6 +78,11 @@ const (
 // going to have.
 func (c *Cgroup) Join(as Credentials, r *specs.LinuxResources) (j Join, err error) {
 	tight := c.tight(r)
+	if len(tight) > 0 {
+		if err := c.checkPids(); err != nil {
+			return j, err
+		}
+	}
 	if c.rec.Driver == Systemd {
 		j = Join{Adopt: c.Adopt, Stay: len(tight) > 0 && c.onlyV2()}
 	} else if j, err = c.open(nil, 0, as, nil); err != nil {

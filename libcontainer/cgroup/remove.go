@@ -14,6 +14,9 @@ import (
 // exit of one with much memory, or a core dump, takes its time.
 const removeTimeout = 10 * time.Second
 
+// ErrPopulated is the cause when processes do not leave the cgroup in time.
+var ErrPopulated = errors.New("processes are still in it")
+
 // Remove removes the cgroup with everything below it, once its processes have
 // ended; it does not kill them. What is gone already is no error, so that it
 // can be called after any failure, and again.
@@ -25,6 +28,12 @@ const removeTimeout = 10 * time.Second
 func (c *Cgroup) Remove() error {
 	deadline := time.Now().Add(removeTimeout)
 	if c.rec.Driver == Systemd {
+		// systemd would wait longer, and say less.
+		if u := c.unified(); u != nil {
+			if err := u.awaitEmpty(deadline); err != nil {
+				return u.busyHint(fault.New("remove cgroup", u.dir(), err))
+			}
+		}
 		if err := c.stopUnit(); err != nil {
 			return err
 		}
@@ -97,8 +106,17 @@ func (h *Hierarchy) removeBusy(deadline time.Time) error {
 	}
 }
 
-// awaitEmpty blocks until no process is left.
+// awaitEmpty blocks until no process is left; the error is ErrPopulated if one
+// stays.
 func (h *Hierarchy) awaitEmpty(deadline time.Time) error {
+	err := h.awaitLast(deadline)
+	if errors.Is(err, unix.ETIMEDOUT) {
+		return ErrPopulated
+	}
+	return err
+}
+
+func (h *Hierarchy) awaitLast(deadline time.Time) error {
 	if h.v2() {
 		if err := h.await("populated", 0, deadline); !gone(err) {
 			return err

@@ -18,14 +18,23 @@ const (
 	initTasks  = 12
 )
 
-// tight returns the hierarchies whose limits, according to r, an init stage
-// would not fit into. The limit of pids is not among them: Set gives it when the
-// threads are there, and what is there may exceed it.
-func (c *Cgroup) tight(r *specs.LinuxResources) []*Hierarchy {
-	if r == nil {
-		return nil
+// tight returns the hierarchies that an init stage would not fit into: with the
+// limits of r, or with those above, as of a pod. The cgroup's own limit of pids is
+// not among them: Set gives it when the threads are there, and what is there may
+// exceed it.
+func (c *Cgroup) tight(r *specs.LinuxResources) (list []*Hierarchy) {
+	if h := c.controller("memory"); h != nil && memoryLimit(r) < initMemory {
+		list = append(list, h)
 	}
+	return c.addFull(list, func(h *Hierarchy) []string { return above(h.Path) })
+}
+
+// memoryLimit is how much memory r allows.
+func memoryLimit(r *specs.LinuxResources) int64 {
 	limit := int64(math.MaxInt64)
+	if r == nil {
+		return limit
+	}
 	if r.Memory != nil && deref(r.Memory.Limit) > 0 {
 		limit = *r.Memory.Limit
 	}
@@ -34,28 +43,81 @@ func (c *Cgroup) tight(r *specs.LinuxResources) []*Hierarchy {
 			limit = min(limit, v)
 		}
 	}
-	if h := c.controller("memory"); h != nil && limit < initMemory {
-		return []*Hierarchy{h}
-	}
-	return nil
+	return limit
 }
 
 // crowded returns the hierarchies that have no room for an init stage now.
-func (c *Cgroup) crowded() (list []*Hierarchy) {
-	memory, pids := c.knobs("memory"), c.knobs("pids")
-	if memory.short(initMemory, memory.pick("memory.limit_in_bytes", "memory.max"), memory.pick("memory.usage_in_bytes", "memory.current")) {
-		list = append(list, memory.h)
+func (c *Cgroup) crowded() []*Hierarchy {
+	return c.addFull(nil, func(h *Hierarchy) []string { return append(above(h.Path), h.Path) })
+}
+
+// above are the cgroups above p that can be seen: the root of the mount, which has
+// limits if it is not the root of all, is "".
+func above(p string) []string { return append(ancestors(p), "") }
+
+// addFull adds the hierarchies in which a cgroup has no room for an init stage.
+func (c *Cgroup) addFull(list []*Hierarchy, cgroups func(*Hierarchy) []string) []*Hierarchy {
+	memory, pids := c.controller("memory"), c.controller("pids")
+	if memory != nil && !slices.Contains(list, memory) && slices.ContainsFunc(cgroups(memory), memory.lacksMemory) {
+		list = append(list, memory)
 	}
-	if !slices.Contains(list, pids.h) && pids.short(initTasks, "pids.max", "pids.current") {
-		list = append(list, pids.h)
+	if pids != nil && !slices.Contains(list, pids) && slices.ContainsFunc(cgroups(pids), pids.lacksPids) {
+		list = append(list, pids)
 	}
 	return list
 }
 
-// short reports whether less than need is left of a limit.
-func (k knobs) short(need int64, limit, usage string) bool {
-	most := limitOf(k.text(limit))
-	return most != -1 && most-int64(k.number(usage)) < need
+// lacksMemory reports whether the cgroup p has less than initMemory left. What the
+// kernel has of files, and nobody has used lately, it gives back.
+func (h *Hierarchy) lacksMemory(p string) bool {
+	limit, usage, idle := "/memory.max", "/memory.current", "inactive_file"
+	if !h.v2() {
+		limit, usage, idle = "/memory.limit_in_bytes", "/memory.usage_in_bytes", "total_inactive_file"
+	}
+	left, limited := h.left(p, limit, usage)
+	if !limited || left >= initMemory {
+		return false
+	}
+	stat, _ := readFile(h.Mount + p + "/memory.stat")
+	return left+int64(value(stat, idle)) < initMemory
+}
+
+// lacksPids reports whether the cgroup p has less than initTasks left.
+func (h *Hierarchy) lacksPids(p string) bool {
+	left, limited := h.left(p, "/pids.max", "/pids.current")
+	return limited && left < initTasks
+}
+
+// checkPids returns an error if a cgroup above takes no more processes. A move into it
+// would be possible, and more than whoever set the limit wants.
+func (c *Cgroup) checkPids() error {
+	h := c.controller("pids")
+	if h == nil {
+		return nil
+	}
+	for _, p := range above(h.Path) {
+		if left, limited := h.left(p, "/pids.max", "/pids.current"); limited && left <= 0 {
+			return fault.Newf("use cgroup", h.dir(), "%s has as many processes as its pids.max allows", h.Mount+p)
+		}
+	}
+	return nil
+}
+
+// noLimitV1 is less than what v1 has for no limit of memory, a number of pages.
+const noLimitV1 = 1 << 62
+
+// left is what remains of a limit, if there is one.
+func (h *Hierarchy) left(p, limit, usage string) (left int64, limited bool) {
+	text, err := readFile(h.Mount + p + limit)
+	most := limitOf(text)
+	if err != nil || most == -1 || most >= noLimitV1 {
+		return 0, false
+	}
+	used, err := readFile(h.Mount + p + usage)
+	if err != nil {
+		return 0, false
+	}
+	return most - limitOf(used), true
 }
 
 // leave opens what the first process leaves its cgroup by, once it is the root

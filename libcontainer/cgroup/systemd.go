@@ -18,6 +18,10 @@ const systemManager = "/run/systemd/private"
 // unitTimeout is how long systemd may take for a job.
 const unitTimeout = 30 * time.Second
 
+// hangTimeout is how long one that has not answered before may take to be told of
+// the end: what cannot be undone now is left to the next delete.
+const hangTimeout = 2 * time.Second
+
 // resolveUnit fills in the unit and where systemd will put its cgroup: below
 // the manager's own, which is the root of what it manages.
 func (c *Cgroup) resolveUnit(cfg Config) error {
@@ -109,7 +113,11 @@ func expandSlice(slice string) (string, error) {
 // managerCgroup returns the cgroup that the manager behind the socket has as
 // its root. The kernel says which process that is.
 func managerCgroup(bus string) (string, error) {
-	pid, err := dbus.PeerPID(bus, unitTimeout)
+	pid := 0
+	err := awaitListener(time.Now().Add(unitTimeout), func(left time.Duration) (err error) {
+		pid, err = dbus.PeerPID(bus, left)
+		return err
+	})
 	if err != nil {
 		return "", err
 	}

@@ -32,20 +32,21 @@ func (c *Cgroup) setUnitProperties(r *specs.LinuxResources) error {
 		}
 		unifiedProperties(w, r.Unified)
 	}
-	conn, err := dbus.Dial(c.rec.Bus, unitTimeout)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	if err := c.tellUnit(conn, properties); err != nil {
-		return err
-	}
-	if r.CPU == nil || deref(r.CPU.Idle) != 1 || !c.knobs("cpu").v2() {
-		return nil
-	}
-	// A weight of 0 is for what is idle, from systemd 252 on. Who does not know
-	// it does not know the file either, and leaves it alone.
-	err = c.tellUnit(conn, func(w *dbus.Writer) { numberProperty(w, "CPUWeight", 0) })
+	return c.talk("SetUnitProperties", func(conn *dbus.Conn) error {
+		if err := c.tellUnit(conn, properties); err != nil {
+			return err
+		}
+		if r.CPU == nil || deref(r.CPU.Idle) != 1 || !c.knobs("cpu").v2() {
+			return nil
+		}
+		return c.makeIdle(conn)
+	})
+}
+
+// makeIdle tells systemd what cpu.idle is to it: a weight of 0, from systemd 252 on.
+// Who does not know it does not know the file either, and leaves it alone.
+func (c *Cgroup) makeIdle(conn *dbus.Conn) error {
+	err := c.tellUnit(conn, func(w *dbus.Writer) { numberProperty(w, "CPUWeight", 0) })
 	if refused := (*dbus.Error)(nil); errors.As(err, &refused) {
 		return nil
 	}

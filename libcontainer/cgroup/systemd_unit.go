@@ -3,27 +3,92 @@ package cgroup
 import (
 	"errors"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"hull/internal/dbus"
 	"hull/internal/fault"
+	"hull/internal/linux"
 )
+
+// talk has a conversation with the manager. One that is executed again (systemctl
+// daemon-reexec) closes all its connections and goes on with what it was told: the
+// conversation is had once more then, and must bear it. All of them together have
+// the time of one, which is about a method.
+func (c *Cgroup) talk(method string, conversation func(conn *dbus.Conn) error) (err error) {
+	timeout := unitTimeout
+	if c.hangs {
+		timeout = hangTimeout
+	}
+	deadline := time.Now().Add(timeout)
+	defer func() { c.hangs = c.hangs || errors.Is(err, unix.ETIMEDOUT) }()
+	for lost := 0; ; lost++ {
+		conn, err := dial(c.rec.Bus, deadline)
+		if err != nil {
+			err = c.explainCall(method, err)
+		} else {
+			err = conversation(conn)
+			conn.Close()
+		}
+		if !dbus.IsLost(err) || lost == restarts {
+			return err
+		}
+	}
+}
+
+// restarts bounds how often a manager may hang up on a conversation.
+const restarts = 3
+
+// dial connects to a manager. One that is starting again has a socket on which it
+// does not listen yet, for some 100 ms.
+func dial(bus string, deadline time.Time) (conn *dbus.Conn, err error) {
+	err = awaitListener(deadline, func(left time.Duration) error {
+		conn, err = dbus.Dial(bus, left)
+		return err
+	})
+	return conn, err
+}
+
+// patience is when it is not worth another attempt.
+const patience = 100 * time.Millisecond
+
+// awaitListener calls connect until it is not refused, or the time is over.
+func awaitListener(deadline time.Time, connect func(left time.Duration) error) error {
+	for {
+		err := connect(time.Until(deadline))
+		if !errors.Is(err, unix.ECONNREFUSED) || time.Until(deadline) < patience {
+			return err
+		}
+		linux.AwaitSchedule()
+	}
+}
 
 // startUnit creates the transient unit with pid in it, and returns when
 // systemd has moved it. A failed unit of the same name is cleared away.
 func (c *Cgroup) startUnit(pid int) error {
-	conn, err := dbus.Dial(c.rec.Bus, unitTimeout)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	err = c.runJob(conn, "StartTransientUnit", "ssa(sv)a(sa(sv))", c.startArguments(pid))
-	if isError(err, "UnitExists") {
+	return c.talk("StartTransientUnit", func(conn *dbus.Conn) error {
+		err := c.runJob(conn, "StartTransientUnit", "ssa(sv)a(sa(sv))", c.startArguments(pid))
+		if !isError(err, "UnitExists") || c.hasInUnit(pid) { // before it was started again
+			return ignoreExisting(err)
+		}
 		c.resetUnit(conn)
-		err = c.runJob(conn, "StartTransientUnit", "ssa(sv)a(sa(sv))", c.startArguments(pid))
+		return c.runJob(conn, "StartTransientUnit", "ssa(sv)a(sa(sv))", c.startArguments(pid))
+	})
+}
+
+// hasInUnit reports whether systemd has put the process into the unit.
+func (c *Cgroup) hasInUnit(pid int) bool {
+	content, err := readFile("/proc/" + strconv.Itoa(pid) + "/cgroup")
+	return err == nil && strings.Contains(content, "/"+c.rec.Unit+"\n")
+}
+
+func ignoreExisting(err error) error {
+	if isError(err, "UnitExists") {
+		return nil
 	}
 	return err
 }
@@ -67,35 +132,44 @@ func (c *Cgroup) attach(pid int, subs []Sub, init int) error {
 		return fault.New("move process to", c.rec.Unit, err)
 	}
 	_, inner, _ := strings.Cut(u.Path, "/"+c.rec.Unit)
-	conn, err := dbus.Dial(c.rec.Bus, unitTimeout)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
 	w := &dbus.Writer{}
 	w.String(c.rec.Unit)
 	w.String(path.Join("/", inner, below))
 	w.Array(4, func() { w.Uint32(uint32(pid)) })
-	_, err = c.callManager(conn, "AttachProcessesToUnit", "ssau", w)
-	return err
+	return c.talk("AttachProcessesToUnit", func(conn *dbus.Conn) error {
+		_, err := c.callManager(conn, "AttachProcessesToUnit", "ssau", w)
+		return err
+	})
 }
 
 // stopUnit makes systemd forget the unit. One that is gone is no error.
 func (c *Cgroup) stopUnit() error {
-	conn, err := dbus.Dial(c.rec.Bus, unitTimeout)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
 	w := &dbus.Writer{}
 	w.String(c.rec.Unit)
 	w.String("replace")
-	err = c.runJob(conn, "StopUnit", "ss", w)
-	c.resetUnit(conn)
-	if isError(err, "NoSuchUnit") {
-		return nil
+	if !c.isThere() {
+		c.hangs = true // there is nothing to wait for
+	}
+	err := c.talk("StopUnit", func(conn *dbus.Conn) error {
+		err := c.runJob(conn, "StopUnit", "ss", w)
+		if dbus.IsLost(err) {
+			return err
+		}
+		c.resetUnit(conn)
+		if isError(err, "NoSuchUnit") {
+			return nil
+		}
+		return err
+	})
+	if (errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ECONNREFUSED)) && !c.isThere() {
+		return nil // it went with its manager
 	}
 	return err
+}
+
+// isThere reports whether there is anything of the cgroup.
+func (c *Cgroup) isThere() bool {
+	return slices.ContainsFunc(c.rec.Hierarchies, func(h Hierarchy) bool { return h.exists() })
 }
 
 // resetUnit clears a failed unit away. That it did not fail is no error.
@@ -129,7 +203,7 @@ func (c *Cgroup) callManager(conn *dbus.Conn, method, signature string, args *db
 func (c *Cgroup) explainCall(method string, err error) error {
 	f := fault.New("call systemd's "+method+" for", c.rec.Unit, err)
 	if errors.Is(err, unix.ETIMEDOUT) {
-		return f.WithHint("no answer within %v", unitTimeout)
+		return f.WithHint("no answer in time")
 	}
 	return f
 }

@@ -21,6 +21,9 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if strings.HasPrefix(filepath.Base(os.Args[0]), stopwatch) {
+		os.Exit(beStopwatch())
+	}
 	if os.Geteuid() != 0 {
 		fmt.Fprintln(os.Stderr, "the suites of the engines need root")
 		os.Exit(1)
@@ -56,12 +59,7 @@ type check struct {
 // with an engine that open has opened.
 func compare(t *testing.T, programs []string, open func(*house, string) *engine, checks []check) {
 	t.Helper()
-	for _, program := range append(programs, "tini", "nsenter", "busybox") {
-		if _, err := exec.LookPath(program); err != nil {
-			lacks(t, "no "+program+" (`.ci/packages engines` installs it)")
-		}
-	}
-	ours, reference := runtimes(t)
+	ours, reference := runtimes(t, programs...)
 	engines := make([]*engine, 0, 2)
 	for _, binary := range []string{ours, reference} {
 		h := newHouse(t, binary)
@@ -98,8 +96,15 @@ func lacks(t *testing.T, what string) {
 	t.Skip("this machine lacks something: " + what)
 }
 
-func runtimes(t *testing.T) (ours, reference string) {
+// runtimes returns the runtimes that are compared, if the machine has the
+// programs that are needed for it.
+func runtimes(t *testing.T, programs ...string) (ours, reference string) {
 	t.Helper()
+	for _, program := range append(programs, "tini", "nsenter", "busybox") {
+		if _, err := exec.LookPath(program); err != nil {
+			lacks(t, "no "+program+" (`.ci/packages engines` installs it)")
+		}
+	}
 	ours, err := filepath.Abs(cmp.Or(os.Getenv("RUNTIME"), "../../hull"))
 	if err == nil {
 		_, err = os.Stat(ours)

@@ -20,7 +20,7 @@ import (
 )
 
 // patience is how long a command may take on a loaded machine.
-const patience = 40 * time.Second
+func patience() time.Duration { return atMost(40) }
 
 // house is a machine of its own for an engine: see house.sh. What is written in
 // it, run in it or made by an engine in it goes with it.
@@ -44,7 +44,7 @@ func newHouse(t *testing.T, runtimes ...string) *house {
 	// Not what a terminal interrupts: the keeper ends by its pipe.
 	h.keep.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	h.keep.Stderr = h.said
-	h.keep.WaitDelay = patience
+	h.keep.WaitDelay = patience()
 	pipe, err := h.keep.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -58,7 +58,7 @@ func newHouse(t *testing.T, runtimes ...string) *house {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { h.close(t) })
-	timer := time.AfterFunc(patience, func() { _ = pipe.Close() })
+	timer := time.AfterFunc(patience(), func() { _ = pipe.Close() })
 	defer timer.Stop()
 	line, err := bufio.NewReader(ready).ReadString('\n')
 	h.pid = strings.TrimSpace(line)
@@ -76,7 +76,7 @@ func (h *house) close(t *testing.T) {
 		return // closed before
 	}
 	h.pipe.Close()
-	timer := time.AfterFunc(patience, func() { _ = h.keep.Process.Kill() })
+	timer := time.AfterFunc(patience(), func() { _ = h.keep.Process.Kill() })
 	defer timer.Stop()
 	if err := h.keep.Wait(); err != nil {
 		t.Errorf("the end of the house: %v\n%s", err, h.said)
@@ -156,7 +156,7 @@ func (h *house) try(args ...string) result {
 
 // tryWith is try with something on the standard input.
 func (h *house) tryWith(input string, args ...string) result {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), patience())
 	defer cancel()
 	cmd := h.command(ctx, args...)
 	cmd.Stdin = strings.NewReader(input)

@@ -212,7 +212,7 @@ func (s *soak) processorTime() time.Duration {
 // report says what the runtime has taken.
 func (s *soak) report(t *testing.T) {
 	t.Helper()
-	taken := s.house.readStopwatch()
+	taken := s.readStopwatch()
 	t.Logf("%-8s %7s %10s %10s %10s   ms of processor time, mean", s.runtime, "calls", "call", "started", "both")
 	for _, operation := range operations {
 		u := taken[operation]

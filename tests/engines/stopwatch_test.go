@@ -29,12 +29,12 @@ const stopwatchLog = "/var/log/stopwatch"
 var operations = []string{"create", "start", "exec", "kill", "delete"}
 
 // putStopwatch puts a stopwatch before the runtime, and returns its path.
-func (h *house) putStopwatch(runtime string) string {
+func (h *house) putStopwatch(name string) string {
 	self, err := os.ReadFile("/proc/self/exe")
 	if err != nil {
 		fail("%v", err)
 	}
-	path := "/usr/local/sbin/" + stopwatch + runtime
+	path := "/usr/local/sbin/" + stopwatch + name
 	h.write(path, string(self))
 	h.must("chmod", "755", path)
 	return path

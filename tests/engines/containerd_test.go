@@ -36,7 +36,7 @@ func (h *house) startContainerd() {
 
 // ctr is the command that runs a program in a container called box.
 func (e *engine) ctr(program []string, options ...string) []string {
-	return slices.Concat([]string{"run", "--runc-binary=/usr/local/sbin/" + e.runtime}, options, []string{image, "box"}, program)
+	return slices.Concat([]string{"run", "--runc-binary=/usr/local/sbin/" + e.runtime}, e.options, options, []string{image, "box"}, program)
 }
 
 // box starts a container called box, which does nothing for a while.

@@ -42,7 +42,7 @@ func startDocker(h *house, runtime string, options ...string) *engine {
 }
 
 func (h *house) startDocker(options ...string) {
-	h.start("/var/log/dockerd", append([]string{"dockerd", "--storage-driver=overlay2"}, options...)...)
+	h.start("/var/log/dockerd", append([]string{"dockerd", "--storage-driver=overlay2", "--exec-opt=native.cgroupdriver=" + h.cgroupDriver()}, options...)...)
 	eventually("Docker answers", func() bool { return h.try("docker", "version").status == 0 })
 }
 

@@ -47,6 +47,7 @@ type engine struct {
 	*house
 	cli     []string // what its commands begin with
 	runtime string   // the name of the runtime
+	options []string // what each run of ctr has beside its own
 	sweep   func()   // removes what a check has made
 	// reference is set for the runtime that the other is compared with.
 	reference bool
@@ -62,9 +63,18 @@ type check struct {
 // with an engine that open has opened.
 func compare(t *testing.T, programs []string, open func(*house, string) *engine, checks []check) {
 	t.Helper()
+	compareIn(t, newHouse, programs, open, checks)
+}
+
+// builder makes a house.
+type builder func(t *testing.T, runtimes ...string) *house
+
+// compareIn is compare in houses of some kind.
+func compareIn(t *testing.T, build builder, programs []string, open func(*house, string) *engine, checks []check) {
+	t.Helper()
 	ours, reference := runtimes(t, programs...)
 	settle := func(binary string) *engine {
-		h := newHouse(t, binary)
+		h := build(t, binary)
 		var e *engine
 		if err := attempt(func() { e = open(h, filepath.Base(binary)) }); err != nil {
 			t.Fatalf("the engine does not start: %v", err)

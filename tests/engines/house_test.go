@@ -26,6 +26,7 @@ func patience() time.Duration { return atMost(40) }
 // it, run in it or made by an engine in it goes with it.
 type house struct {
 	name string
+	init string // its program
 	pid  string // of its init
 	pipe io.Closer
 	keep *exec.Cmd
@@ -39,8 +40,26 @@ var houses atomic.Int64
 // the test, of which it is a failure if something of it is not.
 func newHouse(t *testing.T, runtimes ...string) *house {
 	t.Helper()
-	h := &house{name: fmt.Sprintf("hull-engines-%d-%d", os.Getpid(), houses.Add(1)), said: &bytes.Buffer{}}
-	h.keep = exec.Command("sh", append([]string{"house.sh", "keep", h.name}, runtimes...)...)
+	return newHouseOf(t, "tini", runtimes...)
+}
+
+// newSystemdHouse makes a house where systemd runs, and has a bus.
+func newSystemdHouse(t *testing.T, runtimes ...string) *house {
+	t.Helper()
+	h := newHouseOf(t, "systemd", runtimes...)
+	err := attempt(func() {
+		eventually("systemd answers", func() bool { return h.try("busctl", "status", "org.freedesktop.systemd1").status == 0 })
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func newHouseOf(t *testing.T, init string, runtimes ...string) *house {
+	t.Helper()
+	h := &house{name: fmt.Sprintf("hull-engines-%d-%d", os.Getpid(), houses.Add(1)), init: init, said: &bytes.Buffer{}}
+	h.keep = exec.Command("sh", append([]string{"house.sh", "keep", init, h.name}, runtimes...)...)
 	// Not what a terminal interrupts: the keeper ends by its pipe.
 	h.keep.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	h.keep.Stderr = h.said
@@ -98,6 +117,14 @@ func (h *house) cgroups(t *testing.T) []string {
 		found = append(found, names...)
 	}
 	return found
+}
+
+// cgroupDriver is who makes cgroups in the house.
+func (h *house) cgroupDriver() string {
+	if h.init == "systemd" {
+		return "systemd"
+	}
+	return "cgroupfs"
 }
 
 // path is where a file of the house is for the tests.

@@ -39,7 +39,11 @@ func TestSoakOfContainerd(t *testing.T) {
 				s := newSoak(h, t.Name()[strings.LastIndex(t.Name(), "/")+1:], containers)
 				s.run(t, duration)
 			})
-			if err != nil {
+			switch {
+			case err == nil:
+			case binary == reference:
+				lacks(t, "the reference runtime does not stand it: "+err.Error())
+			default:
 				t.Fatal(err)
 			}
 		})
@@ -66,18 +70,23 @@ func (s *soak) run(t *testing.T, duration time.Duration) {
 	s.empty(0)
 	before := s.things()
 	begin, used := time.Now(), s.processorTime()
-	s.each(func(n int) { s.fill(n) })
+	s.each(s.fill)
 	filled := time.Since(begin)
 	if got := len(strings.Fields(s.must("tasks", "ls", "-q"))); got != s.containers {
 		fail("%d containers run, want %d", got, s.containers)
 	}
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("%d containers in %.1f s; churned for %v, seed %d", s.containers, filled.Seconds(), duration, seed)
-	s.churn(duration, seed)
-	s.each(func(n int) { s.empty(n) })
+	err := attempt(func() {
+		s.churn(duration, seed)
+		s.each(s.empty)
+	})
 	t.Logf("%d commands of ctr, %d at a time, of which the slowest took %.1f s; processor time of the whole house: %.1f s",
 		s.commands.Load(), soakWorkers, time.Duration(s.slowest.Load()).Seconds(), (s.processorTime() - used).Seconds())
 	s.report(t)
+	if err != nil {
+		fail("%v", err)
+	}
 	s.compare(before)
 }
 
@@ -139,12 +148,11 @@ func (s *soak) fill(n int) {
 	s.ctr("run", "--runc-binary="+s.binary, "--detach", "--null-io", image, soakName(n), "sleep", "1000000").ok()
 }
 
-// exec probes a container. The program lives until its time has been read.
+// exec probes a container: the status is 7 only in there. The program lives until
+// its time has been read, and prints nothing, which ctr may lose on a loaded machine.
 func (s *soak) exec(n int) {
-	r := s.ctr("tasks", "exec", "--exec-id=probe", soakName(n), "sh", "-c", "hostname; sleep 0.1; exit 7")
-	if r.status != 7 || r.stdout == "" {
-		fail("want exit status 7 and a name of %s", r)
-	}
+	r := s.ctr("tasks", "exec", "--exec-id=probe", soakName(n), "sh", "-c", "[ $(cat /proc/1/comm) = sleep ] && sleep 0.1 && exit 7")
+	want("the status of "+soakName(n)+": "+r.stderr, r.status, 7)
 }
 
 // empty kills a container and deletes what there is of it.

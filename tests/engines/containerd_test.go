@@ -29,10 +29,7 @@ func openContainerd(h *house, runtime string) *engine {
 	return e
 }
 
-func (h *house) startContainerd() {
-	h.start("/var/log/containerd", "containerd")
-	eventually("containerd answers", func() bool { return h.try("ctr", "version").status == 0 })
-}
+func (h *house) startContainerd() { h.serve("containerd", []string{"ctr", "version"}) }
 
 // ctr is the command that runs a program in a container called box.
 func (e *engine) ctr(program []string, options ...string) []string {

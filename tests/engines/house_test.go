@@ -216,6 +216,18 @@ func (h *house) start(log string, args ...string) {
 	h.must(append([]string{"sh", "-c", `log=$1; shift; setsid "$@" >"$log" 2>&1 </dev/null &`, "sh", log}, args...)...)
 }
 
+// serve starts a daemon in the house, and waits until it answers a command.
+func (h *house) serve(name string, answers []string, args ...string) {
+	log := "/var/log/" + name
+	h.start(log, append([]string{name}, args...)...)
+	err := attempt(func() {
+		eventually(name+" answers", func() bool { return h.try(answers...).status == 0 })
+	})
+	if err != nil {
+		fail("%v: %s", err, h.read(log))
+	}
+}
+
 // newOutput is a file that has no name.
 func newOutput() *os.File {
 	f, err := os.CreateTemp("", "hull-engines-")

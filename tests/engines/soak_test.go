@@ -33,6 +33,9 @@ func TestSoakOfContainerd(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, binary := range []string{ours, reference} {
+		if binary == reference && onlyFailures() && !t.Failed() {
+			return
+		}
 		t.Run(binary[strings.LastIndex(binary, "/")+1:], func(t *testing.T) {
 			h := newHouse(t, binary)
 			err := attempt(func() {

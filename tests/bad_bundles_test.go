@@ -17,7 +17,7 @@ func TestAFileThatIsNoConfigurationIsRefusedInOneLine(t *testing.T) {
 	h := newHost(t)
 	b := h.newBundle([]string{"pid"})
 	good := []byte(readFile(t, b.path("config.json")))
-	for name, tt := range map[string]struct {
+	for name, tt := range some(map[string]struct {
 		text []byte
 		want string
 	}{
@@ -53,7 +53,7 @@ func TestAFileThatIsNoConfigurationIsRefusedInOneLine(t *testing.T) {
 		"a quarter of a million caps":   {bytes.Replace(good, []byte(`"bounding": [`), []byte(`"bounding": [`+strings.Repeat(`"",`, 270000)), 1), "process.capabilities.bounding: line "},
 		"eight megabytes of annotation": {bytes.Replace(good, []byte("{"), []byte(`{"annotations":{"a":"`+strings.Repeat("x", 8<<20)+`"},`), 1), "longer than 8388608 bytes"},
 		"eight megabytes of zeros":      {bytes.Replace(good, []byte("{"), []byte(`{"process":7,"x":[`+strings.Repeat("0,", 4000000)+"0],"), 1), "process: must be an object, not the number 7"},
-	} {
+	}) {
 		t.Run(name, func(t *testing.T) {
 			if bytes.Equal(tt.text, good) {
 				t.Fatal("nothing is broken")
@@ -77,7 +77,7 @@ func TestABundleWithoutAConfigurationIsRefusedInOneLine(t *testing.T) {
 	b := h.newBundle([]string{"pid"})
 	huge := b.path("huge.json")
 	writeHole(t, huge, 100<<20)
-	for name, tt := range map[string]struct {
+	for name, tt := range some(map[string]struct {
 		config, want string
 	}{
 		"100 MB":              {huge, "longer than 8388608 bytes"},
@@ -87,7 +87,7 @@ func TestABundleWithoutAConfigurationIsRefusedInOneLine(t *testing.T) {
 		"a device of nothing": {"/dev/null", "line 1, column 1: the text ends where a value is expected"},
 		"a name too long":     {b.path(strings.Repeat("x", 300)), "file name too long"},
 		"a path too long":     {"/" + strings.Repeat("x/", 2500), "file name too long"},
-	} {
+	}) {
 		t.Run(name, func(t *testing.T) {
 			(&host{t: t, root: h.root}).refusesBriefly(tt.want, "create", "--bundle", b.dir, "--config", tt.config, badID())
 		})
@@ -109,7 +109,7 @@ func TestAConfigurationThatIsCutOffIsRefusedInOneLine(t *testing.T) {
 	b := h.newBundle([]string{"pid"})
 	good := bytes.TrimSpace([]byte(readFile(t, b.path("config.json"))))
 	// Every place is tried by the tests of package spec.
-	for n := 1; n < len(good); n += len(good) / 20 {
+	for n := 1; n < len(good); n += len(good) / fewer(20) {
 		t.Run(strconv.Itoa(n)+" bytes", func(t *testing.T) {
 			if err := os.WriteFile(b.path("config.json"), good[:n], 0o600); err != nil {
 				t.Fatal(err)

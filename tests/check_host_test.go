@@ -18,7 +18,7 @@ func withSysctl(key, value string) edit {
 
 func TestCheckForeseesWhatTheKernelThinksOfParameters(t *testing.T) {
 	h := newHost(t)
-	for key, tt := range map[string]struct {
+	for key, tt := range some(map[string]struct {
 		value, says string
 		also        edit
 	}{
@@ -34,7 +34,7 @@ func TestCheckForeseesWhatTheKernelThinksOfParameters(t *testing.T) {
 		"kernel.msgmax":                   {value: "-1", says: "invalid argument"},
 		"fs.mqueue.msg_max":               {value: "0", says: "invalid argument"},
 		"user.max_user_namespaces":        {value: "many", says: "invalid argument", also: inUserNamespace},
-	} {
+	}) {
 		t.Run(key, func(t *testing.T) {
 			h := &host{t: t, root: h.root}
 			change := edits(withSysctl(key, tt.value))
@@ -95,7 +95,7 @@ func TestCheckForeseesMountsThatFail(t *testing.T) {
 		return addMounts(specs.Mount{Destination: "/mnt", Type: kind, Source: path})
 	}
 	inside := func(m specs.Mount) edit { return edits(inUserNamespace, addMounts(m)) }
-	for name, tt := range map[string]struct {
+	for name, tt := range some(map[string]struct {
 		prepare    func(*testing.T, *bundle)
 		edit       edit
 		path, says string
@@ -126,7 +126,7 @@ func TestCheckForeseesMountsThatFail(t *testing.T) {
 		"a private bundle":         {private("."), inUserNamespace, "root.path", "must be able to reach it"},
 		"a device over a file":     {nothing, withNullAt("/probe"), "linux.devices[0].path", "the image has something else there"},
 		"a device behind a file":   {nothing, withNullAt("/probe/null"), "linux.devices[0].path", "a file on the way"},
-	} {
+	}) {
 		t.Run(name, func(t *testing.T) {
 			h := &host{t: t, root: h.root}
 			b := h.newBundle([]string{"pid"}, tt.edit)
@@ -186,7 +186,7 @@ func foreignProgram(t *testing.T) string {
 func TestCheckForeseesProgramsThatCannotBeExecuted(t *testing.T) {
 	h := newHost(t)
 	masking := func(paths ...string) edit { return func(s *specs.Spec) { s.Linux.MaskedPaths = paths } }
-	for name, tt := range map[string]struct {
+	for name, tt := range some(map[string]struct {
 		prepare    func(*testing.T, *bundle)
 		edit       edit
 		path, says string
@@ -208,7 +208,7 @@ func TestCheckForeseesProgramsThatCannotBeExecuted(t *testing.T) {
 		"a hook's interpreter":     {withFile("tmp/x", "#!/bin/cake\n", 0o755), startHook("/tmp/x"), "hooks.startContainer[0]", "or its interpreter"},
 		"a hook that is text":      {withFile("tmp/x", "hello\n", 0o755), startHook("/tmp/x"), "hooks.startContainer[0]", "script without #!"},
 		"a program not found":      {nothing, args("probee"), "process.args[0]", "no directory of the variable PATH has it"},
-	} {
+	}) {
 		t.Run(name, func(t *testing.T) {
 			h := &host{t: t, root: h.root}
 			b := h.newBundle([]string{"pid"}, tt.edit)

@@ -43,7 +43,7 @@ func nothing(*testing.T, *bundle) {}
 func TestCheckLooksIntoTheRootFilesystem(t *testing.T) {
 	h := newHost(t)
 	apart := addMounts(specs.Mount{Destination: "/tmp", Type: "tmpfs", Source: "tmpfs"})
-	for name, tt := range map[string]struct {
+	for name, tt := range some(map[string]struct {
 		prepare    func(*testing.T, *bundle)
 		edit       edit
 		path, says string
@@ -56,7 +56,7 @@ func TestCheckLooksIntoTheRootFilesystem(t *testing.T) {
 		"one of the host's root":      {withFile("tmp/mine", "#!/probe\n", 0o700), edits(args("/tmp/mine"), inUserNamespace), "process.args[0]", "permission denied"},
 		"a name of somebody else":     {withFile("bin/mine", "#!/probe\n", 0o700), edits(args("mine"), user(1000)), "process.args[0]", "permission denied"},
 		"a program that is only text": {withFile("tmp/text", "hello\n", 0o755), args("/tmp/text"), "process.args[0]", "exec format error"},
-	} {
+	}) {
 		t.Run(name, func(t *testing.T) {
 			h := &host{t: t, root: h.root}
 			b := h.newBundle([]string{"pid"}, tt.edit)
@@ -72,7 +72,7 @@ func startHook(path string) edit {
 
 func TestCheckTrustsThatMountsBringWhatTheImageLacks(t *testing.T) {
 	h := newHost(t)
-	for name, tt := range map[string]struct {
+	for name, tt := range some(map[string]struct {
 		prepare func(*testing.T, *bundle)
 		edit    edit
 	}{
@@ -84,7 +84,7 @@ func TestCheckTrustsThatMountsBringWhatTheImageLacks(t *testing.T) {
 		"no directory":          {nothing, cwd("/cake")},
 		"what root may execute": {withFile("tmp/mine", "#!/probe pid\n", 0o100), edits(args("/tmp/mine"), withCapabilities("CAP_DAC_OVERRIDE"))},
 		"what a group may":      {withFile("tmp/mine", "#!/probe pid\n", 0o755), edits(args("/tmp/mine"), user(1000))},
-	} {
+	}) {
 		t.Run(name, func(t *testing.T) {
 			h := &host{t: t, root: h.root}
 			b := h.newBundle([]string{"pid"}, tt.edit, writableRoot)

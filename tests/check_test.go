@@ -260,7 +260,7 @@ func withDevice(also ...edit) edit {
 func TestCheckSaysWhatCreateSays(t *testing.T) {
 	h := newHost(t)
 	_ = exec.Command("modprobe", "overlay").Run() // what is not loaded, check trusts
-	for name, tt := range unrunnable() {
+	for name, tt := range some(unrunnable()) {
 		t.Run(name, func(t *testing.T) {
 			if name == hostsQueues && fileExists("/dev/mqueue") {
 				lacks(t, "a lack of /dev/mqueue")

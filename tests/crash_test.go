@@ -8,17 +8,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// crashes is how many moments of a command are tried: they go from its start to
-// well after its end, in equal steps.
-const (
-	crashes   = 60
-	crashSpan = 20 * time.Millisecond
-)
-
-// atEachMoment calls crash with every delay after which a command is killed.
-func atEachMoment(crash func(delay time.Duration)) {
-	for i := range crashes {
-		crash(crashSpan * time.Duration(i) / crashes)
+// atMoments calls crash with delays after which a command is killed: they go from
+// its start to well after its end, in equal steps.
+func atMoments(count int, crash func(delay time.Duration)) {
+	span := atMost(20) / 1000
+	count = fewer(count)
+	for i := range count {
+		crash(span * time.Duration(i) / time.Duration(count))
 	}
 }
 
@@ -56,7 +52,7 @@ func TestNothingRemainsOfACreateThatIsKilled(t *testing.T) {
 		DefaultAction: specs.ActAllow,
 		Syscalls:      []specs.LinuxSyscall{{Names: []string{"reboot"}, Action: specs.ActErrno}},
 	}))
-	atEachMoment(func(delay time.Duration) {
+	atMoments(60, func(delay time.Duration) {
 		id := newID()
 		h.crash(delay, itself, "create", "--bundle", b.dir, id)
 		h.sweepAndCheck(delay, id, b)
@@ -67,7 +63,7 @@ func TestNothingRemainsOfACreateWithoutACgroupThatIsKilled(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	b := h.newBundle([]string{"sleep"}, func(s *specs.Spec) { s.Linux.Resources = nil })
-	atEachMoment(func(delay time.Duration) {
+	atMoments(60, func(delay time.Duration) {
 		id := newID()
 		h.crash(delay, itself, "--cgroup-manager", "disabled", "create", "--bundle", b.dir, id)
 		h.sweepAndCheck(delay, id, b)
@@ -84,7 +80,7 @@ func TestNothingRemainsOfACreateWhoseInitIsKilled(t *testing.T) {
 		}
 		return 0
 	}
-	atEachMoment(func(delay time.Duration) {
+	atMoments(60, func(delay time.Duration) {
 		id := newID()
 		h.crash(delay, init, "create", "--bundle", b.dir, id)
 		h.sweepAndCheck(delay, id, b)
@@ -112,7 +108,7 @@ func TestNothingRemainsOfAStartThatIsKilled(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	b := h.newBundle([]string{"sleep"})
-	atEachMoment(func(delay time.Duration) {
+	atMoments(60, func(delay time.Duration) {
 		id := newID()
 		h.quietly("create", "--bundle", b.dir, id)
 		h.crash(delay/2, itself, "start", id)
@@ -127,7 +123,7 @@ func TestNothingRemainsOfADeleteThatIsKilled(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	b := h.newBundle([]string{"sleep"})
-	atEachMoment(func(delay time.Duration) {
+	atMoments(60, func(delay time.Duration) {
 		id := newID()
 		h.quietly("run", "--detach", "--bundle", b.dir, id)
 		h.crash(delay, itself, "delete", "--force", id)
@@ -142,7 +138,7 @@ func TestAnExecThatIsKilledHarmsNothing(t *testing.T) {
 	id := newID()
 	h.quietly("run", "--detach", "--bundle", b.dir, id)
 	pid := h.state(id).Pid
-	atEachMoment(func(delay time.Duration) {
+	atMoments(60, func(delay time.Duration) {
 		h.crash(delay, itself, "exec", id, "/bin/true")
 	})
 	eventually(t, "only init is left", func() bool {

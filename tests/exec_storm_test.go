@@ -128,7 +128,7 @@ func TestAHundredExecsAtATimeDoNotMixUp(t *testing.T) {
 		{"echo %d; (sleep 1 &); (exit 9)", 9},
 	}
 	var all sync.WaitGroup
-	for i := range 100 {
+	for i := range fewer(100) {
 		kind := kinds[i%len(kinds)]
 		text, want := fmt.Sprintf(kind.script, i), kind.status
 		if want < 0 {
@@ -205,7 +205,7 @@ func stageOf(hull int) int {
 	return 0
 }
 
-func briefly() { time.Sleep(time.Duration(rand.IntN(6000)) * time.Microsecond) }
+func briefly() { time.Sleep(rand.N(atMost(6) / 1000)) }
 
 // However far the new process has come when it is killed, exec says so or has its
 // status, and nothing is left.
@@ -214,7 +214,7 @@ func TestAnExecWhoseProcessIsKilledWhileItStartsEnds(t *testing.T) {
 	h := newHost(t)
 	c := h.start(nil)
 	seen := map[int]int{}
-	for range 40 {
+	for range fewer(40) {
 		cmd, wait := c.begin(c.id, "/bin/sleep", "0.05")
 		if stage := stageOf(cmd.Process.Pid); stage != 0 {
 			briefly()
@@ -244,7 +244,7 @@ func TestAnExecThatIsItselfKilledLeavesNothingThatHasNotStarted(t *testing.T) {
 	h := newHost(t)
 	c := h.start(nil)
 	dir := t.TempDir()
-	for i := range 40 {
+	for i := range fewer(40) {
 		file := filepath.Join(dir, strconv.Itoa(i))
 		cmd, wait := c.begin("--pid-file", file, c.id, "/bin/sleep", "0.05")
 		briefly()

@@ -124,9 +124,9 @@ func (h *host) interrupted(after time.Duration, args ...string) {
 // attempts are when the runtime is killed: before, while and after it does what
 // it is for, however fast the machine is.
 func attempts(usual time.Duration) (all []time.Duration) {
-	const count = 12
+	count := fewer(12)
 	for i := range count {
-		all = append(all, usual*time.Duration(i)/(count-2))
+		all = append(all, usual*6/5*time.Duration(i)/time.Duration(count))
 	}
 	return all
 }

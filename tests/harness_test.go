@@ -4,7 +4,8 @@
 //
 // One file covers one command or one part of config.json. Environment: RUNTIME
 // is the binary, by default ../hull; PROBE is cmd/probe where there is no Go to
-// build it with, and has cmd/soak beside it; HULL_CGROUP_MANAGER=systemd has systemd make all cgroups.
+// build it with, and has cmd/soak beside it; HULL_CGROUP_MANAGER=systemd has
+// systemd make all cgroups.
 //
 // An ordinary user can run it, too: what is for root is skipped.
 package tests
@@ -20,7 +21,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -225,20 +225,6 @@ func (h *host) awaitStatus(id string, want specs.ContainerState) {
 	h.t.Helper()
 	eventually(h.t, fmt.Sprintf("%s becomes %s", id, want), func() bool { return h.state(id).Status == want })
 }
-
-// pace is how many times longer a second is on this machine than on one where
-// the runtime says its version in less than 30 ms: an emulated one takes 150.
-var pace = sync.OnceValue(func() int64 {
-	cmd := exec.Command(suite.runtime, "--version")
-	if cmd.Run() != nil {
-		return 1
-	}
-	used := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-	return max(1, used.Milliseconds()/30)
-})
-
-// atMost is a bound for what is done in that many seconds on a usual machine.
-func atMost(seconds int64) time.Duration { return time.Duration(seconds*pace()) * time.Second }
 
 // eventually waits for at most ten seconds of a usual machine until done returns true.
 func eventually(t *testing.T, what string, done func() bool) {

@@ -298,11 +298,9 @@ func TestNothingRemainsOfACreateThatIsKilledWhileDevicesMove(t *testing.T) {
 	outside := newNetwork(t)
 	h := outside.newHost()
 	b := h.newBundle([]string{"sleep"}, moving(map[string]string{"v0": "eth0"}))
-	const moments = 12
-	for i := range 20 {
+	atMoments(20, func(delay time.Duration) {
 		outside.veth("v0")
 		outside.ip("address add 192.0.2.1/24 dev v0")
-		delay := crashSpan * time.Duration(i) / moments
 		id := newID()
 		h.crash(delay, itself, "create", "--bundle", b.dir, id)
 		h.sweepAndCheck(delay, id, b)
@@ -315,5 +313,5 @@ func TestNothingRemainsOfACreateThatIsKilledWhileDevicesMove(t *testing.T) {
 			return untouched() || slices.Equal(outside.names(), []string{"lo"})
 		})
 		_ = outside.command("ip", "link", "delete", "v0").Run()
-	}
+	})
 }

@@ -2,6 +2,7 @@ package tests
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,13 +16,14 @@ func TestTwoHundredContainersAndThreeHundredExecsEightAtATimeLeaveNothing(t *tes
 	if probe := os.Getenv("PROBE"); probe != "" {
 		program = []string{filepath.Join(filepath.Dir(probe), "soak")}
 	}
-	cmd := exec.Command(program[0], append(program[1:], "-cycles", "200", "-execs", "300", "-workers", "8")...)
+	cycles, execs := fmt.Sprint(fewer(200)), fmt.Sprint(fewer(300))
+	cmd := exec.Command(program[0], append(program[1:], "-cycles", cycles, "-execs", execs, "-workers", "8")...)
 	cmd.Env = append(os.Environ(), "RUNTIME="+suite.runtime)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	if !bytes.Contains(out, []byte("200 containers")) || !bytes.Contains(out, []byte("300 processes")) {
+	if !bytes.Contains(out, []byte(cycles+" containers")) || !bytes.Contains(out, []byte(execs+" processes")) {
 		t.Errorf("it says %q", out)
 	}
 }

@@ -13,7 +13,7 @@ import (
 func TestStartReturnsOnceTheProgramRuns(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
-	for range 20 {
+	for range fewer(20) {
 		c := h.create(h.newBundle([]string{"sleep"}))
 		h.must("start", c.id)
 		comm, err := os.Readlink(procPath(c.pid, "exe"))

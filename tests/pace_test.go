@@ -1,0 +1,58 @@
+package tests
+
+import (
+	"iter"
+	"math/rand/v2"
+	"os/exec"
+	"slices"
+	"sync"
+	"time"
+)
+
+// pace is how many times longer a second is on this machine than on one where
+// the runtime says its version in less than 30 ms: an emulated one takes 150.
+var pace = sync.OnceValue(func() int64 {
+	cmd := exec.Command(suite.runtime, "--version")
+	if cmd.Run() != nil {
+		return 1
+	}
+	used := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	return max(1, used.Milliseconds()/30)
+})
+
+// atMost is a bound for what is done in that many seconds on a usual machine.
+func atMost(seconds int64) time.Duration { return time.Duration(seconds*pace()) * time.Second }
+
+// fewer is how many of n rounds of the same are done: all of them on a usual
+// machine, an eighth on an emulated one.
+func fewer(n int) int {
+	if pace() == 1 {
+		return n
+	}
+	return min(n, max(2, n/8))
+}
+
+// some goes through a table as far as fewer says: an emulated machine tries other
+// rows each time.
+func some[K comparable, V any](table map[K]V) iter.Seq2[K, V] {
+	return func(yield func(K, V) bool) {
+		left := fewer(len(table))
+		for key, row := range table {
+			if left == 0 || !yield(key, row) {
+				return
+			}
+			left--
+		}
+	}
+}
+
+// few is some for a list.
+func few[T any](list []T) []T {
+	n := fewer(len(list))
+	if n == len(list) {
+		return list
+	}
+	list = slices.Clone(list)
+	rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	return list[:n]
+}

@@ -66,7 +66,7 @@ func TestADeviceIsNotMadeOverAnotherFile(t *testing.T) {
 		"a fifo":            func(p string) error { return unix.Mkfifo(p, 0o666) },
 		"the device itself": func(p string) error { return unix.Mknod(p, unix.S_IFCHR|0o600, int(unix.Mkdev(1, 3))) },
 	}
-	for name, mk := range makers {
+	for name, mk := range some(makers) {
 		for kind, edits := range map[string][]edit{"": nil, "in a user namespace": {inUserNamespace}} {
 			t.Run(name+" "+kind, func(t *testing.T) {
 				h := &host{t: t, root: h.root}
@@ -126,7 +126,7 @@ func TestDevicesAreThereWhereDevIsBoundToo(t *testing.T) {
 //proves:linux.devices[].path linux.devices[].type linux.devices[].major linux.devices[].minor linux.devices[].uid linux.devices[].gid config-linux.md#devices:2 config-linux.md#devices:3
 func TestDevicesThatTheKernelCannotHoldAreRefused(t *testing.T) {
 	h := newHost(t)
-	for name, tt := range map[string]struct {
+	for name, tt := range some(map[string]struct {
 		device specs.LinuxDevice
 		words  []string
 	}{
@@ -139,7 +139,7 @@ func TestDevicesThatTheKernelCannotHoldAreRefused(t *testing.T) {
 		"a user that is none":    {specs.LinuxDevice{Path: "/dev/x", Type: "p", UID: pointer(^uint32(0))}, []string{"linux.devices[0].uid", "4294967295"}},
 		"a group that is none":   {specs.LinuxDevice{Path: "/dev/x", Type: "p", GID: pointer(^uint32(0))}, []string{"linux.devices[0].gid", "4294967295"}},
 		"a directory that is no": {specs.LinuxDevice{Path: "/probe/x", Type: "c", Major: 1, Minor: 3}, []string{"make device /probe/x", "not a directory"}},
-	} {
+	}) {
 		t.Run(name, func(t *testing.T) {
 			(&host{t: t, root: h.root}).fails(tt.words, withDevices(tt.device))
 		})

@@ -26,7 +26,7 @@ var engines = map[string][2]*regexp.Regexp{
 // not found, not executable, or neither.
 func TestEnginesCanTellWhyAProgramDidNotStart(t *testing.T) {
 	t.Parallel()
-	for name, tt := range map[string]struct {
+	for name, tt := range some(map[string]struct {
 		program string
 		env     string
 		cwd     string
@@ -47,7 +47,7 @@ func TestEnginesCanTellWhyAProgramDidNotStart(t *testing.T) {
 		"no program":                 {"/text", "PATH=/bin", "/", []string{`exec "/text": exec format error`, "script without #!"}, 0},
 		"an interpreter that is not": {"/script", "PATH=/bin", "/", []string{`exec "/script": no such file or directory`, "interpreter"}, 127},
 		"a directory that is a file": {"/probe", "PATH=/bin", "/plain", []string{`enter process.cwd /plain: not a directory`}, 0},
-	} {
+	}) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := newHost(t)

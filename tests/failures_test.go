@@ -55,7 +55,7 @@ func failingHook(list func(*specs.Hooks) *[]specs.Hook) edit {
 //proves:runtime.md#errors:1 runtime.md#lifecycle:2 runtime.md#create:6
 func TestAFailureNamesItsObjectAndLeavesNothing(t *testing.T) {
 	h := newHost(t)
-	for name, tt := range lateFailures {
+	for name, tt := range some(lateFailures) {
 		t.Run(name, func(t *testing.T) {
 			h := &host{t: t, root: h.root}
 			b := h.newBundle([]string{"pid"}, tt.edit)

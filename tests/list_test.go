@@ -173,7 +173,7 @@ func (c *container) multiply(count int) {
 func TestListTakesAThousandContainersAndFewDescriptors(t *testing.T) {
 	h := newHost(t)
 	c := h.start(nil)
-	const count, broken = 1000, 10
+	count, broken := fewer(1000), 10
 	c.multiply(count + broken)
 	defer func() { // they are one, and go with it
 		for _, dir := range globOf(t, filepath.Join(h.root, c.id+"-*")) {

@@ -145,7 +145,7 @@ func TestManyMountsHaveOneMappingOrEachTheirOwn(t *testing.T) {
 //proves:config.md#linux-mount-options:12 config.md#posix-platform-mounts:3 config.md#posix-platform-mounts:6
 func TestIDMapsThatCannotBeAreRefused(t *testing.T) {
 	h := newHost(t)
-	for name, tt := range map[string]struct {
+	for name, tt := range some(map[string]struct {
 		mount specs.Mount
 		words []string
 	}{
@@ -159,7 +159,7 @@ func TestIDMapsThatCannotBeAreRefused(t *testing.T) {
 		"a new filesystem":           {specs.Mount{Destination: "/mnt", Type: "tmpfs", UIDMappings: ids(0, 1, 1), GIDMappings: ids(0, 1, 1)}, []string{"mounts[7]", "only a bind mount can be ID-mapped"}},
 		"a filesystem that cannot":   {specs.Mount{Destination: "/mnt", Source: "/proc", Options: []string{"bind"}, UIDMappings: ids(0, 1, 1), GIDMappings: ids(0, 1, 1)}, []string{"mounts[7]", "/proc", "the filesystem must support id-mapped mounts"}},
 		"an inline mapping of words": {bind("/tmp", "idmap=uids=a-b-c;gids=0-0-1"), []string{"mounts[7].options", "a-b-c"}},
-	} {
+	}) {
 		t.Run(name, func(t *testing.T) {
 			(&host{t: t, root: h.root}).fails(tt.words, writableRoot, addMounts(tt.mount))
 		})

@@ -180,7 +180,7 @@ func TestANetworkDeviceThatCannotMoveStaysAsItIs(t *testing.T) {
 	pod.ip("link add eth0 type veth peer name eth1", "link property add dev eth1 altname taken")
 	before := outside.devices()
 	join := addNamespace(specs.NetworkNamespace, pod.path())
-	for name, tt := range map[string]struct {
+	for name, tt := range some(map[string]struct {
 		devices map[string]string
 		extra   edit
 		words   []string
@@ -217,7 +217,7 @@ func TestANetworkDeviceThatCannotMoveStaysAsItIs(t *testing.T) {
 			nil,
 			[]string{"linux.netDevices.v1: linux.netDevices.v0 gets the name x as well"},
 		},
-	} {
+	}) {
 		t.Run(name, func(t *testing.T) {
 			h := &host{t: t, root: h.root, through: h.through}
 			want := before

@@ -203,7 +203,7 @@ func TestValuesThatNeedEachOtherAreCheckedTogether(t *testing.T) {
 	h := newHost(t)
 	weights := specs.LinuxWeightDevice{}
 	weights.Major, weights.Minor = 8, 0
-	for name, tt := range map[string]struct {
+	for name, tt := range some(map[string]struct {
 		edit  edit
 		words []string
 	}{
@@ -253,7 +253,7 @@ func TestValuesThatNeedEachOtherAreCheckedTogether(t *testing.T) {
 		"an idmap of nothing": {
 			addMounts(bind("/tmp", "idmap")), []string{"mounts[7].options", "idmap"},
 		},
-	} {
+	}) {
 		t.Run(name, func(t *testing.T) {
 			(&host{t: t, root: h.root}).fails(tt.words, tt.edit)
 		})

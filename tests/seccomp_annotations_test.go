@@ -83,7 +83,7 @@ func TestProgramsThatTheKernelWouldRefuseAreRefused(t *testing.T) {
 	for i := range long {
 		long[i] = allow
 	}
-	for name, tt := range map[string]struct {
+	for name, tt := range some(map[string]struct {
 		value string
 		words []string
 	}{
@@ -96,7 +96,7 @@ func TestProgramsThatTheKernelWouldRefuseAreRefused(t *testing.T) {
 		"a load from elsewhere": {program(unix.SockFilter{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 64}, allow), []string{"offset 64"}},
 		"a packet's byte":       {program(unix.SockFilter{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS}, allow), []string{"code 0x30"}},
 		"notify for nobody":     {onGetpgid(unix.SECCOMP_RET_USER_NOTIF), []string{"nobody", "linux.seccomp.listenerPath", receiverAnnotation}},
-	} {
+	}) {
 		t.Run(name, func(t *testing.T) {
 			h := &host{t: t, root: h.root}
 			h.fails(append(tt.words, "annotations."+bpfAnnotation), withAnnotation(bpfAnnotation, tt.value))

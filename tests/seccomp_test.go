@@ -103,7 +103,7 @@ func TestAnExecIsUnderTheFilterToo(t *testing.T) {
 //proves:linux.seccomp.architectures linux.seccomp.flags linux.seccomp.syscalls[].args[].op linux.seccomp.listenerPath
 func TestFiltersThatCannotWorkAreRefused(t *testing.T) {
 	h := newHost(t)
-	for name, tt := range map[string]struct {
+	for name, tt := range some(map[string]struct {
 		change func(*specs.LinuxSeccomp)
 		words  []string
 	}{
@@ -121,7 +121,7 @@ func TestFiltersThatCannotWorkAreRefused(t *testing.T) {
 			f.Syscalls[0].Action = specs.ActNotify
 			f.ListenerPath = "/nowhere/socket"
 		}, []string{"linux.seccomp.listenerPath", "/nowhere/socket"}},
-	} {
+	}) {
 		t.Run(name, func(t *testing.T) {
 			f := filter(specs.ActErrno, nil)
 			tt.change(f)

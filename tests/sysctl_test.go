@@ -39,7 +39,7 @@ func TestParametersOfTheKernelAreSetInTheContainerOnly(t *testing.T) {
 //proves:linux.sysctl.* linux.sysctl
 func TestParametersOfTheHostAreRefused(t *testing.T) {
 	h := newHost(t)
-	for name, tt := range map[string]struct {
+	for name, tt := range some(map[string]struct {
 		key   string
 		edits []edit
 		words []string
@@ -54,7 +54,7 @@ func TestParametersOfTheHostAreRefused(t *testing.T) {
 		"one that does not exist":      {"net.ipv4.cake", nil, []string{"sysctl", "net.ipv4.cake", "no such file or directory"}},
 		"a value that is not accepted": {"net.ipv4.ip_unprivileged_port_start", nil, []string{"sysctl", "net.ipv4.ip_unprivileged_port_start", "invalid argument"}},
 		"an empty name":                {"", nil, []string{"linux.sysctl"}},
-	} {
+	}) {
 		t.Run(name, func(t *testing.T) {
 			(&host{t: t, root: h.root}).fails(tt.words, append(tt.edits, sysctl(tt.key, "x"))...)
 		})

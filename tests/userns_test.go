@@ -143,7 +143,7 @@ func TestBindMountsOfAUserNamespaceKeepLockedFlags(t *testing.T) {
 
 func TestIDsThatAreNotMappedAreRefused(t *testing.T) {
 	h := newHost(t)
-	for name, tt := range map[string]struct {
+	for name, tt := range some(map[string]struct {
 		edit  edit
 		words []string
 	}{
@@ -158,7 +158,7 @@ func TestIDsThatAreNotMappedAreRefused(t *testing.T) {
 		"ranges that overlap": {func(s *specs.Spec) {
 			s.Linux.UIDMappings = append(s.Linux.UIDMappings, specs.LinuxIDMapping{ContainerID: 5, HostID: 300000, Size: 5})
 		}, []string{"linux.uidMappings"}},
-	} {
+	}) {
 		t.Run(name, func(t *testing.T) {
 			(&host{t: t, root: h.root}).fails(tt.words, inUserNamespace, tt.edit)
 		})

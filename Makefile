@@ -15,6 +15,9 @@ COMMIT  := $(shell git describe --always --dirty --abbrev=40 --exclude '*' 2>/de
 TAGS    := netgo osusergo urfave_cli_no_docs
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -extldflags "-static"
 
+# The newest containerd without what no test asks of it.
+CONTAINERD_TAGS := no_btrfs no_devmapper no_tracing no_zfs grpcnotrace urfave_cli_no_docs
+
 CACHE     := $(CURDIR)/.cache
 FUZZTIME  ?= 30s
 CYCLES    ?= 10000
@@ -59,9 +62,14 @@ validate: packages-test ## run the OCI validation suite against RUNTIME, print a
 	@$(GO) test -C tests/validate -count=1 -timeout=30m
 
 .PHONY: test-engines
-test-engines: hull ## run Podman, containerd, Buildah and Docker with hull, and with runc
+test-engines: hull engine-tools ## run Podman, containerd, CRI, Buildah and Docker with hull, and with runc
 	@.ci/packages engines
 	@$(GO) test -json -count=1 -timeout=60m -tags '$(TAGS) engines' ./tests/engines | $(GO) run ./tests/cmd/summary -events /dev/stdin
+
+.PHONY: engine-tools
+engine-tools:
+	@mkdir -p $(CACHE)/engines
+	@cd tests/engines/cri && CGO_ENABLED=0 GOBIN=$(CACHE)/engines $(GO) install -trimpath -tags '$(CONTAINERD_TAGS)' -ldflags '-s -w' . tool
 
 .PHONY: soak
 soak: packages-test ## CYCLES containers and as many execs into one, eight at a time; nothing may leak

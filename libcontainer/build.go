@@ -71,7 +71,7 @@ func (n *creation) drive(d *drive, gate state.Gate) error {
 	}
 	// Not before: whoever reads "created" may use the container, and what it is
 	// has to be in force by then, the filter of its processes first of all.
-	if err := n.complete(d.pid); err != nil {
+	if err := n.complete(d); err != nil {
 		return err
 	}
 	if err := n.sendToReceiver(d.pid); err != nil {
@@ -158,7 +158,11 @@ func (n *creation) whileInitMounts(pid int) error {
 	}
 	if len(n.cgroup.Record().Hierarchies) == 0 {
 		// No cgroup leads delete to the process.
-		if err := n.saveRecord(pid); err != nil {
+		p, err := statInit(pid)
+		if err != nil {
+			return err
+		}
+		if err := n.saveRecord(pid, p); err != nil {
 			return err
 		}
 	}
@@ -300,18 +304,30 @@ func (n *creation) awaitFilter(pending <-chan compiled) ([]byte, error) {
 	return filter, n.container.dir.SaveFilter(filter)
 }
 
-// complete saves the record of a container that is created.
-func (n *creation) complete(pid int) error {
+// complete saves the record of a container that is created. Init may have let go
+// of the link because a limit has ended it: nobody would say so, if not now.
+func (n *creation) complete(d *drive) error {
+	p, err := statInit(d.pid)
+	if err != nil {
+		return err
+	}
+	if p.Ending() {
+		return d.died()
+	}
 	n.container.record.Creating = false
-	return n.saveRecord(pid)
+	return n.saveRecord(d.pid, p)
+}
+
+func statInit(pid int) (linux.Process, error) {
+	p, err := linux.Stat(pid)
+	if err != nil {
+		return p, fault.New("read the start time of", "init", err)
+	}
+	return p, nil
 }
 
 // saveRecord saves the record with the process in it.
-func (n *creation) saveRecord(pid int) error {
-	p, err := linux.Stat(pid)
-	if err != nil {
-		return fault.New("read the start time of", "init", err)
-	}
+func (n *creation) saveRecord(pid int, p linux.Process) error {
 	record := n.container.record
 	record.PID, record.StartTime = pid, p.StartTime
 	cg := n.cgroup.Record()

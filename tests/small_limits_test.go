@@ -130,3 +130,20 @@ func TestExecNeedsNoRoomForTheRuntime(t *testing.T) {
 		t.Errorf("status %d\n%s%s", r.status, r.stdout, r.stderr)
 	}
 }
+
+// Whoever starts a container that a limit has ended already hears only that.
+func TestMemoryThatIsTooLittleToStartWithIsSaid(t *testing.T) {
+	t.Parallel()
+	needBusybox(t)
+	needController(t, "memory")
+	h := newHost(t)
+	id := newID()
+	r := h.try("create", "--bundle", h.newBundle(nil, args("/bin/true"), small(4, 1)).dir, id)
+	if r.status == 0 { // with a kernel that counts less
+		equal(t, "status", h.state(id).Status, specs.StateCreated)
+		r = h.try("start", id)
+	}
+	if r.status != 1 || !strings.Contains(r.stderr, "out-of-memory killer") {
+		t.Errorf("status %d: %s", r.status, r.stderr)
+	}
+}

@@ -12,9 +12,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// pfForkNoExec is PF_FORKNOEXEC of include/linux/sched.h: forked, and not yet
-// executed anything.
-const pfForkNoExec = 0x40
+// Flags of include/linux/sched.h.
+const (
+	// pfExiting is PF_EXITING: on its way out.
+	pfExiting = 0x4
+	// pfForkNoExec is PF_FORKNOEXEC: forked, and not yet executed anything.
+	pfForkNoExec = 0x40
+)
 
 // Process is what /proc/PID/stat says of a process (proc_pid_stat(5)).
 type Process struct {
@@ -38,6 +42,10 @@ func (p Process) Alive() bool { return p.State != 'Z' && p.State != 'X' || p.thr
 // Executed reports whether the process has called execve(2) since it was
 // forked.
 func (p Process) Executed() bool { return p.flags&pfForkNoExec == 0 }
+
+// Ending reports whether the first thread of the process has ended or is about to,
+// which is so before any descriptor of an ending process is closed.
+func (p Process) Ending() bool { return p.flags&pfExiting != 0 }
 
 // ErrNoProcess says that there is no process of the pid.
 var ErrNoProcess = errors.New("no such process")

@@ -15,7 +15,7 @@ func TestAProcessIsToldByStat(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !p.Alive() || p.StartTime == 0 || !p.Executed() {
+	if !p.Alive() || p.Ending() || p.StartTime == 0 || !p.Executed() {
 		t.Errorf("got %+v", p)
 	}
 }
@@ -32,6 +32,9 @@ func TestAZombieIsNotAlive(t *testing.T) {
 	// The end of its output says that it has exited, or is about to.
 	if _, err := out.Read(make([]byte, 1)); err == nil {
 		t.Fatal("output from true")
+	}
+	if p, err := Stat(cmd.Process.Pid); err != nil || !p.Ending() {
+		t.Errorf("a process that has closed its output and lives on: %+v, %v", p, err)
 	}
 	for range 1000000 {
 		if p, err := Stat(cmd.Process.Pid); err == nil && !p.Alive() {

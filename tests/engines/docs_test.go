@@ -7,22 +7,22 @@ import (
 	"strings"
 )
 
-// documented returns the contents that docs/engines.md gives to a file, with
-// the name and the program of another runtime.
-func documented(file, name, program string) string {
+// documented returns the contents that docs/engines.md gives to a file after a
+// word that it sets apart, with the name and the program of another runtime.
+func documented(word, name, program string) string {
 	page, err := os.ReadFile("../../docs/engines.md")
 	if err != nil {
 		fail("%v", err)
 	}
-	_, after, found := strings.Cut(string(page), "`"+file+"`")
+	_, after, found := strings.Cut(string(page), "`"+word+"`")
 	if !found {
-		fail("docs/engines.md says nothing of %s", file)
+		fail("docs/engines.md says nothing of %s", word)
 	}
 	_, after, _ = strings.Cut(after, "\n```")
 	_, after, _ = strings.Cut(after, "\n") // the language
 	text, _, found := strings.Cut(after, "\n```\n")
 	if !found {
-		fail("docs/engines.md has no contents of %s", file)
+		fail("docs/engines.md has no contents for %s", word)
 	}
 	const documented = "/usr/local/sbin/hull"
 	parts := strings.Split(text, documented)

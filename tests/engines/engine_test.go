@@ -12,6 +12,7 @@ package engines
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -60,21 +61,24 @@ type check struct {
 }
 
 // compare does checks with the runtime under test and with the reference, each
-// with an engine that open has opened.
+// with an engine that open has opened. Of the programs that it needs, those that
+// are paths get into the house, where they come before Debian's.
 func compare(t *testing.T, programs []string, open func(*house, string) *engine, checks []check) {
 	t.Helper()
 	compareIn(t, newHouse, programs, open, checks)
 }
 
 // builder makes a house.
-type builder func(t *testing.T, runtimes ...string) *house
+type builder func(t *testing.T, programs ...string) *house
 
 // compareIn is compare in houses of some kind.
 func compareIn(t *testing.T, build builder, programs []string, open func(*house, string) *engine, checks []check) {
 	t.Helper()
 	ours, reference := runtimes(t, programs...)
+	isName := func(program string) bool { return !strings.Contains(program, "/") }
+	built := slices.DeleteFunc(slices.Clone(programs), isName)
 	settle := func(binary string) *engine {
-		h := build(t, binary)
+		h := build(t, append([]string{binary}, built...)...)
 		var e *engine
 		if err := attempt(func() { e = open(h, filepath.Base(binary)) }); err != nil {
 			t.Fatalf("the engine does not start: %v", err)
@@ -126,7 +130,7 @@ func runtimes(t *testing.T, programs ...string) (ours, reference string) {
 	t.Helper()
 	for _, program := range append(programs, "tini", "nsenter", "busybox") {
 		if _, err := exec.LookPath(program); err != nil {
-			lacks(t, "no "+program+" (`.ci/packages engines` installs it)")
+			lacks(t, "no "+program+" (`make test-engines` installs and builds all)")
 		}
 	}
 	ours, err := filepath.Abs(cmp.Or(os.Getenv("RUNTIME"), "../../hull"))
@@ -145,10 +149,7 @@ func runtimes(t *testing.T, programs ...string) (ours, reference string) {
 
 // attempt does a check and cleans up after it.
 func (e *engine) attempt(c check) error {
-	err := attempt(func() { c.run(e) })
-	if swept := attempt(e.sweep); swept != nil && err == nil {
-		err = swept
-	}
+	err := errors.Join(attempt(func() { c.run(e) }), attempt(e.sweep))
 	if err != nil {
 		return fmt.Errorf("with %s: %w", e.runtime, err)
 	}

@@ -20,21 +20,26 @@ const image = "localhost/busybox:latest"
 // archive is where putImage puts the image.
 const archive = "/var/tmp/busybox.tar"
 
-// putImage writes the image into the house, in the format of `docker save` that
-// all engines load.
+// putImage writes the image into the house.
 func (h *house) putImage() {
+	h.putArchive(archive, image, map[string]any{"Cmd": []string{"sh"}, "Env": []string{"PATH=/bin"}})
+}
+
+// putArchive writes an image with busybox into the house, in the format of
+// `docker save` that all engines load.
+func (h *house) putArchive(file, tag string, what map[string]any) {
 	layer := busyboxLayer()
 	config, err := json.Marshal(map[string]any{
 		"architecture": runtime.GOARCH,
 		"os":           "linux",
-		"config":       map[string]any{"Cmd": []string{"sh"}, "Env": []string{"PATH=/bin"}},
+		"config":       what,
 		"rootfs":       map[string]any{"type": "layers", "diff_ids": []string{fmt.Sprintf("sha256:%x", sha256.Sum256(layer))}},
 	})
 	if err != nil {
 		fail("%v", err)
 	}
 	name := fmt.Sprintf("%x.json", sha256.Sum256(config))
-	manifest, err := json.Marshal([]map[string]any{{"Config": name, "RepoTags": []string{image}, "Layers": []string{"layer.tar"}}})
+	manifest, err := json.Marshal([]map[string]any{{"Config": name, "RepoTags": []string{tag}, "Layers": []string{"layer.tar"}}})
 	if err != nil {
 		fail("%v", err)
 	}
@@ -44,7 +49,7 @@ func (h *house) putImage() {
 	add(w, tar.Header{Name: "layer.tar", Mode: 0o644}, layer)
 	add(w, tar.Header{Name: "manifest.json", Mode: 0o644}, manifest)
 	finish(w)
-	h.write(archive, b.String())
+	h.write(file, b.String())
 }
 
 // busyboxLayer is a root filesystem as a tar archive.

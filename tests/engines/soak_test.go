@@ -23,7 +23,7 @@ const soakWorkers = 4
 // SOAK_CONTAINERS, by default 20, and SOAK_DURATION, by default 10 s for each of
 // the runtimes.
 func TestSoakOfContainerd(t *testing.T) {
-	ours, reference := runtimes(t, "containerd", "ctr")
+	ours, reference := runtimes(t, debians.programs...)
 	containers, err := strconv.Atoi(cmp.Or(os.Getenv("SOAK_CONTAINERS"), "20"))
 	if err != nil {
 		t.Fatal(err)
@@ -63,7 +63,7 @@ type soak struct {
 }
 
 func newSoak(h *house, runtime string, containers int) *soak {
-	return &soak{engine: openContainerd(h, runtime), binary: h.putStopwatch(runtime), containers: containers}
+	return &soak{engine: debians.open(h, runtime), binary: h.putStopwatch(runtime), containers: containers}
 }
 
 func (s *soak) run(t *testing.T, duration time.Duration) {

@@ -14,7 +14,7 @@ import (
 
 func TestContainerdWithSystemd(t *testing.T) {
 	needSystemd(t)
-	compareIn(t, newSystemdHouse, []string{"containerd", "ctr"}, openContainerdWithSystemd, slices.Concat(ctrSystemd, ctrLife))
+	compareIn(t, newSystemdHouse, debians.programs, openContainerdWithSystemd, slices.Concat(ctrSystemd, ctrLife))
 }
 
 func TestPodmanWithSystemd(t *testing.T) {
@@ -40,7 +40,7 @@ func needSystemd(t *testing.T) {
 }
 
 func openContainerdWithSystemd(h *house, runtime string) *engine {
-	e := openContainerd(h, runtime)
+	e := debians.open(h, runtime)
 	e.options = []string{"--runc-systemd-cgroup", "--cgroup=system.slice:ctr:box"}
 	return e
 }

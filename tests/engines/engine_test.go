@@ -91,6 +91,9 @@ func compareIn(t *testing.T, build builder, programs []string, open func(*house,
 		e.reference = true
 		return e
 	})
+	if !onlyFailures() {
+		other()
+	}
 	for _, c := range checks {
 		t.Run(strings.ReplaceAll(c.name, " ", "_"), func(t *testing.T) {
 			err := tested.attempt(c)

@@ -21,6 +21,9 @@ CONTAINERD_TAGS := no_btrfs no_devmapper no_tracing no_zfs grpcnotrace urfave_cl
 CACHE     := $(CURDIR)/.cache
 FUZZTIME  ?= 30s
 CYCLES    ?= 10000
+# How `make soak-engine` is done: a duration is for each of the runtimes.
+CONTAINERS ?= 500
+DURATION   ?= 10m
 
 .PHONY: hull
 hull: ## build a static ./hull (the default)
@@ -71,6 +74,12 @@ engine-tools:
 .PHONY: soak
 soak: packages-test ## CYCLES containers and as many execs into one, eight at a time; nothing may leak
 	@$(GO) run ./tests/cmd/soak -cycles $(CYCLES) -execs $(CYCLES)
+
+.PHONY: soak-engine
+soak-engine: hull ## CONTAINERS at once under containerd, come and go for DURATION, with hull and with runc
+	@.ci/packages engines
+	@SOAK_CONTAINERS=$(CONTAINERS) SOAK_DURATION=$(DURATION) \
+		$(GO) test -v -count=1 -timeout=0 -tags '$(TAGS) engines' -run '^TestSoak' ./tests/engines
 
 .PHONY: fuzz
 fuzz: ## run each fuzz test for FUZZTIME

@@ -12,7 +12,7 @@ func TestBuildah(t *testing.T) {
 
 // openBuildah gives Buildah the image; its commands say which runtime they want.
 func openBuildah(h *house, runtime string) *engine {
-	h.putWithoutSystemd()
+	h.putEngine()
 	h.putStorage()
 	h.putImage()
 	e := &engine{house: h, cli: []string{"buildah"}, runtime: runtime}

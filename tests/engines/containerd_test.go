@@ -64,14 +64,11 @@ restrict_oom_score_adj = true
 `)
 }
 
-func (h *house) startContainerd() {
-	h.start("/var/log/containerd", "containerd")
-	eventually("containerd answers", func() bool { return h.try("ctr", "version").status == 0 })
-}
+func (h *house) startContainerd() { h.serve("containerd", []string{"ctr", "version"}) }
 
 // ctr is the command that runs a program in a container called box.
 func (e *engine) ctr(program []string, options ...string) []string {
-	return slices.Concat([]string{"run", "--runc-binary=/usr/local/sbin/" + e.runtime}, options, []string{image, "box"}, program)
+	return slices.Concat([]string{"run", "--runc-binary=/usr/local/sbin/" + e.runtime}, e.options, options, []string{image, "box"}, program)
 }
 
 // box starts a container called box, which does nothing for a while.

@@ -2,8 +2,9 @@
 # Makes a house: namespaces in which an engine finds a machine of its own, and
 # can leave nothing on the one around it.
 #
-# usage: house.sh keep NAME RUNTIME...
+# usage: house.sh keep INIT NAME RUNTIME...
 #
+# INIT is the first process: tini, or systemd where cgroups are of version 2.
 # It prints the pid of the house's init when all is furnished, and keeps the
 # house until its standard input ends: the other end of that pipe is the test's,
 # so that the house falls with the test, however that ends. The RUNTIMEs are in
@@ -18,12 +19,12 @@ hierarchies() { findmnt -rn -t cgroup,cgroup2 -o TARGET; }
 
 keep() {
 	trap '' INT TERM HUP # the test has them too, and ends
-	trap "raze '$1'" EXIT
+	trap "raze '$2'" EXIT
 	hierarchies | while read -r top; do
-		mkdir "$top/$1"
+		mkdir "$top/$2"
 		# A cpuset of version 1 takes no process before it has these.
 		for file in cpuset.cpus cpuset.mems; do
-			[ ! -e "$top/$1/tasks" ] || [ ! -e "$top/$1/$file" ] || cat "$top/$file" >"$top/$1/$file"
+			[ ! -e "$top/$2/tasks" ] || [ ! -e "$top/$2/$file" ] || cat "$top/$file" >"$top/$2/$file"
 		done
 	done
 	exec 3<&0
@@ -32,9 +33,10 @@ keep() {
 	cat >/dev/null
 }
 
-# The init of the house has read the end of the same pipe. Its processes die with
-# it, but one that version 1 has frozen not before it is thawed.
+# Tini has read the end of the same pipe, systemd has not. The processes of the
+# house die with its init, but one that version 1 has frozen not before it is thawed.
 raze() {
+	pkill -KILL -P $! || :
 	hierarchies | while read -r top; do
 		[ ! -d "$top/$1" ] || find "$top/$1" -name freezer.state
 	done | while read -r state; do echo THAWED >"$state"; done
@@ -47,7 +49,7 @@ raze() {
 # In the namespaces, but before that of cgroups: its root is where one is then.
 join() {
 	trap echo EXIT # an empty line: no house
-	hierarchies | while read -r top; do enter_cgroup "$top/$1"; done
+	hierarchies | while read -r top; do enter_cgroup "$top/$2"; done
 	exec unshare --cgroup sh "$0" furnish "$@"
 }
 
@@ -58,7 +60,8 @@ enter_cgroup() {
 
 furnish() {
 	trap echo EXIT
-	shift
+	init=$1
+	shift 2
 	read -r pid _ </proc/self/stat # the host's proc: the host's pid
 	mount --make-rprivate /
 	umount --recursive --lazy /run 2>/dev/null || :
@@ -80,8 +83,37 @@ furnish() {
 	mount --make-rshared / # as systemd has it
 	ip link set lo up
 	hostname house
+	[ "$init" = tini ] || furnish_systemd
 	echo "$pid"
-	exec tini -- cat >/dev/null
+	case $init in
+	tini) exec tini -- cat >/dev/null ;;
+	systemd) exec env -i container=house /lib/systemd/systemd --unit=house.target --show-status=false </dev/null >/dev/null 2>&1 ;;
+	esac
+}
+
+# Of all that systemd starts on a machine, only the bus.
+furnish_systemd() {
+	units=/etc/systemd/system
+	mkdir -p "$units"
+	cat >"$units/house.target" <<-END
+		[Unit]
+		DefaultDependencies=no
+		Requires=dbus.socket
+	END
+	cat >"$units/dbus.socket" <<-END
+		[Unit]
+		DefaultDependencies=no
+		[Socket]
+		ListenStream=/run/dbus/system_bus_socket
+	END
+	cat >"$units/dbus.service" <<-END
+		[Unit]
+		DefaultDependencies=no
+		Requires=dbus.socket
+		[Service]
+		Type=notify
+		ExecStart=dbus-daemon --system --address=systemd: --nofork --nopidfile --systemd-activation --syslog-only
+	END
 }
 
 # /sys of the new network namespace, with the same hierarchies as outside.
@@ -93,6 +125,7 @@ furnish_sys() {
 	"/sys/fs/cgroup "*)
 		mount -t cgroup2 cgroup2 /sys/fs/cgroup
 		mkdir /sys/fs/cgroup/engine
+		[ "$init" = tini ] || return 0 # systemd takes the cgroup that it is in for the root
 		enter_cgroup /sys/fs/cgroup/engine
 		# Processes are in leaves only: the engine in one, containers beside it.
 		sed 's/[a-z]\+/+&/g' /sys/fs/cgroup/cgroup.controllers >/sys/fs/cgroup/cgroup.subtree_control

@@ -20,12 +20,13 @@ import (
 )
 
 // patience is how long a command may take on a loaded machine.
-const patience = 40 * time.Second
+func patience() time.Duration { return atMost(40) }
 
 // house is a machine of its own for an engine: see house.sh. What is written in
 // it, run in it or made by an engine in it goes with it.
 type house struct {
 	name string
+	init string // its program
 	pid  string // of its init
 	pipe io.Closer
 	keep *exec.Cmd
@@ -39,12 +40,30 @@ var houses atomic.Int64
 // the test, of which it is a failure if something of it is not.
 func newHouse(t *testing.T, runtimes ...string) *house {
 	t.Helper()
-	h := &house{name: fmt.Sprintf("hull-engines-%d-%d", os.Getpid(), houses.Add(1)), said: &bytes.Buffer{}}
-	h.keep = exec.Command("sh", append([]string{"house.sh", "keep", h.name}, runtimes...)...)
+	return newHouseOf(t, "tini", runtimes...)
+}
+
+// newSystemdHouse makes a house where systemd runs, and has a bus.
+func newSystemdHouse(t *testing.T, runtimes ...string) *house {
+	t.Helper()
+	h := newHouseOf(t, "systemd", runtimes...)
+	err := attempt(func() {
+		eventually("systemd answers", func() bool { return h.try("busctl", "status", "org.freedesktop.systemd1").status == 0 })
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func newHouseOf(t *testing.T, init string, runtimes ...string) *house {
+	t.Helper()
+	h := &house{name: fmt.Sprintf("hull-engines-%d-%d", os.Getpid(), houses.Add(1)), init: init, said: &bytes.Buffer{}}
+	h.keep = exec.Command("sh", append([]string{"house.sh", "keep", init, h.name}, runtimes...)...)
 	// Not what a terminal interrupts: the keeper ends by its pipe.
 	h.keep.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	h.keep.Stderr = h.said
-	h.keep.WaitDelay = patience
+	h.keep.WaitDelay = patience()
 	pipe, err := h.keep.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -58,7 +77,7 @@ func newHouse(t *testing.T, runtimes ...string) *house {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { h.close(t) })
-	timer := time.AfterFunc(patience, func() { _ = pipe.Close() })
+	timer := time.AfterFunc(patience(), func() { _ = pipe.Close() })
 	defer timer.Stop()
 	line, err := bufio.NewReader(ready).ReadString('\n')
 	h.pid = strings.TrimSpace(line)
@@ -76,7 +95,7 @@ func (h *house) close(t *testing.T) {
 		return // closed before
 	}
 	h.pipe.Close()
-	timer := time.AfterFunc(patience, func() { _ = h.keep.Process.Kill() })
+	timer := time.AfterFunc(patience(), func() { _ = h.keep.Process.Kill() })
 	defer timer.Stop()
 	if err := h.keep.Wait(); err != nil {
 		t.Errorf("the end of the house: %v\n%s", err, h.said)
@@ -98,6 +117,14 @@ func (h *house) cgroups(t *testing.T) []string {
 		found = append(found, names...)
 	}
 	return found
+}
+
+// cgroupDriver is who makes cgroups in the house.
+func (h *house) cgroupDriver() string {
+	if h.init == "systemd" {
+		return "systemd"
+	}
+	return "cgroupfs"
 }
 
 // path is where a file of the house is for the tests.
@@ -156,7 +183,7 @@ func (h *house) try(args ...string) result {
 
 // tryWith is try with something on the standard input.
 func (h *house) tryWith(input string, args ...string) result {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), patience())
 	defer cancel()
 	cmd := h.command(ctx, args...)
 	cmd.Stdin = strings.NewReader(input)
@@ -187,6 +214,18 @@ func (h *house) must(args ...string) string {
 // start runs a daemon in the house, whose output goes to a file there.
 func (h *house) start(log string, args ...string) {
 	h.must(append([]string{"sh", "-c", `log=$1; shift; setsid "$@" >"$log" 2>&1 </dev/null &`, "sh", log}, args...)...)
+}
+
+// serve starts a daemon in the house, and waits until it answers a command.
+func (h *house) serve(name string, answers []string, args ...string) {
+	log := "/var/log/" + name
+	h.start(log, append([]string{name}, args...)...)
+	err := attempt(func() {
+		eventually(name+" answers", func() bool { return h.try(answers...).status == 0 })
+	})
+	if err != nil {
+		fail("%v: %s", err, h.read(log))
+	}
 }
 
 // newOutput is a file that has no name.

@@ -111,7 +111,14 @@ graphroot = "/var/lib/containers/storage"
 `)
 }
 
-// putWithoutSystemd tells Podman and Buildah that a house has no systemd.
-func (h *house) putWithoutSystemd() {
-	h.write("/etc/containers/containers.conf.d/house.conf", "[engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\n")
+// putEngine tells Podman and Buildah what a house has: no journal, and perhaps no
+// systemd.
+func (h *house) putEngine() {
+	h.write("/etc/containers/containers.conf.d/house.conf", `[containers]
+log_driver = "k8s-file"
+
+[engine]
+cgroup_manager = "`+h.cgroupDriver()+`"
+events_logger = "file"
+`)
 }

@@ -15,7 +15,7 @@ func TestPodman(t *testing.T) {
 func openPodman(h *house, runtime string) *engine {
 	const file = "/etc/containers/containers.conf"
 	h.write(file, documented(file, runtime, runtime))
-	h.putWithoutSystemd()
+	h.putEngine()
 	h.putStorage()
 	h.putImage()
 	e := &engine{house: h, cli: []string{"podman"}, runtime: runtime}

@@ -13,7 +13,7 @@ func TestPodmanOfAnOrdinaryUser(t *testing.T) {
 func openRootlessPodman(h *house, runtime string) *engine {
 	const file = "/etc/containers/containers.conf"
 	h.write(file, documented(file, runtime, runtime))
-	h.putWithoutSystemd()
+	h.putEngine()
 	h.putImage()
 	h.must("sh", "-c", `
 		echo somebody:x:4242:4242::/var/lib/somebody:/bin/sh >>/etc/passwd

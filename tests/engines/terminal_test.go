@@ -28,7 +28,7 @@ type terminal struct {
 func (e *engine) open(args ...string) *terminal {
 	master, peer := pty()
 	defer peer.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), patience())
 	t := &terminal{master: master, cancel: cancel, cmd: e.command(ctx, slices.Concat(e.cli, args)...)}
 	t.cmd.Stdin, t.cmd.Stdout, t.cmd.Stderr = peer, peer, peer
 	t.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}

@@ -1,0 +1,102 @@
+//go:build engines
+
+package engines
+
+import (
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// What the engines do where systemd makes the cgroups.
+
+func TestContainerdWithSystemd(t *testing.T) {
+	needSystemd(t)
+	compareIn(t, newSystemdHouse, debians.programs, openContainerdWithSystemd, slices.Concat(ctrSystemd, ctrLife))
+}
+
+func TestPodmanWithSystemd(t *testing.T) {
+	needSystemd(t)
+	compareIn(t, newSystemdHouse, []string{"podman", "conmon"}, openPodman, slices.Concat(podmanSystemd, alike))
+}
+
+func TestDockerWithSystemd(t *testing.T) {
+	needSystemd(t)
+	compareIn(t, newSystemdHouse, []string{"docker", "dockerd"}, openDocker, slices.Concat(dockerSystemd, alike))
+}
+
+func needSystemd(t *testing.T) {
+	t.Helper()
+	if _, err := os.Stat("/sys/fs/cgroup/cgroup.controllers"); err != nil {
+		lacks(t, "no cgroup v2 for systemd")
+	}
+	for _, program := range []string{"/lib/systemd/systemd", "dbus-daemon"} {
+		if _, err := exec.LookPath(program); err != nil {
+			lacks(t, "no "+program)
+		}
+	}
+}
+
+func openContainerdWithSystemd(h *house, runtime string) *engine {
+	e := debians.open(h, runtime)
+	e.options = []string{"--runc-systemd-cgroup", "--cgroup=system.slice:ctr:box"}
+	return e
+}
+
+var ctrSystemd = []check{
+	{"systemd has the limits, until the container is gone", func(e *engine) {
+		e.box("--memory-limit=67108864", "--cpus=0.5")
+		e.inScope("ctr-box.scope", "system.slice", "MemoryMax=67108864", "CPUQuotaPerSecUSec=500ms")
+		e.sweep()
+		e.noScope("ctr-box.scope")
+	}},
+}
+
+var podmanSystemd = []check{
+	{"systemd has the limits, also those of an update, until the container is gone", func(e *engine) {
+		e.must("run", "--detach", "--name=box", "--memory=64m", "--pids-limit=55", "--cpus=0.5", image, "sleep", "1000")
+		scope := "libpod-" + e.must("inspect", "--format={{.Id}}", "box") + ".scope"
+		e.inScope(scope, "machine.slice", "MemoryMax=67108864", "TasksMax=55", "CPUQuotaPerSecUSec=500ms")
+		e.must("update", "--memory=128m", "box")
+		e.inScope(scope, "machine.slice", "MemoryMax=134217728")
+		e.must("exec", "box", "true")
+		e.sweep()
+		e.noScope(scope)
+	}},
+}
+
+var dockerSystemd = []check{
+	{"systemd has the limits, also those of an update, until the container is gone", func(e *engine) {
+		e.must("run", "--detach", "--name=box", "--memory=64m", "--pids-limit=55", "--cpus=0.5", image, "sleep", "1000")
+		scope := "docker-" + e.must("inspect", "--format={{.Id}}", "box") + ".scope"
+		e.inScope(scope, "system.slice", "MemoryMax=67108864", "TasksMax=55", "CPUQuotaPerSecUSec=500ms")
+		e.must("update", "--memory=128m", "--memory-swap=256m", "box")
+		e.inScope(scope, "system.slice", "MemoryMax=134217728")
+		e.must("exec", "box", "true")
+		e.sweep()
+		e.noScope(scope)
+	}},
+}
+
+// inScope checks what systemd knows of the unit of a container, and that the
+// container is in it.
+func (e *engine) inScope(unit, slice string, properties ...string) {
+	shown := strings.Split(e.house.must("systemctl", "show", unit), "\n")
+	for _, p := range append(properties, "ActiveState=active", "Slice="+slice) {
+		if !slices.Contains(shown, p) {
+			fail("%s: %s is missing in what systemd shows: %s", unit, p, strings.Join(shown, " "))
+		}
+	}
+	if e.house.try("sh", "-c", "grep -q . /sys/fs/cgroup/"+slice+"/"+unit+"/cgroup.procs $(find /sys/fs/cgroup/"+slice+"/"+unit+" -name cgroup.procs)").status != 0 {
+		fail("no process is in %s", unit)
+	}
+}
+
+// noScope waits until systemd has forgotten a unit, which it does by itself.
+func (e *engine) noScope(unit string) {
+	eventually("systemd has forgotten "+unit, func() bool {
+		return e.house.must("systemctl", "show", "--property=LoadState", unit) == "LoadState=not-found"
+	})
+}

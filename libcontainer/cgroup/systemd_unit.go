@@ -53,14 +53,17 @@ func dial(bus string, deadline time.Time) (conn *dbus.Conn, err error) {
 	return conn, err
 }
 
-// patience is when it is not worth another attempt.
-const patience = 100 * time.Millisecond
+// listenTimeout is how long a manager may refuse connections before the socket is
+// taken for one that a dead manager has left.
+const listenTimeout = 10 * time.Second
 
-// awaitListener calls connect until it is not refused, or the time is over.
+// awaitListener calls connect until it is not refused, or it is too late for that.
 func awaitListener(deadline time.Time, connect func(left time.Duration) error) error {
+	begun := time.Now()
 	for {
-		err := connect(time.Until(deadline))
-		if !errors.Is(err, unix.ECONNREFUSED) || time.Until(deadline) < patience {
+		left := time.Until(deadline)
+		err := connect(left)
+		if !errors.Is(err, unix.ECONNREFUSED) || left <= 0 || time.Since(begun) > listenTimeout {
 			return err
 		}
 		linux.AwaitSchedule()

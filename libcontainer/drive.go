@@ -112,7 +112,7 @@ func (d *drive) unlessEnded(err error) error {
 // died is the error of an init that ended without a word.
 func (d *drive) died() error {
 	return fault.New("start", "init", errors.New(howEnded(d.pid))).
-		WithHint("a limit of memory or of pids, its own or of a cgroup above, may be too small; the kernel log tells of the out-of-memory killer")
+		WithHint("linux.resources.memory.limit, linux.resources.pids.limit, or a limit of a cgroup above, may be too small; the kernel log tells of the out-of-memory killer")
 }
 
 // howEnded says how an init process ended, if it is a child of this one.

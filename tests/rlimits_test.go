@@ -119,7 +119,7 @@ func TestALimitMayBeBelowWhatInitNeeds(t *testing.T) {
 	} {
 		b := h.withShell(limits(l), func(s *specs.Spec) {
 			s.Process.Args = []string{"/bin/true"}
-			s.Process.User.UID = 1000
+			s.Process.User.UID = 54321 // RLIMIT_NPROC counts all processes of a user
 		})
 		r := h.try("run", "--bundle", b.dir, newID())
 		if r.status != 0 {

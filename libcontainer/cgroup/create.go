@@ -215,12 +215,25 @@ func (h *Hierarchy) enable(controllers []string) {
 // enableIn turns the controllers on for the children of the cgroup p.
 func (h *Hierarchy) enableIn(p string, controllers []string) {
 	file := h.Mount + p + "/cgroup.subtree_control"
-	if len(controllers) == 0 || writeFile(file, "+"+strings.Join(controllers, " +")) == nil {
+	if len(controllers) == 0 || h.isOccupied(p) || writeFile(file, "+"+strings.Join(controllers, " +")) == nil {
 		return
 	}
 	for _, c := range controllers {
 		_ = writeFile(file, "+"+c)
 	}
+}
+
+// isOccupied reports whether processes in the cgroup p are in the way of controllers
+// below it. The kernel refuses most of them; with the others, p would become the root
+// of a threaded subtree, and a cgroup below it could not be entered (cgroups(7), "No
+// internal processes" and "Cgroups v2 thread mode"). The root of all, which has no
+// type, is exempt.
+func (h *Hierarchy) isOccupied(p string) bool {
+	if _, err := readFile(h.Mount + p + "/cgroup.type"); err != nil {
+		return false
+	}
+	pids, _ := readFile(h.Mount + p + "/cgroup.procs")
+	return pids != ""
 }
 
 // enableWithin turns on, in so many parents of the cgroup, all controllers that

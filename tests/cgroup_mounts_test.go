@@ -43,9 +43,9 @@ func TestACgroupMountIsEachHierarchyFromTheContainersGroupOn(t *testing.T) {
 		edits []edit
 		own   bool
 	}{
-		"in the namespace of the host": {nil, false},
+		"in the namespace of the host": {[]edit{dropNamespace(specs.CgroupNamespace)}, false},
 		"in a namespace of its own":    {[]edit{addNamespace(specs.CgroupNamespace, "")}, true},
-		"in a user namespace":          {[]edit{inUserNamespace}, false},
+		"in a user namespace":          {[]edit{inUserNamespace, dropNamespace(specs.CgroupNamespace)}, false},
 		"in user and own namespaces":   {[]edit{inUserNamespace, addNamespace(specs.CgroupNamespace, "")}, true},
 	} {
 		t.Run(name, func(t *testing.T) {

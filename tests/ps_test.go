@@ -30,7 +30,7 @@ func TestPsListsAllProcessesOfTheContainer(t *testing.T) {
 		{"ps", c.id, "-ef"},
 		{"ps", "--format=table", c.id, "aux"},
 		{"ps", "-f", "table", c.id, "axf"},
-		{"ps", c.id, "-o", "pid,args"},
+		{"ps", c.id, "-A", "-o", "pid,args"}, // without -A, those of the caller's terminal
 		{"ps", c.id, "-eo", "ppid,stat,pid,comm"},
 		{"ps", c.id, "-e", "--sort=-pid"},
 	} {

@@ -34,6 +34,9 @@ const settle = `if [ -e /sys/fs/cgroup/cgroup.procs ]; then
 func newNest(t *testing.T, script string, edits ...edit) *nest {
 	t.Helper()
 	needBusybox(t)
+	if bySystemd() {
+		lacks(t, "a systemd in a container")
+	}
 	h := newHost(t)
 	b := h.newBundle(nil, append([]edit{shell(script + " echo; exec sleep 1000"), allCapabilities, writableCgroup, writableRoot, noNewPrivileges(false), func(s *specs.Spec) {
 		s.Linux.MaskedPaths, s.Linux.ReadonlyPaths = nil, nil

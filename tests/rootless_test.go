@@ -27,6 +27,9 @@ func newUserHost(t *testing.T) *host {
 // runtime and owns the state directory.
 func (h *host) asNobody() {
 	h.t.Helper()
+	if bySystemd() {
+		lacks(h.t, "a manager of systemd's for nobody")
+	}
 	h.becomes(nobody)
 	h.binary = filepath.Join(h.t.TempDir(), "hull")
 	copyFile(h.t, suite.runtime, h.binary)

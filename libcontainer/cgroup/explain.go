@@ -78,6 +78,9 @@ func (k knobs) hintMissing() string {
 		slices.Sort(sizes)
 		return "the page sizes here are " + strings.Join(sizes, ", ")
 	}
+	if !k.h.exists() {
+		return "the cgroup went with what was in it before the program could start: the limit may be too small; the kernel log tells of the out-of-memory killer"
+	}
 	if k.v2() {
 		if hint := k.h.withheld(k.name); hint != "" {
 			return hint

@@ -73,14 +73,28 @@ func awaitListener(deadline time.Time, connect func(left time.Duration) error) e
 // startUnit creates the transient unit with pid in it, and returns when
 // systemd has moved it. A failed unit of the same name is cleared away.
 func (c *Cgroup) startUnit(pid int) error {
+	asked := false
 	return c.talk("StartTransientUnit", func(conn *dbus.Conn) error {
+		before := asked
+		asked = true
 		err := c.runJob(conn, "StartTransientUnit", "ssa(sv)a(sa(sv))", c.startArguments(pid))
-		if !isError(err, "UnitExists") || c.hasInUnit(pid) { // before it was started again
+		if !isError(err, "UnitExists") || before && c.awaitInUnit(pid) {
 			return ignoreExisting(err)
 		}
 		c.resetUnit(conn)
 		return c.runJob(conn, "StartTransientUnit", "ssa(sv)a(sa(sv))", c.startArguments(pid))
 	})
+}
+
+// awaitInUnit reports whether systemd, which was asked for the unit before it was
+// executed again, puts the process into it as it was asked to.
+func (c *Cgroup) awaitInUnit(pid int) bool {
+	for begun := time.Now(); time.Since(begun) < listenTimeout; linux.AwaitSchedule() {
+		if c.hasInUnit(pid) {
+			return true
+		}
+	}
+	return false
 }
 
 // hasInUnit reports whether systemd has put the process into the unit.

@@ -78,7 +78,7 @@ func (k knobs) hintMissing() string {
 		slices.Sort(sizes)
 		return "the page sizes here are " + strings.Join(sizes, ", ")
 	}
-	if !k.h.exists() {
+	if k.foreseen == nil && !k.h.exists() {
 		return "the cgroup went with what was in it before the program could start: the limit may be too small; the kernel log tells of the out-of-memory killer"
 	}
 	if k.v2() {

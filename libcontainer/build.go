@@ -305,13 +305,14 @@ func (n *creation) awaitFilter(pending <-chan compiled) ([]byte, error) {
 }
 
 // complete saves the record of a container that is created. Init may have let go
-// of the link because a limit has ended it: nobody would say so, if not now.
+// of the link because a limit has ended it: nobody would say so, if not now. What a
+// filter ends is the first thread alone, and then it is for start to say.
 func (n *creation) complete(d *drive) error {
 	p, err := statInit(d.pid)
 	if err != nil {
 		return err
 	}
-	if p.Ending() {
+	if p.Ending() && !n.plan.Process.KillsThread {
 		return d.died()
 	}
 	n.container.record.Creating = false

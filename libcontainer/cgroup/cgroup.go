@@ -143,8 +143,9 @@ type Cgroup struct {
 	system         system
 	foreseen       *foreseen
 	journal        *journal
-	// hangs says that systemd has not answered in time.
-	hangs bool
+	// hurried says that systemd gets hangTimeout instead of unitTimeout: it has not
+	// answered before, or there is nothing left to wait for.
+	hurried bool
 }
 
 // New resolves the paths of cfg. It has no side effect on the system. Of the

@@ -206,8 +206,7 @@ func (h *Hierarchy) enableAll() {
 
 // enable turns the controllers on in each parent, from the mount downwards.
 func (h *Hierarchy) enable(controllers []string) {
-	parents := append(ancestors(h.Path), "")
-	for _, p := range slices.Backward(parents) {
+	for _, p := range slices.Backward(above(h.Path)) {
 		h.enableIn(p, controllers)
 	}
 }

@@ -21,11 +21,11 @@ import (
 // the time of one, which is about a method.
 func (c *Cgroup) talk(method string, conversation func(conn *dbus.Conn) error) (err error) {
 	timeout := unitTimeout
-	if c.hangs {
+	if c.hurried {
 		timeout = hangTimeout
 	}
 	deadline := time.Now().Add(timeout)
-	defer func() { c.hangs = c.hangs || errors.Is(err, unix.ETIMEDOUT) }()
+	defer func() { c.hurried = c.hurried || errors.Is(err, unix.ETIMEDOUT) }()
 	for lost := 0; ; lost++ {
 		conn, err := dial(c.rec.Bus, deadline)
 		if err != nil {
@@ -78,8 +78,11 @@ func (c *Cgroup) startUnit(pid int) error {
 		before := asked
 		asked = true
 		err := c.runJob(conn, "StartTransientUnit", "ssa(sv)a(sa(sv))", c.startArguments(pid))
-		if !isError(err, "UnitExists") || before && c.awaitInUnit(pid) {
-			return ignoreExisting(err)
+		if !isError(err, "UnitExists") {
+			return err
+		}
+		if before && c.awaitInUnit(pid) {
+			return nil
 		}
 		c.resetUnit(conn)
 		return c.runJob(conn, "StartTransientUnit", "ssa(sv)a(sa(sv))", c.startArguments(pid))
@@ -101,13 +104,6 @@ func (c *Cgroup) awaitInUnit(pid int) bool {
 func (c *Cgroup) hasInUnit(pid int) bool {
 	content, err := readFile("/proc/" + strconv.Itoa(pid) + "/cgroup")
 	return err == nil && strings.Contains(content, "/"+c.rec.Unit+"\n")
-}
-
-func ignoreExisting(err error) error {
-	if isError(err, "UnitExists") {
-		return nil
-	}
-	return err
 }
 
 func (c *Cgroup) startArguments(pid int) *dbus.Writer {
@@ -165,7 +161,7 @@ func (c *Cgroup) stopUnit() error {
 	w.String(c.rec.Unit)
 	w.String("replace")
 	if !c.isThere() {
-		c.hangs = true // there is nothing to wait for
+		c.hurried = true // there is nothing to wait for
 	}
 	err := c.talk("StopUnit", func(conn *dbus.Conn) error {
 		err := c.runJob(conn, "StopUnit", "ss", w)

@@ -8,13 +8,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// atMoments calls crash with delays after which a command is killed: they go from
-// its start to well after its end, in equal steps.
-func atMoments(count int, crash func(delay time.Duration)) {
-	span := atMost(20) / 1000
+// atEachMoment calls crash with delays after which a command is killed: they go from
+// its start to well after its end.
+func atEachMoment(crash func(delay time.Duration)) { atMoments(60, 20*time.Millisecond, crash) }
+
+// atMoments calls crash with so many delays below span, in equal steps.
+func atMoments(count int, span time.Duration, crash func(delay time.Duration)) {
 	count = fewer(count)
 	for i := range count {
-		crash(span * time.Duration(i) / time.Duration(count))
+		crash(paced(span) * time.Duration(i) / time.Duration(count))
 	}
 }
 
@@ -52,7 +54,7 @@ func TestNothingRemainsOfACreateThatIsKilled(t *testing.T) {
 		DefaultAction: specs.ActAllow,
 		Syscalls:      []specs.LinuxSyscall{{Names: []string{"reboot"}, Action: specs.ActErrno}},
 	}))
-	atMoments(60, func(delay time.Duration) {
+	atEachMoment(func(delay time.Duration) {
 		id := newID()
 		h.crash(delay, itself, "create", "--bundle", b.dir, id)
 		h.sweepAndCheck(delay, id, b)
@@ -63,7 +65,7 @@ func TestNothingRemainsOfACreateWithoutACgroupThatIsKilled(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	b := h.newBundle([]string{"sleep"}, func(s *specs.Spec) { s.Linux.Resources = nil })
-	atMoments(60, func(delay time.Duration) {
+	atEachMoment(func(delay time.Duration) {
 		id := newID()
 		h.crash(delay, itself, "--cgroup-manager", "disabled", "create", "--bundle", b.dir, id)
 		h.sweepAndCheck(delay, id, b)
@@ -80,7 +82,7 @@ func TestNothingRemainsOfACreateWhoseInitIsKilled(t *testing.T) {
 		}
 		return 0
 	}
-	atMoments(60, func(delay time.Duration) {
+	atEachMoment(func(delay time.Duration) {
 		id := newID()
 		h.crash(delay, init, "create", "--bundle", b.dir, id)
 		h.sweepAndCheck(delay, id, b)
@@ -108,7 +110,7 @@ func TestNothingRemainsOfAStartThatIsKilled(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	b := h.newBundle([]string{"sleep"})
-	atMoments(60, func(delay time.Duration) {
+	atEachMoment(func(delay time.Duration) {
 		id := newID()
 		h.quietly("create", "--bundle", b.dir, id)
 		h.crash(delay/2, itself, "start", id)
@@ -123,7 +125,7 @@ func TestNothingRemainsOfADeleteThatIsKilled(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	b := h.newBundle([]string{"sleep"})
-	atMoments(60, func(delay time.Duration) {
+	atEachMoment(func(delay time.Duration) {
 		id := newID()
 		h.quietly("run", "--detach", "--bundle", b.dir, id)
 		h.crash(delay, itself, "delete", "--force", id)
@@ -138,7 +140,7 @@ func TestAnExecThatIsKilledHarmsNothing(t *testing.T) {
 	id := newID()
 	h.quietly("run", "--detach", "--bundle", b.dir, id)
 	pid := h.state(id).Pid
-	atMoments(60, func(delay time.Duration) {
+	atEachMoment(func(delay time.Duration) {
 		h.crash(delay, itself, "exec", id, "/bin/true")
 	})
 	eventually(t, "only init is left", func() bool {

@@ -205,7 +205,7 @@ func stageOf(hull int) int {
 	return 0
 }
 
-func briefly() { time.Sleep(rand.N(atMost(6) / 1000)) }
+func briefly() { time.Sleep(rand.N(paced(6 * time.Millisecond))) }
 
 // However far the new process has come when it is killed, exec says so or has its
 // status, and nothing is left.

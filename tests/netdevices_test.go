@@ -298,7 +298,7 @@ func TestNothingRemainsOfACreateThatIsKilledWhileDevicesMove(t *testing.T) {
 	outside := newNetwork(t)
 	h := outside.newHost()
 	b := h.newBundle([]string{"sleep"}, moving(map[string]string{"v0": "eth0"}))
-	atMoments(20, func(delay time.Duration) {
+	atMoments(20, 33*time.Millisecond, func(delay time.Duration) {
 		outside.veth("v0")
 		outside.ip("address add 192.0.2.1/24 dev v0")
 		id := newID()

@@ -21,7 +21,10 @@ var pace = sync.OnceValue(func() int64 {
 })
 
 // atMost is a bound for what is done in that many seconds on a usual machine.
-func atMost(seconds int64) time.Duration { return time.Duration(seconds*pace()) * time.Second }
+func atMost(seconds int64) time.Duration { return paced(time.Duration(seconds) * time.Second) }
+
+// paced is how long that much of a usual machine's time is here.
+func paced(usual time.Duration) time.Duration { return usual * time.Duration(pace()) }
 
 // fewer is how many of n rounds of the same are done: all of them on a usual
 // machine, an eighth on an emulated one.

@@ -3,7 +3,6 @@ package tests
 import (
 	"encoding/json"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -259,7 +258,7 @@ func withDevice(also ...edit) edit {
 
 func TestCheckSaysWhatCreateSays(t *testing.T) {
 	h := newHost(t)
-	_ = exec.Command("modprobe", "overlay").Run() // what is not loaded, check trusts
+	loadOverlay()
 	for name, tt := range some(unrunnable()) {
 		t.Run(name, func(t *testing.T) {
 			if name == hostsQueues && fileExists("/dev/mqueue") {

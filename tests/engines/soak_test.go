@@ -7,6 +7,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -36,10 +37,11 @@ func TestSoakOfContainerd(t *testing.T) {
 		if binary == reference && onlyFailures() && !t.Failed() {
 			return
 		}
-		t.Run(binary[strings.LastIndex(binary, "/")+1:], func(t *testing.T) {
+		name := filepath.Base(binary)
+		t.Run(name, func(t *testing.T) {
 			h := newHouse(t, binary)
 			err := attempt(func() {
-				s := newSoak(h, t.Name()[strings.LastIndex(t.Name(), "/")+1:], containers)
+				s := newSoak(h, name, containers)
 				s.run(t, duration)
 			})
 			switch {

@@ -54,30 +54,23 @@ var ctrSystemd = []check{
 	}},
 }
 
-var podmanSystemd = []check{
-	{"systemd has the limits, also those of an update, until the container is gone", func(e *engine) {
-		e.must("run", "--detach", "--name=box", "--memory=64m", "--pids-limit=55", "--cpus=0.5", image, "sleep", "1000")
-		scope := "libpod-" + e.must("inspect", "--format={{.Id}}", "box") + ".scope"
-		e.inScope(scope, "machine.slice", "MemoryMax=67108864", "TasksMax=55", "CPUQuotaPerSecUSec=500ms")
-		e.must("update", "--memory=128m", "box")
-		e.inScope(scope, "machine.slice", "MemoryMax=134217728")
-		e.must("exec", "box", "true")
-		e.sweep()
-		e.noScope(scope)
-	}},
-}
+var podmanSystemd = []check{knownToSystemd("libpod-", "machine.slice", "--memory=128m")}
 
-var dockerSystemd = []check{
-	{"systemd has the limits, also those of an update, until the container is gone", func(e *engine) {
+var dockerSystemd = []check{knownToSystemd("docker-", "system.slice", "--memory=128m", "--memory-swap=256m")}
+
+// knownToSystemd is a check of Podman and Docker. The scope of a container is called
+// by its ID after the prefix; change are the flags of an update to 128 MiB.
+func knownToSystemd(prefix, slice string, change ...string) check {
+	return check{"systemd has the limits, also those of an update, until the container is gone", func(e *engine) {
 		e.must("run", "--detach", "--name=box", "--memory=64m", "--pids-limit=55", "--cpus=0.5", image, "sleep", "1000")
-		scope := "docker-" + e.must("inspect", "--format={{.Id}}", "box") + ".scope"
-		e.inScope(scope, "system.slice", "MemoryMax=67108864", "TasksMax=55", "CPUQuotaPerSecUSec=500ms")
-		e.must("update", "--memory=128m", "--memory-swap=256m", "box")
-		e.inScope(scope, "system.slice", "MemoryMax=134217728")
+		scope := prefix + e.must("inspect", "--format={{.Id}}", "box") + ".scope"
+		e.inScope(scope, slice, "MemoryMax=67108864", "TasksMax=55", "CPUQuotaPerSecUSec=500ms")
+		e.must(slices.Concat([]string{"update"}, change, []string{"box"})...)
+		e.inScope(scope, slice, "MemoryMax=134217728")
 		e.must("exec", "box", "true")
 		e.sweep()
 		e.noScope(scope)
-	}},
+	}}
 }
 
 // inScope checks what systemd knows of the unit of a container, and that the

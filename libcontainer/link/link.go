@@ -274,10 +274,10 @@ func receive(fd int, buf []byte) (int, []int, error) {
 	for {
 		n, oobn, flags, _, err := unix.Recvmsg(fd, buf, oob, unix.MSG_CMSG_CLOEXEC)
 		switch {
-		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.EINTR), errors.Is(err, unix.ECONNRESET):
+			// The latter, once, from an end that was closed before it had read all:
+			// what it sent before that is still to come.
 			continue
-		case errors.Is(err, unix.ECONNRESET):
-			return 0, nil, ErrClosed
 		case err != nil:
 			return 0, nil, fault.New("receive on", "the link", err)
 		case n == 0 && oobn == 0:

@@ -143,3 +143,20 @@ func TestAClosedLinkIsTold(t *testing.T) {
 		t.Errorf("send: %v", err)
 	}
 }
+
+func TestTheLastWordOfAnEndThatHadMoreToReadArrives(t *testing.T) {
+	parent, init := pair(t, []link.Kind{link.Ready})
+	if err := parent.Send(link.Message{Kind: link.Ready}); err != nil {
+		t.Fatal(err)
+	}
+	if err := init.Send(link.Message{Kind: link.Failed, Payload: []byte("x")}); err != nil {
+		t.Fatal(err)
+	}
+	init.Close()
+	if m, err := parent.Receive(nil); err != nil || m.Kind != link.Failed {
+		t.Errorf("got %v, %v", m.Kind, err)
+	}
+	if _, err := parent.Receive(nil); !errors.Is(err, link.ErrClosed) {
+		t.Errorf("after that: %v", err)
+	}
+}

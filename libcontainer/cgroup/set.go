@@ -26,6 +26,9 @@ func (c *Cgroup) Set(r *specs.LinuxResources) error {
 		return nil
 	}
 	if c.rec.Driver == Systemd {
+		if err := checkMemory(c.knobs("memory"), r.Memory); err != nil {
+			return err // systemd writes the limit without that
+		}
 		if err := c.setUnitProperties(r); err != nil {
 			// What systemd refuses the kernel does as well, as a rule, and
 			// that error has the path and the value.

@@ -23,12 +23,7 @@ func (c *Cgroup) setMemory(r *specs.LinuxResources) error {
 	}
 	k := c.knobs("memory")
 	c.warnIgnored(k, m)
-	// Somebody who means megabytes writes such limits, and the kernel kills for them.
-	if limit := deref(m.Limit); limit > 0 && limit < int64(os.Getpagesize()) {
-		return fault.Newf("set linux.resources.memory.limit", strconv.FormatInt(limit, 10),
-			"it is less than a page of memory").WithHint("it is in bytes")
-	}
-	if err := checkUsage(k, m); err != nil {
+	if err := checkMemory(k, m); err != nil {
 		return err
 	}
 	if k.v2() {
@@ -146,6 +141,19 @@ func swapV2(m *specs.LinuxMemory) (string, error) {
 			"it is less than memory.limit").WithHint("it is the limit of memory and swap together")
 	}
 	return strconv.FormatInt(swap-limit, 10), nil
+}
+
+// checkMemory refuses limits for which the kernel would kill.
+func checkMemory(k knobs, m *specs.LinuxMemory) error {
+	if m == nil {
+		return nil
+	}
+	// Somebody who means megabytes writes such limits.
+	if limit := deref(m.Limit); limit > 0 && limit < int64(os.Getpagesize()) {
+		return fault.Newf("set linux.resources.memory.limit", strconv.FormatInt(limit, 10),
+			"it is less than a page of memory").WithHint("it is in bytes")
+	}
+	return checkUsage(k, m)
 }
 
 // checkUsage refuses a limit that is already exceeded, if the user wants that:

@@ -143,9 +143,8 @@ type Cgroup struct {
 	system         system
 	foreseen       *foreseen
 	journal        *journal
-	// hurried says that systemd gets hangTimeout instead of unitTimeout: it has not
-	// answered before, or there is nothing left to wait for.
-	hurried bool
+	// hangs says that systemd has not answered in time before: it gets hangTimeout.
+	hangs bool
 }
 
 // New resolves the paths of cfg. It has no side effect on the system. Of the

@@ -21,11 +21,11 @@ import (
 // the time of one, which is about a method.
 func (c *Cgroup) talk(method string, conversation func(conn *dbus.Conn) error) (err error) {
 	timeout := unitTimeout
-	if c.hurried {
+	if c.hangs {
 		timeout = hangTimeout
 	}
 	deadline := time.Now().Add(timeout)
-	defer func() { c.hurried = c.hurried || errors.Is(err, unix.ETIMEDOUT) }()
+	defer func() { c.hangs = c.hangs || errors.Is(err, unix.ETIMEDOUT) }()
 	for lost := 0; ; lost++ {
 		conn, err := dial(c.rec.Bus, deadline)
 		if err != nil {
@@ -53,17 +53,16 @@ func dial(bus string, deadline time.Time) (conn *dbus.Conn, err error) {
 	return conn, err
 }
 
-// listenTimeout is how long a manager may refuse connections before the socket is
-// taken for one that a dead manager has left.
-const listenTimeout = 10 * time.Second
+// patience is when it is not worth another attempt.
+const patience = 100 * time.Millisecond
 
-// awaitListener calls connect until it is not refused, or it is too late for that.
+// awaitListener calls connect until it is not refused, or the time is over. A slow
+// machine takes long to start its manager again, and the socket that a dead one has
+// left looks the same.
 func awaitListener(deadline time.Time, connect func(left time.Duration) error) error {
-	begun := time.Now()
 	for {
-		left := time.Until(deadline)
-		err := connect(left)
-		if !errors.Is(err, unix.ECONNREFUSED) || left <= 0 || time.Since(begun) > listenTimeout {
+		err := connect(time.Until(deadline))
+		if !errors.Is(err, unix.ECONNREFUSED) || time.Until(deadline) < patience {
 			return err
 		}
 		linux.AwaitSchedule()
@@ -92,7 +91,7 @@ func (c *Cgroup) startUnit(pid int) error {
 // awaitInUnit reports whether systemd, which was asked for the unit before it was
 // executed again, puts the process into it as it was asked to.
 func (c *Cgroup) awaitInUnit(pid int) bool {
-	for begun := time.Now(); time.Since(begun) < listenTimeout; linux.AwaitSchedule() {
+	for begun := time.Now(); time.Since(begun) < unitTimeout; linux.AwaitSchedule() {
 		if c.hasInUnit(pid) {
 			return true
 		}
@@ -160,9 +159,6 @@ func (c *Cgroup) stopUnit() error {
 	w := &dbus.Writer{}
 	w.String(c.rec.Unit)
 	w.String("replace")
-	if !c.isThere() {
-		c.hurried = true // there is nothing to wait for
-	}
 	err := c.talk("StopUnit", func(conn *dbus.Conn) error {
 		err := c.runJob(conn, "StopUnit", "ss", w)
 		if dbus.IsLost(err) {

@@ -3,22 +3,15 @@ package tests
 import (
 	"iter"
 	"math/rand/v2"
-	"os/exec"
 	"slices"
 	"sync"
 	"time"
+
+	"hull/internal/testkit"
 )
 
-// pace is how many times longer a second is on this machine than on one where
-// the runtime says its version in less than 30 ms: an emulated one takes 150.
-var pace = sync.OnceValue(func() int64 {
-	cmd := exec.Command(suite.runtime, "--version")
-	if cmd.Run() != nil {
-		return 1
-	}
-	used := cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-	return max(1, used.Milliseconds()/30)
-})
+// pace is how many times longer a second is on this machine than on a usual one.
+var pace = sync.OnceValue(func() int64 { return testkit.Pace(suite.runtime) })
 
 // atMost is a bound for what is done in that many seconds on a usual machine.
 func atMost(seconds int64) time.Duration { return paced(time.Duration(seconds) * time.Second) }

@@ -22,6 +22,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"hull/internal/testkit"
 )
 
 func TestMain(m *testing.M) {
@@ -189,20 +191,8 @@ func want[T comparable](what string, got, wanted T) {
 	}
 }
 
-// pace is how many times longer a second is on this machine than on one where
-// the runtime says its version in less than 30 ms: an emulated one takes 150. The
-// first time it takes longer, for what is read from the disk.
-var pace = sync.OnceValue(func() int64 {
-	least := time.Hour
-	for range 3 {
-		cmd := exec.Command(cmp.Or(os.Getenv("RUNTIME"), "../../hull"), "--version")
-		if cmd.Run() != nil {
-			return 1
-		}
-		least = min(least, cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime())
-	}
-	return max(1, least.Milliseconds()/30)
-})
+// pace is how many times longer a second is on this machine than on a usual one.
+var pace = sync.OnceValue(func() int64 { return testkit.Pace(cmp.Or(os.Getenv("RUNTIME"), "../../hull")) })
 
 // atMost is a bound for what is done in that many seconds on a usual machine.
 func atMost(seconds int64) time.Duration { return time.Duration(seconds*pace()) * time.Second }

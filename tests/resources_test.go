@@ -1,6 +1,7 @@
 package tests
 
 import (
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -103,7 +104,7 @@ func TestSpecialValuesOfLimitsMeanWhatTheSpecSays(t *testing.T) {
 		//proves:linux.resources.pids.limit
 		"no limit of pids": {specs.LinuxResources{Pids: &specs.LinuxPids{Limit: pointer(int64(-1))}}, []knob{{"pids", "pids.max", "max", "pids.max", "max"}}},
 		"no pid at all":    {specs.LinuxResources{Pids: &specs.LinuxPids{Limit: pointer(int64(0))}}, []knob{{"pids", "pids.max", "0", "pids.max", "0"}}},
-		"pids without it":  {specs.LinuxResources{Pids: &specs.LinuxPids{}}, []knob{{"pids", "pids.max", "max", "pids.max", "max"}}},
+		"pids without it":  {specs.LinuxResources{Pids: &specs.LinuxPids{}}, []knob{{"pids", "pids.max", "max", "pids.max", defaultPids(t)}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -116,6 +117,19 @@ func TestSpecialValuesOfLimitsMeanWhatTheSpecSays(t *testing.T) {
 			}
 		})
 	}
+}
+
+// defaultPids is pids.max where nobody sets it: systemd has a default for what it makes.
+func defaultPids(t *testing.T) string {
+	t.Helper()
+	if !bySystemd() {
+		return "max"
+	}
+	out, err := exec.Command("systemctl", "show", "--property=DefaultTasksMax", "--value").Output()
+	if err != nil {
+		t.Fatalf("systemctl show: %v", err)
+	}
+	return strings.TrimSpace(string(out))
 }
 
 // ifV2 is v where version 2 has the controller.

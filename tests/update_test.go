@@ -48,23 +48,11 @@ func (c *container) limits() map[string]string {
 		}
 		for _, file := range files {
 			if b, err := os.ReadFile(filepath.Join(c.cgroup(controller), file)); err == nil {
-				now[file] = strings.TrimSpace(string(b))
+				now[file] = settled(file, string(b))
 			}
 		}
 	}
-	if bySystemd() && strings.HasPrefix(now["cpu.max"], "max ") {
-		now["cpu.max"] = noQuota()
-	}
 	return now
-}
-
-// noQuota is cpu.max without a quota, after a period of 0.2 s: systemd writes its
-// default then, sooner or later.
-func noQuota() string {
-	if bySystemd() {
-		return "max"
-	}
-	return "max 200000"
 }
 
 // changes checks which limits are others than before, and what they are.
@@ -73,7 +61,7 @@ func (c *container) changes(before, want map[string]string) {
 	now := c.limits()
 	for file, value := range before {
 		if w, ok := want[file]; ok {
-			value = w
+			value = settled(file, w)
 		}
 		if now[file] != value {
 			c.h.t.Errorf("%s is %q, want %q", file, now[file], value)
@@ -132,7 +120,7 @@ func TestUpdateChangesWhatItNamesAndNothingElse(t *testing.T) {
 		{[]string{"--cpu-period", "200000"}, files{"cpu.cfs_period_us": "200000", "cpu.max": "50000 200000"}},
 		{[]string{"--cpu-burst", "10000"}, files{"cpu.cfs_burst_us": "10000", "cpu.max.burst": "10000"}},
 		{[]string{"--cpu-burst", "0"}, files{"cpu.cfs_burst_us": "0", "cpu.max.burst": "0"}},
-		{[]string{"--cpu-quota", "-1"}, files{"cpu.cfs_quota_us": "-1", "cpu.max": noQuota()}},
+		{[]string{"--cpu-quota", "-1"}, files{"cpu.cfs_quota_us": "-1", "cpu.max": "max 200000"}},
 		{[]string{"--cpuset-cpus", "0", "--cpuset-mems", "0"}, files{"cpuset.cpus": "0", "cpuset.mems": "0", "cpuset.cpus.effective": "0", "cpuset.mems.effective": "0"}},
 		{[]string{"--cpu-idle", "1"}, files{"cpu.idle": "1", "cpu.shares": "3", "cpu.weight": "1"}},
 		// The kernel gives what is not idle any more the shares of a new one.

@@ -2,6 +2,7 @@ package tests
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -83,8 +84,12 @@ func TestARuntimeThatIsMovedToTheBackgroundPutsTheTerminalBackAndEnds(t *testing
 	t.Parallel()
 	h := newHost(t)
 	b := h.newBundle(nil, terminal, shell("trap 'exit 3' USR1; echo ready; while :; do sleep 0.05; done"))
-	d := atDesk(t, h, "-", "(sleep 0.5; exec "+suite.probe+" takeover sleep) & "+thenStay, "run", "--bundle", b.dir, newID())
+	now := filepath.Join(t.TempDir(), "now")
+	d := atDesk(t, h, "-", "(until [ -e "+now+" ]; do sleep 0.05; done; exec "+suite.probe+" takeover sleep) & "+thenStay, "run", "--bundle", b.dir, newID())
 	d.await("ready\r\n")
+	if err := os.WriteFile(now, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	runtime := 0
 	eventually(t, "the runtime is in the background", func() bool {
 		group, err := unix.IoctlGetInt(int(d.master.Fd()), unix.TIOCGPGRP)

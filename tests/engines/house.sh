@@ -17,8 +17,13 @@ set -eu
 
 hierarchies() { findmnt -rn -t cgroup,cgroup2 -o TARGET; }
 
+# Engines load profiles of AppArmor, which has one list for the whole machine.
+policy=/sys/kernel/security/apparmor
+profiles() { sed 's/ ([a-z]*)$//' $policy/profiles 2>/dev/null || :; }
+
 keep() {
 	trap '' INT TERM HUP # the test has them too, and ends
+	loaded=$(profiles)
 	trap "raze '$2'" EXIT
 	hierarchies | while read -r top; do
 		mkdir "$top/$2"
@@ -43,6 +48,9 @@ raze() {
 	wait
 	hierarchies | while read -r top; do
 		[ ! -d "$top/$1" ] || find "$top/$1" -depth -type d -exec rmdir {} +
+	done
+	profiles | grep -vxF "$loaded" | while read -r profile; do
+		printf %s "$profile" >$policy/.remove || : # of a profile in another one, which goes with it
 	done
 }
 
@@ -119,8 +127,10 @@ furnish_systemd() {
 # /sys of the new network namespace, with the same hierarchies as outside.
 furnish_sys() {
 	table=$(findmnt -rn -t cgroup,cgroup2 -o TARGET,FSTYPE,FS-OPTIONS)
+	security=$(findmnt -rn -t securityfs -o TARGET || :)
 	umount --recursive --lazy /sys
 	mount -t sysfs sysfs /sys
+	[ -z "$security" ] || mount -t securityfs securityfs "$security"
 	case $table in
 	"/sys/fs/cgroup "*)
 		mount -t cgroup2 cgroup2 /sys/fs/cgroup

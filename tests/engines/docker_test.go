@@ -106,6 +106,25 @@ var dockerRun = []check{
 			}
 		}
 	}},
+	{"BuildKit runs its steps with it, as runc", func(e *engine) {
+		e.house.must("sh", "-c", "[ -e /usr/local/sbin/runc ] || ln -s "+e.runtime+" /usr/local/sbin/runc")
+		defer e.house.must("sh", "-c", "[ ! -L /usr/local/sbin/runc ] || rm /usr/local/sbin/runc")
+		build := func() result {
+			return e.house.try("env", "DOCKER_BUILDKIT=1", "docker", "build", "--progress=plain", "--tag=built", "/opt/context")
+		}
+		e.write("/opt/context/Dockerfile", "FROM "+image+"\nRUN echo one >/file\nUSER user\nRUN --mount=type=tmpfs,target=/mnt id -un >/tmp/who && grep -c ' /mnt tmpfs ' /proc/mounts >>/tmp/who\n")
+		if r := build(); r.status != 0 {
+			fail("%s", r)
+		}
+		e.says("one\nuser\n1", "run", "--rm", "built", "cat", "/file", "/tmp/who")
+		e.write("/opt/context/Dockerfile", "FROM "+image+"\nRUN [\"nosuch\"]\n")
+		r := build()
+		for _, word := range e.ours(`exec "nosuch": executable file not found in $PATH (no directory`) {
+			if r.status == 0 || !strings.Contains(r.stderr, word) {
+				fail("%q is missing in %s", word, r)
+			}
+		}
+	}},
 }
 
 var dockerLife = []check{

@@ -224,15 +224,26 @@ func TestEventsTellThatMemoryRanOut(t *testing.T) {
 		t.Parallel()
 		h := &host{t: t, root: h.root}
 		b := h.newBundle(nil, limit, shell("while [ ! -e /dev/shm/go ]; do sleep 0.01; done; exec /probe allocate=256"))
-		c := h.create(b)
-		h.must("start", c.id)
-		s := c.events("--interval", "50ms").watching()
-		h.must("exec", c.id, "/bin/touch", "/dev/shm/go")
-		h.awaitStatus(c.id, specs.StateStopped)
-		h.must("delete", c.id)
-		s.end()
-		if s.count("oom") == 0 {
-			t.Errorf("it is not told: %s", readFile(t, s.file))
+		told := func() bool {
+			c := h.create(b)
+			h.must("start", c.id)
+			s := c.events("--interval", "50ms").watching()
+			h.must("exec", c.id, "/bin/touch", "/dev/shm/go")
+			h.awaitStatus(c.id, specs.StateStopped)
+			h.must("delete", c.id)
+			s.end()
+			return s.count("oom") > 0
+		}
+		// systemd removes the scope with its last process, sometimes before its file
+		// of events can be read.
+		tries := 1
+		if bySystemd() {
+			tries = 4
+		}
+		for ; tries > 0 && !told(); tries-- {
+		}
+		if tries == 0 {
+			t.Error("it is not told")
 		}
 	})
 	t.Run("for one that waits", func(t *testing.T) {

@@ -92,7 +92,7 @@ var dockerRemapped = []check{
 	}},
 	{"a build", func(e *engine) {
 		e.write("/opt/context/Dockerfile", "FROM "+image+"\nRUN echo one >/file && chown user /file\n")
-		e.must("build", "--quiet", "--tag=built", "/opt/context")
+		e.dockerBuild("0", "--quiet", "--tag=built").ok()
 		e.says("one user", "run", "--rm", "built", "sh", "-c", "echo $(cat /file) $(stat -c %U /file)")
 	}},
 }

@@ -52,6 +52,11 @@ func (h *house) startDocker(options ...string) {
 	}, options...)...)
 }
 
+// dockerBuild builds an image from /opt/context, with BuildKit ("1") or as it was before ("0").
+func (e *engine) dockerBuild(buildKit string, args ...string) result {
+	return e.house.try(slices.Concat([]string{"env", "DOCKER_BUILDKIT=" + buildKit, "docker", "build"}, args, []string{"/opt/context"})...)
+}
+
 var dockerRun = []check{
 	{"run prints what the program prints, apart, and ends with its status", func(e *engine) {
 		r := e.try("run", "--rm", image, "sh", "-c", "echo out; echo err >&2; exit 7")
@@ -84,7 +89,7 @@ var dockerRun = []check{
 		screen.await("33 77")
 		screen.await("/dev/pts/0")
 		screen.resize(20, 60)
-		screen.enter("sleep 0.5; stty size\n")
+		screen.enter("until stty size | grep \"20 6[0]\"; do sleep 0.1; done\n")
 		screen.await("20 60")
 		screen.enter("exit 5\n")
 		want("the status", screen.end(), 5)
@@ -96,10 +101,10 @@ var dockerRun = []check{
 	}},
 	{"a build runs its steps with it", func(e *engine) {
 		e.write("/opt/context/Dockerfile", "FROM "+image+"\nRUN echo one >/file\nENV A=b\nRUN echo $A >>/file\nUSER user\nRUN id -un >/tmp/who\n")
-		e.must("build", "--quiet", "--tag=built", "/opt/context")
+		e.dockerBuild("0", "--quiet", "--tag=built").ok()
 		e.says("one\nb\nuser", "run", "--rm", "built", "cat", "/file", "/tmp/who")
 		e.write("/opt/context/Dockerfile", "FROM "+image+"\nRUN [\"nosuch\"]\n")
-		r := e.try("build", "/opt/context")
+		r := e.dockerBuild("0")
 		for _, word := range e.ours(`exec "nosuch": executable file not found in $PATH (no directory`) {
 			if r.status == 0 || !strings.Contains(r.stderr, word) {
 				fail("%q is missing in %s", word, r)
@@ -109,16 +114,11 @@ var dockerRun = []check{
 	{"BuildKit runs its steps with it, as runc", func(e *engine) {
 		e.house.must("sh", "-c", "[ -e /usr/local/sbin/runc ] || ln -s "+e.runtime+" /usr/local/sbin/runc")
 		defer e.house.must("sh", "-c", "[ ! -L /usr/local/sbin/runc ] || rm /usr/local/sbin/runc")
-		build := func() result {
-			return e.house.try("env", "DOCKER_BUILDKIT=1", "docker", "build", "--progress=plain", "--tag=built", "/opt/context")
-		}
 		e.write("/opt/context/Dockerfile", "FROM "+image+"\nRUN echo one >/file\nUSER user\nRUN --mount=type=tmpfs,target=/mnt id -un >/tmp/who && grep -c ' /mnt tmpfs ' /proc/mounts >>/tmp/who\n")
-		if r := build(); r.status != 0 {
-			fail("%s", r)
-		}
+		e.dockerBuild("1", "--progress=plain", "--tag=built").ok()
 		e.says("one\nuser\n1", "run", "--rm", "built", "cat", "/file", "/tmp/who")
 		e.write("/opt/context/Dockerfile", "FROM "+image+"\nRUN [\"nosuch\"]\n")
-		r := build()
+		r := e.dockerBuild("1", "--progress=plain")
 		for _, word := range e.ours(`exec "nosuch": executable file not found in $PATH (no directory`) {
 			if r.status == 0 || !strings.Contains(r.stderr, word) {
 				fail("%q is missing in %s", word, r)

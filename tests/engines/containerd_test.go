@@ -156,7 +156,7 @@ var ctrLife = []check{
 	{"exec on a terminal", func(e *engine) {
 		e.box()
 		screen := e.open("tasks", "exec", "--tty", "--exec-id=more", "box", "sh")
-		screen.enter("stty size\n")
+		screen.enter("until stty size | grep \"33 7[7]\"; do sleep 0.1; done\n")
 		screen.await("33 77")
 		screen.enter("exit 4\n")
 		want("the status", screen.end(), 4)

@@ -73,7 +73,7 @@ var rootlessChecks = []check{
 		e.says("137", "wait", "box")
 	}},
 	{"a network of the user's", func(e *engine) {
-		e.says("10.0.2.100/24", runs([]string{"sh", "-c", "ip -4 -o address show tap0 | tr -s ' ' | cut -d ' ' -f 4"})...)
+		e.says("10.0.2.100/24", runs([]string{"sh", "-c", "ip -4 -o address show tap0 | tr -s ' ' | cut -d ' ' -f 4"}, "--network=slirp4netns")...)
 	}},
 	{"a pod", func(e *engine) {
 		e.must("pod", "create", "--name=pod", "--hostname=shared")

@@ -122,9 +122,7 @@ var ctrRun = []check{
 		screen.enter("until stty size 2>/dev/null | grep .; do sleep 0.1; done; tty\n")
 		screen.await("33 77")
 		screen.await("/dev/pts/0")
-		screen.resize(20, 60)
-		screen.enter("until stty size | grep \"20 6[0]\"; do sleep 0.1; done\n")
-		screen.await("20 60")
+		screen.isFollowed()
 		screen.enter("exit 5\n")
 		want("the status", screen.end(), 5)
 	}},

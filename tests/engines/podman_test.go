@@ -67,9 +67,7 @@ var podmanRun = []check{
 		screen := e.open("run", "--rm", "--interactive", "--tty", image, "sh")
 		screen.enter("stty size; tty\n")
 		screen.await("33 77\r\n/dev/pts/0\r\n")
-		screen.resize(20, 60)
-		screen.enter("until stty size | grep \"20 6[0]\"; do sleep 0.1; done\n")
-		screen.await("20 60")
+		screen.isFollowed()
 		screen.enter("exit 5\n")
 		want("the status", screen.end(), 5)
 	}},

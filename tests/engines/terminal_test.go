@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -76,6 +77,27 @@ func (t *terminal) enter(text string) {
 func (t *terminal) resize(rows, columns uint16) {
 	if err := unix.IoctlSetWinsize(int(t.master.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: rows, Col: columns}); err != nil {
 		fail("resize the terminal: %v", err)
+	}
+}
+
+// isFollowed makes the terminal smaller and waits until the shell on it sees that. Who
+// shows the first size may not listen for others yet: it is told again.
+func (t *terminal) isFollowed() {
+	t.enter("until stty size | grep \"20 6[0]\"; do sleep 0.1; done\n")
+	told := time.Time{}
+	err := attempt(func() {
+		eventually("", func() bool {
+			if time.Since(told) > time.Second {
+				told = time.Now()
+				t.resize(20, 61)
+				t.resize(20, 60)
+			}
+			return strings.Contains(t.text(), "20 60")
+		})
+	})
+	if err != nil {
+		t.close()
+		fail("the terminal's size is not followed: it shows %q", t.text())
 	}
 }
 

@@ -46,7 +46,7 @@ test: packages-test hull ## run all tests; the last line sums them up
 	@$(GO) run ./tests/cmd/summary -tags '$(TAGS)' -map ./tests/cmd/conformance -skipped $(CACHE)/skipped
 
 .PHONY: test-vm
-test-vm: packages-vm hull ## run the black-box suite in virtual machines: MODE="root systemd user" RUN= KERNEL=trixie
+test-vm: packages-vm hull $(if $(filter engines,$(MODE)),engine-tools) ## run the black-box suite in virtual machines: MODE="root systemd user" RUN= KERNEL=trixie
 	@TAGS='$(TAGS)' tests/vm/suite
 
 .PHONY: vm

@@ -112,10 +112,12 @@ func TestContainersBelowOneParentShareItsLimits(t *testing.T) {
 	needController(t, "pids")
 	name := newID()
 	defer removeCgroups(name)
-	a := h.start(nil, cgroupsPath("/"+name+"-pod/a"))
+	a := h.create(h.newBundle(nil, cgroupsPath("/"+name+"-pod/a"), shell("exec sleep 1000")))
+	h.must("start", a.id)
 	parent := filepath.Dir(a.cgroup("pids"))
-	// What an engine does with a pod: the first has its threads already.
-	if err := os.WriteFile(parent+"/pids.max", []byte(strings.TrimSpace(readFile(t, parent+"/pids.current"))), 0); err != nil {
+	eventually(t, "the first is but a program", func() bool { return readFile(t, parent+"/pids.current") == "1\n" })
+	// What an engine does with a pod.
+	if err := os.WriteFile(parent+"/pids.max", []byte("1"), 0); err != nil {
 		t.Fatal(err)
 	}
 	b := h.newBundle([]string{"pid"}, cgroupsPath("/"+name+"-pod/b"))

@@ -224,6 +224,7 @@ func TestEventsTellThatMemoryRanOut(t *testing.T) {
 		t.Parallel()
 		h := &host{t: t, root: h.root}
 		b := h.newBundle(nil, limit, shell("while [ ! -e /dev/shm/go ]; do sleep 0.01; done; exec /probe allocate=256"))
+		said := ""
 		told := func() bool {
 			c := h.create(b)
 			h.must("start", c.id)
@@ -232,6 +233,7 @@ func TestEventsTellThatMemoryRanOut(t *testing.T) {
 			h.awaitStatus(c.id, specs.StateStopped)
 			h.must("delete", c.id)
 			s.end()
+			said = readFile(t, s.file)
 			return s.count("oom") > 0
 		}
 		// systemd removes the scope with its last process, sometimes before its file
@@ -243,7 +245,7 @@ func TestEventsTellThatMemoryRanOut(t *testing.T) {
 		for ; tries > 0 && !told(); tries-- {
 		}
 		if tries == 0 {
-			t.Error("it is not told")
+			t.Errorf("it is not told: %s", said)
 		}
 	})
 	t.Run("for one that waits", func(t *testing.T) {

@@ -26,7 +26,8 @@ func (c *Cgroup) Foresee(r *specs.LinuxResources) []error {
 	if r == nil {
 		return found
 	}
-	for _, set := range look.setters() {
+	setters := look.setters()
+	for _, set := range append(setters[:], look.checkMemory) {
 		if err := set(r); err != nil {
 			found = append(found, err)
 		}

@@ -25,10 +25,11 @@ func (c *Cgroup) Set(r *specs.LinuxResources) error {
 	if r == nil || c.rec.Driver == Disabled {
 		return nil
 	}
+	// Before systemd, which would write the limit as it is.
+	if err := c.checkMemory(r); err != nil {
+		return err
+	}
 	if c.rec.Driver == Systemd {
-		if err := checkMemory(c.knobs("memory"), r.Memory); err != nil {
-			return err // systemd writes the limit without that
-		}
 		if err := c.setUnitProperties(r); err != nil {
 			// What systemd refuses the kernel does as well, as a rule, and
 			// that error has the path and the value.
@@ -48,8 +49,8 @@ func (c *Cgroup) writeAll(r *specs.LinuxResources) error {
 	return nil
 }
 
-// setters are what Set does, and Foresee looks at. Memory comes last: v2 kills
-// for a limit that is below what is used, and that cannot be undone.
+// setters are what Set does, and Foresee looks at, after checkMemory. Memory comes
+// last: v2 kills for a limit that is below what is used, and that cannot be undone.
 func (c *Cgroup) setters() [9]func(*specs.LinuxResources) error {
 	return [...]func(*specs.LinuxResources) error{
 		c.setPids, c.setCPU, c.setCpuset, c.setBlockIO,

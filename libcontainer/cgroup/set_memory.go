@@ -23,9 +23,6 @@ func (c *Cgroup) setMemory(r *specs.LinuxResources) error {
 	}
 	k := c.knobs("memory")
 	c.warnIgnored(k, m)
-	if err := checkMemory(k, m); err != nil {
-		return err
-	}
 	if k.v2() {
 		return setMemoryV2(k, m)
 	}
@@ -144,7 +141,8 @@ func swapV2(m *specs.LinuxMemory) (string, error) {
 }
 
 // checkMemory refuses limits for which the kernel would kill.
-func checkMemory(k knobs, m *specs.LinuxMemory) error {
+func (c *Cgroup) checkMemory(r *specs.LinuxResources) error {
+	m := r.Memory
 	if m == nil {
 		return nil
 	}
@@ -153,7 +151,7 @@ func checkMemory(k knobs, m *specs.LinuxMemory) error {
 		return fault.Newf("set linux.resources.memory.limit", strconv.FormatInt(limit, 10),
 			"it is less than a page of memory").WithHint("it is in bytes")
 	}
-	return checkUsage(k, m)
+	return checkUsage(c.knobs("memory"), m)
 }
 
 // checkUsage refuses a limit that is already exceeded, if the user wants that:

@@ -58,6 +58,9 @@ func (c *Cgroup) update(r *specs.LinuxResources) error {
 
 // apply writes what is in r, what can be undone before what cannot.
 func (c *Cgroup) apply(r *specs.LinuxResources) error {
+	if err := c.checkMemory(r); err != nil {
+		return err
+	}
 	setters := c.setters()
 	last := len(setters) - 1
 	for _, set := range append(setters[:last:last], c.updateDevices, setters[last]) {

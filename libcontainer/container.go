@@ -181,6 +181,21 @@ func (c *Container) Signal(sig unix.Signal) error {
 	return nil
 }
 
+// SignalAll is Signal for who wants no process to be missed, as an engine does when
+// init has ended: of a container that has stopped, SIGKILL ends the processes that
+// no pid namespace has ended with init. That none is left is not an error.
+func (c *Container) SignalAll(sig unix.Signal) error {
+	err := c.Signal(sig)
+	if !errors.Is(err, ErrNotRunning) {
+		return err
+	}
+	status, err := c.status()
+	if err != nil || status != specs.StateStopped || sig != unix.SIGKILL || !c.record.SharesPIDs {
+		return err
+	}
+	return c.killAll()
+}
+
 func (c *Container) signal(pidfd int, sig unix.Signal) error {
 	err := unix.PidfdSendSignal(pidfd, sig, nil, 0)
 	if errors.Is(err, unix.ESRCH) {

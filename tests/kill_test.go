@@ -273,6 +273,25 @@ func TestKillWithKILLEndsAllProcessesThatShareTheHostsPidNamespace(t *testing.T)
 	}
 }
 
+// Engines do so when init ends, and wait for what has the container's output open.
+func TestKillOfAllReachesWhatTheInitProcessLeftBehind(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	c, pids := family(h)
+	h.must("kill", c.id, "INT")
+	h.awaitStatus(c.id, specs.StateStopped)
+	h.refuses([]string{"container not running"}, "kill", c.id, "9")
+	h.must("kill", "--all", c.id, "TERM")
+	for _, pid := range pids[:3] {
+		equal(t, "whether a process that is left lives", alive(pid), true)
+	}
+	h.must("kill", "--all", c.id, "9")
+	for _, pid := range pids {
+		eventually(t, "every process ends", func() bool { return !alive(pid) })
+	}
+	h.must("kill", "--all", c.id, "9")
+}
+
 func TestDeleteForceReachesWhatTheInitProcessLeftBehind(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)

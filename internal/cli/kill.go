@@ -9,7 +9,7 @@ import (
 )
 
 func killCommand(p *program) *cli.Command {
-	all := boolFlag("all", "does nothing: all processes are signalled where there is no init that would", "a")
+	all := boolFlag("all", "ends, with KILL, also what a stopped container without a pid namespace of its own has left", "a")
 	all.Hidden = true
 	return &cli.Command{
 		Usage:     "send a signal to a container (default: SIGTERM)",
@@ -39,9 +39,11 @@ func (p *program) kill(c *cli.Context) error {
 		return err
 	}
 	return p.each(c, func(ctr *libcontainer.Container) error {
+		if c.Bool("all") {
+			return ctr.SignalAll(sig)
+		}
 		err := ctr.Signal(sig)
-		// Engines clean up with `kill --all`, whatever state things are in.
-		if errors.Is(err, libcontainer.ErrNotRunning) && (c.Bool("all") || c.Bool("regex")) {
+		if errors.Is(err, libcontainer.ErrNotRunning) && c.Bool("regex") {
 			return nil
 		}
 		return err

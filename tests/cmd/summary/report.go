@@ -125,8 +125,7 @@ func (r *report) addPackage(e event) {
 			fmt.Fprint(r.w, e.Output)
 		}
 	case "fail":
-		if r.inside[e.Package] == 0 {
-			tests, output := r.unfinished(e.Package)
+		if tests, output := r.unfinished(e.Package); r.inside[e.Package] == 0 || tests != "" {
 			r.fail(e.Package, tests, output)
 		}
 	}

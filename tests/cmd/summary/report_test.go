@@ -54,7 +54,12 @@ func TestEventsFromElsewhereAreSummedUp(t *testing.T) {
 			"1 passed, 0 failed, 0 skipped", "vm/root TestA", true,
 		},
 		"a machine that dies": {begun + `{"Action":"fail","Package":"vm/root"}`, "0 passed, 1 failed, 0 skipped", "last words", false},
-		"nothing":             {"", "0 passed, 0 failed, 0 skipped", "", false},
+		"a machine that dies after a failure": {
+			`{"Action":"run","Package":"vm/root","Test":"TestB"}` + "\n" + `{"Action":"fail","Package":"vm/root","Test":"TestB"}` + "\n" +
+				begun + `{"Action":"fail","Package":"vm/root"}`,
+			"0 passed, 2 failed, 0 skipped", "last words", false,
+		},
+		"nothing": {"", "0 passed, 0 failed, 0 skipped", "", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "events")

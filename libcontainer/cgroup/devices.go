@@ -1,7 +1,6 @@
 package cgroup
 
 import (
-	"iter"
 	"math"
 	"slices"
 	"strconv"
@@ -47,14 +46,26 @@ type deviceRule struct {
 
 // deviceList is what a list of rules amounts to: a default, and exceptions
 // from it. It is the model of the v1 devices controller, and v2 follows it, so
-// that a configuration means the same on both.
+// that a configuration means the same on both; but for holes, which v1 cannot have.
 type deviceList struct {
 	otherwise action
 	// exceptions are in the order in which they were made. One that was taken
 	// back has no access.
-	exceptions []deviceRule
+	exceptions []exception
 	// index has the place of each among them.
 	index map[device]int
+	// hole is why v1 cannot have the list: an exception that allows again a part of
+	// what one before denies. From there on the order matters, and the last
+	// exception that is about an access holds.
+	hole *fault.Error
+}
+
+// exception is a rule and what it does.
+type exception struct {
+	deviceRule
+	act action
+	// place is the rule's in the configuration.
+	place int
 }
 
 // SetDevices restricts the cgroup to the device nodes that rules allow, in
@@ -115,23 +126,23 @@ func defaultDevices() [11]deviceRule {
 }
 
 func compileDevices(rules []specs.LinuxDeviceCgroup) (deviceList, error) {
-	l := deviceList{exceptions: make([]deviceRule, 0, len(rules)+11), index: map[device]int{}}
+	l := deviceList{exceptions: make([]exception, 0, len(rules)+11), index: map[device]int{}}
 	for i := range rules {
-		if err := l.addSpec(&rules[i]); err != nil {
-			err.Object = "linux.resources.devices[" + strconv.Itoa(i) + "]" + err.Object
+		if err := l.addSpec(i, &rules[i]); err != nil {
+			err.Object = devicePath(i) + err.Object
 			return l, err
 		}
 	}
 	for _, r := range defaultDevices() {
-		if err := l.add(r, allow); err != nil {
-			return l, err
-		}
+		l.addDefault(r)
 	}
 	return l, nil
 }
 
+func devicePath(place int) string { return index("linux.resources.devices", place) }
+
 // addSpec takes in one rule. The object of the error is the JSON path below it.
-func (l *deviceList) addSpec(r *specs.LinuxDeviceCgroup) *fault.Error {
+func (l *deviceList) addSpec(place int, r *specs.LinuxDeviceCgroup) *fault.Error {
 	act := deny
 	if r.Allow {
 		act = allow
@@ -163,7 +174,7 @@ func (l *deviceList) addSpec(r *specs.LinuxDeviceCgroup) *fault.Error {
 		}
 		*n.to = *n.from
 	}
-	return l.add(deviceRule{d, a}, act)
+	return l.add(exception{deviceRule{d, a}, act, place})
 }
 
 func parseAccess(s string) (a access, ok bool) {
@@ -180,62 +191,6 @@ func parseAccess(s string) (a access, ok bool) {
 		}
 	}
 	return a, a != 0
-}
-
-// add takes in one rule. A rule that agrees with the default takes back an
-// exception, and only the exception for exactly its devices: the kernel would
-// accept a rule that takes back a part of a wider one, and not enforce it.
-func (l *deviceList) add(r deviceRule, act action) *fault.Error {
-	i, there := l.index[r.device]
-	switch {
-	case act != l.otherwise && there:
-		l.exceptions[i].access |= r.access
-	case act != l.otherwise:
-		l.index[r.device] = len(l.exceptions)
-		l.exceptions = append(l.exceptions, r)
-	default:
-		if act == deny { // an allow-list must not have holes that are none
-			if e, ok := l.wider(r); ok {
-				return fault.Newf("", "", "cannot deny %s: an earlier rule allows %s, and a part of it cannot be taken back", r, e)
-			}
-		}
-		if there {
-			l.exceptions[i].access &^= r.access
-		}
-	}
-	return nil
-}
-
-// wider returns an exception that overlaps with r and is not of the same devices.
-// A list may have tens of thousands: of a single device only those are looked at
-// that can be about it.
-func (l *deviceList) wider(r deviceRule) (deviceRule, bool) {
-	if r.major == anyNumber || r.minor == anyNumber {
-		i := slices.IndexFunc(l.exceptions, func(e deviceRule) bool { return e.device != r.device && e.overlaps(r) })
-		if i < 0 {
-			return deviceRule{}, false
-		}
-		return l.exceptions[i], true
-	}
-	for _, d := range [...]device{
-		{r.kind, anyNumber, anyNumber}, {r.kind, r.major, anyNumber}, {r.kind, anyNumber, r.minor},
-	} {
-		if i, ok := l.index[d]; ok && l.exceptions[i].overlaps(r) {
-			return l.exceptions[i], true
-		}
-	}
-	return deviceRule{}, false
-}
-
-// all visits the exceptions that were not taken back.
-func (l *deviceList) all() iter.Seq[deviceRule] {
-	return func(yield func(deviceRule) bool) {
-		for _, e := range l.exceptions {
-			if e.access != 0 && !yield(e) {
-				return
-			}
-		}
-	}
 }
 
 func (r deviceRule) overlaps(o deviceRule) bool {
@@ -271,21 +226,4 @@ func (a access) String() string {
 		}
 	}
 	return string(b)
-}
-
-// Allows reports whether the rules let a container in this cgroup read and write
-// a device, as SetDevices is going to have it.
-func (c *Cgroup) Allows(rules []specs.LinuxDeviceCgroup, d *specs.LinuxDevice) bool {
-	l, err := compileDevices(rules)
-	if err != nil || c.rec.Driver == Disabled || d.Type == "" || d.Type == "p" {
-		return true
-	}
-	wanted := deviceRule{device{d.Type[0], d.Major, d.Minor}, read | write}
-	if d.Type == "u" {
-		wanted.kind = 'c'
-	}
-	named := slices.ContainsFunc(l.exceptions, func(e deviceRule) bool {
-		return e.overlaps(wanted) && (l.otherwise == allow || e.access&wanted.access == wanted.access)
-	})
-	return named == (l.otherwise == deny)
 }

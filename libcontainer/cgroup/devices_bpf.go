@@ -2,6 +2,7 @@ package cgroup
 
 import (
 	"errors"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -106,7 +107,7 @@ const (
 // program compiles the list. It sees a struct bpf_cgroup_dev_ctx {access_type,
 // major, minor}, whose access_type is access << 16 | kind, and returns whether
 // to allow. Each exception is a block that ends in a return if all matches,
-// and else jumps behind its end.
+// and else jumps behind its end. The last of them comes first, for it holds.
 func (l *deviceList) program() []linux.BPFInstruction {
 	p := []linux.BPFInstruction{
 		linux.BPFLoad32(regKind, regCtx, 0),
@@ -116,35 +117,39 @@ func (l *deviceList) program() []linux.BPFInstruction {
 		linux.BPFLoad32(regMajor, regCtx, 4),
 		linux.BPFLoad32(regMinor, regCtx, 8),
 	}
-	for e := range l.all() {
-		p = append(p, e.block(l.otherwise)...)
+	for _, e := range slices.Backward(l.exceptions) {
+		if e.access != 0 {
+			p = append(p, e.block(l.otherwise)...)
+		}
 	}
 	return append(p, linux.BPFMoveImm(regResult, int32(l.otherwise)), linux.BPFExit())
 }
 
-// block matches one exception from the default. One that allows must cover all
-// of the access that is asked for; one that denies, any of it.
-func (r deviceRule) block(otherwise action) []linux.BPFInstruction {
+// block matches one exception. One that allows what is denied by default must cover
+// all of the access that is asked for; one that denies, any of it. One that allows
+// again what another denies leaves the access that it does not cover to those before.
+func (e exception) block(otherwise action) []linux.BPFInstruction {
 	kind := int32(unix.BPF_DEVCG_DEV_CHAR)
-	if r.kind == 'b' {
+	if e.kind == 'b' {
 		kind = unix.BPF_DEVCG_DEV_BLOCK
 	}
 	b := []linux.BPFInstruction{linux.BPFJumpNotEqualImm(regKind, kind)}
-	if r.access != allAccess {
-		b = append(b, linux.BPFMove(regCtx, regAccess), linux.BPFAndImm(regCtx, int32(r.access)))
-		if otherwise == allow {
-			b = append(b, linux.BPFJumpEqualImm(regCtx, 0))
-		} else {
-			b = append(b, linux.BPFJumpNotEqual(regCtx, regAccess))
-		}
+	if e.major != anyNumber {
+		b = append(b, linux.BPFJumpNotEqualImm(regMajor, int32(uint32(e.major))))
 	}
-	if r.major != anyNumber {
-		b = append(b, linux.BPFJumpNotEqualImm(regMajor, int32(uint32(r.major))))
+	if e.minor != anyNumber {
+		b = append(b, linux.BPFJumpNotEqualImm(regMinor, int32(uint32(e.minor))))
 	}
-	if r.minor != anyNumber {
-		b = append(b, linux.BPFJumpNotEqualImm(regMinor, int32(uint32(r.minor))))
+	switch {
+	case e.access == allAccess:
+	case e.act == otherwise:
+		b = append(b, linux.BPFAndImm(regAccess, int32(allAccess&^e.access)), linux.BPFJumpNotEqualImm(regAccess, 0))
+	case e.act == deny:
+		b = append(b, linux.BPFMove(regCtx, regAccess), linux.BPFAndImm(regCtx, int32(e.access)), linux.BPFJumpEqualImm(regCtx, 0))
+	default:
+		b = append(b, linux.BPFMove(regCtx, regAccess), linux.BPFAndImm(regCtx, int32(e.access)), linux.BPFJumpNotEqual(regCtx, regAccess))
 	}
-	b = append(b, linux.BPFMoveImm(regResult, int32(allow-otherwise)), linux.BPFExit())
+	b = append(b, linux.BPFMoveImm(regResult, int32(e.act)), linux.BPFExit())
 	for i := range b {
 		if b[i].Jumps() {
 			b[i].Offset = int16(len(b) - i - 1)

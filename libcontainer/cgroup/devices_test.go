@@ -60,6 +60,48 @@ func TestAPartOfAWiderRuleCannotBeTakenBack(t *testing.T) {
 	}
 }
 
+// v1 has no way to say it: what it would do is deny.
+func TestRulesThatOnlyCgroupV2CanHoldAreRefusedOnV1(t *testing.T) {
+	everything, wide, node := specs.LinuxDeviceCgroup{Allow: true}, deviceNode(false, 300, anyNumber), deviceNode(true, 300, 7)
+	for name, tt := range map[string]struct {
+		rules []specs.LinuxDeviceCgroup
+		want  string
+	}{
+		"a part of a wider rule": {
+			[]specs.LinuxDeviceCgroup{everything, wide, node},
+			"set linux.resources.devices[2]: cannot allow c 300:7 rw: an earlier rule denies c 300:* rw, and cgroup v1 cannot take back a part of it",
+		},
+		"a device of every container": {
+			[]specs.LinuxDeviceCgroup{everything, deviceNode(false, 1, anyNumber)},
+			"set linux.resources.devices[1]: cannot deny c 1:* rw: every container has c 1:3 rw, and cgroup v1 cannot leave a part out",
+		},
+		"all of a wider rule":           {[]specs.LinuxDeviceCgroup{everything, wide, deviceNode(true, 300, anyNumber)}, ""},
+		"all and more":                  {[]specs.LinuxDeviceCgroup{everything, node, deviceNode(false, 300, 7), deviceNode(true, 300, anyNumber)}, ""},
+		"what has nothing in common":    {[]specs.LinuxDeviceCgroup{everything, wide, deviceNode(true, 301, 7)}, ""},
+		"a wide rule void again":        {[]specs.LinuxDeviceCgroup{everything, wide, node, everything}, ""},
+		"exactly a device of all":       {[]specs.LinuxDeviceCgroup{everything, deviceNode(false, 1, 3)}, ""},
+		"one terminal of the container": {[]specs.LinuxDeviceCgroup{everything, deviceNode(false, 136, 5)}, ""},
+		"tun, which not all need":       {[]specs.LinuxDeviceCgroup{everything, deviceNode(false, 10, anyNumber)}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, err := compileDevices(tt.rules)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := ""
+			if l.hole != nil {
+				got = l.hole.Error()
+			}
+			if got != tt.want {
+				t.Errorf("got  %s\nwant %s", got, tt.want)
+			}
+			if err := l.write("/nonexistent"); l.hole != nil && (err == nil || err.Error() != tt.want) {
+				t.Errorf("written: %v", err)
+			}
+		})
+	}
+}
+
 func TestOnlyTheLossOfRulesThatDenyANodeIsWorthAWarning(t *testing.T) {
 	everything := specs.LinuxDeviceCgroup{Access: "rwm"}
 	for name, tt := range map[string]struct {

@@ -12,6 +12,9 @@ import (
 // write sets the v1 controller: first the default, which voids what was there,
 // then the exceptions. The kernel takes one rule a write.
 func (l *deviceList) write(dir string) error {
+	if l.hole != nil {
+		return l.hole
+	}
 	all, each := dir+"/devices.deny", dir+"/devices.allow"
 	if l.otherwise == allow {
 		all, each = each, all
@@ -57,6 +60,9 @@ func (l *deviceList) amend(dir string, j *journal) error {
 		return fault.New("parse", file, err)
 	}
 	if now.otherwise == allow || l.otherwise == allow {
+		if l.hole != nil {
+			return l.hole
+		}
 		j.changes = append(j.changes, change{undo: func() error { return now.write(dir) }})
 		return l.write(dir)
 	}
@@ -96,9 +102,9 @@ func (l *deviceList) beyond(other *deviceList) []deviceRule {
 		allowed[o.device] |= o.access
 	}
 	var more []deviceRule
-	for _, r := range l.exceptions {
-		if r.access &^= allowed[r.device]; r.access != 0 {
-			more = append(more, r)
+	for _, e := range l.exceptions {
+		if e.access &^= allowed[e.device]; e.access != 0 {
+			more = append(more, e.deviceRule)
 		}
 	}
 	return more
@@ -121,7 +127,8 @@ func parseDevices(content string) (*deviceList, error) {
 		if !ok {
 			return nil, fault.Newf("", "", "%q is no rule", line)
 		}
-		l.exceptions = append(l.exceptions, deviceRule{device{f[0][0], deviceNumber(major), deviceNumber(minor)}, a})
+		r := deviceRule{device{f[0][0], deviceNumber(major), deviceNumber(minor)}, a}
+		l.exceptions = append(l.exceptions, exception{deviceRule: r, act: allow})
 	}
 	return l, nil
 }

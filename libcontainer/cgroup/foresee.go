@@ -33,10 +33,24 @@ func (c *Cgroup) Foresee(r *specs.LinuxResources) []error {
 		}
 	}
 	found = append(found, look.foreseen.errors...)
-	if look.controller("devices") == nil && c.unwritable != Tolerate {
-		found = append(found, fault.New("set", "linux.resources.devices", errNoController))
+	if err := look.foreseeDevices(r.Devices); err != nil {
+		found = append(found, err)
 	}
 	return found
+}
+
+// foreseeDevices leaves to Validate what is wrong with the rules anywhere.
+func (c *Cgroup) foreseeDevices(rules []specs.LinuxDeviceCgroup) error {
+	h := c.controller("devices")
+	list, err := compileDevices(rules)
+	switch {
+	case c.unwritable == Tolerate || c.devices == Tolerate && h != nil:
+	case h == nil:
+		return fault.New("set", "linux.resources.devices", errNoController)
+	case err == nil && !h.v2() && list.hole != nil:
+		return list.hole
+	}
+	return nil
 }
 
 // foreseeCreate looks at the directories that Create will make, and leaves out

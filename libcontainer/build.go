@@ -13,6 +13,7 @@ import (
 
 	"hull/internal/fault"
 	"hull/internal/linux"
+	"hull/libcontainer/cgroup"
 	"hull/libcontainer/hook"
 	"hull/libcontainer/plan"
 	"hull/spec"
@@ -172,9 +173,8 @@ func (n *creation) whileInitMounts(pid int) error {
 	if n.spec.Linux == nil || n.spec.Linux.Resources == nil {
 		return n.cgroup.SetDevices(nil)
 	}
-	early := *n.spec.Linux.Resources
-	early.Memory, early.Pids, early.Devices = nil, nil, nil
-	if err := n.cgroup.Set(&early); err != nil {
+	early, _ := cgroup.Split(n.spec.Linux.Resources)
+	if err := n.cgroup.Set(early); err != nil {
 		return err
 	}
 	return n.cgroup.SetDevices(n.spec.Linux.Resources.Devices)
@@ -276,8 +276,8 @@ func (n *creation) confine(d *drive) error {
 		}
 	}
 	if n.spec.Linux != nil && n.spec.Linux.Resources != nil {
-		late := specs.LinuxResources{Memory: n.spec.Linux.Resources.Memory, Pids: n.spec.Linux.Resources.Pids}
-		if err := n.cgroup.Set(&late); err != nil {
+		_, late := cgroup.Split(n.spec.Linux.Resources)
+		if err := n.cgroup.Set(late); err != nil {
 			return err
 		}
 	}

@@ -1,7 +1,6 @@
 package cgroup
 
 import (
-	"math"
 	"os"
 	"slices"
 	"strconv"
@@ -23,23 +22,23 @@ const (
 // not among them: Set gives it when the threads are there, and what is there may
 // exceed it.
 func (c *Cgroup) tight(r *specs.LinuxResources) (list []*Hierarchy) {
-	if h := c.controller("memory"); h != nil && memoryLimit(r) < initMemory {
-		list = append(list, h)
+	if k := c.knobs("memory"); k.h != nil && k.memoryLimit(r) < initMemory {
+		list = append(list, k.h)
 	}
 	return c.addFull(list, func(h *Hierarchy) []string { return above(h.Path) })
 }
 
 // memoryLimit is how much memory r allows.
-func memoryLimit(r *specs.LinuxResources) int64 {
-	limit := int64(math.MaxInt64)
+func (k knobs) memoryLimit(r *specs.LinuxResources) uint64 {
+	limit := Unlimited
 	if r == nil {
 		return limit
 	}
-	if r.Memory != nil && deref(r.Memory.Limit) > 0 {
-		limit = *r.Memory.Limit
+	if r.Memory != nil && deref(r.Memory.Limit) > 0 && !k.leaves(r, "memory.max") {
+		limit = uint64(*r.Memory.Limit)
 	}
 	for _, file := range [...]string{"memory.max", "memory.high"} {
-		if v, err := strconv.ParseInt(r.Unified[file], 10, 64); err == nil {
+		if v, ok := unifiedNumber(file, r.Unified[file]); ok {
 			limit = min(limit, v)
 		}
 	}

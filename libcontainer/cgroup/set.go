@@ -50,7 +50,8 @@ func (c *Cgroup) writeAll(r *specs.LinuxResources) error {
 }
 
 // setters are what Set does, and Foresee looks at, after checkMemory. Memory comes
-// last: v2 kills for a limit that is below what is used, and that cannot be undone.
+// last, that of unified as well: v2 kills for a limit that is below what is used,
+// and that cannot be undone.
 func (c *Cgroup) setters() [9]func(*specs.LinuxResources) error {
 	return [...]func(*specs.LinuxResources) error{
 		c.setPids, c.setCPU, c.setCpuset, c.setBlockIO,
@@ -185,13 +186,17 @@ func (c *Cgroup) setPids(r *specs.LinuxResources) error {
 	if r.Pids == nil || r.Pids.Limit == nil {
 		return nil
 	}
+	k := c.knobs("pids")
+	if k.leaves(r, "pids.max") {
+		return nil
+	}
 	// 0 is a limit like any other (config-linux.md, "PIDs"): init is there
 	// already, and nothing can be added to it.
 	v := "max"
 	if n := *r.Pids.Limit; n >= 0 {
 		v = strconv.FormatInt(n, 10)
 	}
-	return c.knobs("pids").write(setting{"pids.limit", "pids.max", v})
+	return k.write(setting{"pids.limit", "pids.max", v})
 }
 
 func (c *Cgroup) setCpuset(r *specs.LinuxResources) error {
@@ -271,25 +276,6 @@ func (c *Cgroup) setRdma(r *specs.LinuxResources) error {
 		}
 		if err := k.write(setting{"rdma." + device, "rdma.max", line}); err != nil {
 			return err
-		}
-	}
-	return nil
-}
-
-// setUnified writes v2 files by name. A value of several lines is several
-// commands.
-func (c *Cgroup) setUnified(r *specs.LinuxResources) error {
-	for _, file := range sortedKeys(r.Unified) {
-		field := "unified." + file
-		controller, _, ok := strings.Cut(file, ".")
-		if !ok || controller == "" || strings.Contains(file, "/") {
-			return fault.Newf("set linux.resources.unified", file, "the key must be a file name of the form controller.parameter")
-		}
-		k := knobs{controller, c.unified(), c.foreseen, c.journal}
-		for line := range strings.Lines(r.Unified[file]) {
-			if err := k.write(setting{field, file, line}); err != nil {
-				return err
-			}
 		}
 	}
 	return nil

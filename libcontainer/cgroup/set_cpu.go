@@ -23,19 +23,22 @@ func (c *Cgroup) setCPU(r *specs.LinuxResources) error {
 	}
 	k := c.knobs("cpu")
 	var l list
-	if p.Idle != nil {
-		l.add("cpu.idle", "cpu.idle", strconv.FormatInt(*p.Idle, 10))
+	idle, field := k.idle(r)
+	if idle != nil {
+		l.add(field, "cpu.idle", strconv.FormatInt(*idle, 10))
+	}
+	shares := deref(p.Shares)
+	if deref(idle) == 1 {
+		shares = 0 // what is idle has no weight to set, on either version
 	}
 	if k.v2() {
-		return setCPUV2(k, p, l)
+		return setCPUV2(k, p, l, shares)
 	}
-	if s := p.Shares; s != nil && *s != 0 {
-		if *s < minShares || *s > maxShares {
-			return fault.Newf("set linux.resources.cpu.shares", strconv.FormatUint(*s, 10),
-				"it must be between %d and %d", minShares, maxShares)
-		}
-		l.addUint("cpu.shares", "cpu.shares", s)
+	if s := deref(p.Shares); s != 0 && (s < minShares || s > maxShares) {
+		return fault.Newf("set linux.resources.cpu.shares", strconv.FormatUint(s, 10),
+			"it must be between %d and %d", minShares, maxShares)
 	}
+	l.addUint("cpu.shares", "cpu.shares", &shares)
 	l.addUint("cpu.period", "cpu.cfs_period_us", p.Period)
 	l.addInt("cpu.quota", "cpu.cfs_quota_us", p.Quota)
 	if p.Burst != nil {
@@ -46,10 +49,9 @@ func (c *Cgroup) setCPU(r *specs.LinuxResources) error {
 	return k.settle(l)
 }
 
-func setCPUV2(k knobs, p *specs.LinuxCPU, l list) error {
-	// An idle cgroup has no weight to set.
-	if s := p.Shares; s != nil && *s != 0 && deref(p.Idle) != 1 {
-		l.add("cpu.shares", "cpu.weight", strconv.FormatUint(weight(*s), 10))
+func setCPUV2(k knobs, p *specs.LinuxCPU, l list, shares uint64) error {
+	if shares != 0 {
+		l.add("cpu.shares", "cpu.weight", strconv.FormatUint(weight(shares), 10))
 	}
 	if quota, period := deref(p.Quota), deref(p.Period); quota != 0 || period != 0 {
 		field := "cpu.quota"

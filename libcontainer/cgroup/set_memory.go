@@ -3,6 +3,7 @@ package cgroup
 import (
 	"errors"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -17,16 +18,18 @@ import (
 // it: both are worth a warning there, and what v2 has no counterpart for is an
 // error (config-linux.md, "Unified").
 func (c *Cgroup) setMemory(r *specs.LinuxResources) error {
-	m := r.Memory
-	if m == nil {
-		return nil
+	if m := r.Memory; m != nil {
+		k := c.knobs("memory")
+		c.warnIgnored(k, m)
+		set := setMemoryV1
+		if k.v2() {
+			set = setMemoryV2
+		}
+		if err := set(k, r); err != nil {
+			return err
+		}
 	}
-	k := c.knobs("memory")
-	c.warnIgnored(k, m)
-	if k.v2() {
-		return setMemoryV2(k, m)
-	}
-	return setMemoryV1(k, m)
+	return c.setUnifiedMemory(r)
 }
 
 func (c *Cgroup) warnIgnored(k knobs, m *specs.LinuxMemory) {
@@ -41,7 +44,8 @@ func (c *Cgroup) warnIgnored(k knobs, m *specs.LinuxMemory) {
 	}
 }
 
-func setMemoryV1(k knobs, m *specs.LinuxMemory) error {
+func setMemoryV1(k knobs, r *specs.LinuxResources) error {
+	m := r.Memory
 	var limits, others list
 	limits.addInt("memory.limit", "memory.limit_in_bytes", m.Limit)
 	if memsw := swapV1(k, m); memsw != 0 {
@@ -78,7 +82,8 @@ func swapV1(k knobs, m *specs.LinuxMemory) int64 {
 	return -1
 }
 
-func setMemoryV2(k knobs, m *specs.LinuxMemory) error {
+func setMemoryV2(k knobs, r *specs.LinuxResources) error {
+	m := r.Memory
 	if err := k.writeEach(onlyMemoryV1(m)); err != nil {
 		return err
 	}
@@ -97,7 +102,7 @@ func setMemoryV2(k knobs, m *specs.LinuxMemory) error {
 	if m.Reservation != nil && *m.Reservation != 0 {
 		l.add("memory.reservation", "memory.low", orMax(*m.Reservation))
 	}
-	return k.settle(l)
+	return k.settle(slices.DeleteFunc(l, func(s setting) bool { return k.leaves(r, s.file) }))
 }
 
 // onlyMemoryV1 lists what v2 has no file for, if it asks for something.
@@ -151,12 +156,13 @@ func (c *Cgroup) checkMemory(r *specs.LinuxResources) error {
 		return fault.Newf("set linux.resources.memory.limit", strconv.FormatInt(limit, 10),
 			"it is less than a page of memory").WithHint("it is in bytes")
 	}
-	return checkUsage(c.knobs("memory"), m)
+	return checkUsage(c.knobs("memory"), r)
 }
 
 // checkUsage refuses a limit that is already exceeded, if the user wants that:
 // v2 would accept it and kill what is above.
-func checkUsage(k knobs, m *specs.LinuxMemory) error {
+func checkUsage(k knobs, r *specs.LinuxResources) error {
+	m := r.Memory
 	if m.CheckBeforeUpdate == nil || !*m.CheckBeforeUpdate || !k.v2() {
 		return nil
 	}
@@ -164,10 +170,10 @@ func checkUsage(k knobs, m *specs.LinuxMemory) error {
 	content := k.text("memory.current")
 	usage, _ := strconv.ParseInt(strings.TrimSpace(content), 10, 64)
 	for _, l := range [...]struct {
-		field string
-		v     int64
-	}{{"memory.limit", deref(m.Limit)}, {"memory.swap", deref(m.Swap)}} {
-		if l.v > 0 && l.v <= usage {
+		field, file string
+		v           int64
+	}{{"memory.limit", "memory.max", deref(m.Limit)}, {"memory.swap", "memory.swap.max", deref(m.Swap)}} {
+		if l.v > 0 && l.v <= usage && !k.leaves(r, l.file) {
 			return fault.Newf("set linux.resources."+l.field, strconv.FormatInt(l.v, 10),
 				"%d bytes are in use", usage).WithHint("memory.checkBeforeUpdate is set")
 		}

@@ -2,6 +2,7 @@ package cgroup
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -78,7 +79,7 @@ func (c *Cgroup) complete(r *specs.LinuxResources) (*specs.LinuxResources, error
 		m := *r.Memory
 		full.Memory = &m
 		if k := c.knobs("memory"); k.v2() {
-			if err := completeMemory(k, &m); err != nil {
+			if err := completeMemory(k, &full); err != nil {
 				return nil, err
 			}
 		}
@@ -87,16 +88,25 @@ func (c *Cgroup) complete(r *specs.LinuxResources) (*specs.LinuxResources, error
 }
 
 // completeMemory keeps what memory.swap is: the limit of memory and swap
-// together, where v2 has one of swap alone.
-func completeMemory(k knobs, m *specs.LinuxMemory) error {
+// together, where v2 has one of swap alone. So a new limit of memory is made up for
+// with swap, as on v1, and has to come with memory.swap where it is above the sum:
+// that is what "docker update --memory" is documented to do.
+//
+// Where no swap is allowed, there is no sum to keep: none is then allowed with any
+// limit of memory. The kubelet says it so, with "memory.swap.max": "0" in unified
+// and without memory.swap, when it makes a container and when it resizes one; and
+// who forbade swap must not get any for having less memory. (No limit of memory is
+// none of swap: see swapV2.) What unified names itself is left to it.
+func completeMemory(k knobs, r *specs.LinuxResources) error {
+	m := r.Memory
 	limit, swap := deref(m.Limit), deref(m.Swap)
 	switch {
 	case swap > 0 && limit == 0:
-		now := limitOf(k.text("memory.max"))
+		now := k.limitWith(r, "memory.max")
 		m.Limit = &now
-	case limit > 0 && swap == 0:
+	case limit > 0 && swap == 0 && !k.leaves(r, "memory.max") && !k.leaves(r, "memory.swap.max"):
 		memory, only := limitOf(k.text("memory.max")), limitOf(k.text("memory.swap.max"))
-		if memory == -1 || only == -1 {
+		if memory == -1 || only <= 0 {
 			return nil
 		}
 		sum := memory + only
@@ -107,6 +117,17 @@ func completeMemory(k knobs, m *specs.LinuxMemory) error {
 		m.Swap = &sum
 	}
 	return nil
+}
+
+// limitWith is the limit of memory that there is with r.
+func (k knobs) limitWith(r *specs.LinuxResources, file string) int64 {
+	if !k.leaves(r, file) {
+		return limitOf(k.text(file))
+	}
+	if v, ok := unifiedNumber(file, r.Unified[file]); ok && v <= math.MaxInt64 {
+		return int64(v)
+	}
+	return -1
 }
 
 // limitOf parses a limit of v2. None, or no such file, is -1.

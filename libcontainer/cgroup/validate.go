@@ -205,6 +205,10 @@ func (v *validator) unified(files map[string]string) {
 		if controller == "" || parameter == "" || !isWord(file) {
 			v.refuse("unified", "%q is not a file name of the form controller.parameter", file)
 		}
+		// The kernel would kill for it.
+		if strings.TrimSpace(files[file]) == "" && (controller == "memory" || controller == "hugetlb") {
+			v.refuse("unified."+file, "must have a value (the kernel takes none for 0)")
+		}
 	}
 }
 

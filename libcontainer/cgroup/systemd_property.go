@@ -3,6 +3,7 @@ package cgroup
 import (
 	"errors"
 	"math"
+	"slices"
 	"strings"
 
 	"hull/internal/dbus"
@@ -62,6 +63,32 @@ func boolProperty(w *dbus.Writer, name string) {
 	property(w, name, "b", func() { w.Bool(true) })
 }
 
-func numberProperty(w *dbus.Writer, name string, v uint64) {
-	property(w, name, "t", func() { w.Uint64(v) })
+// limitProperty is a property that follows from linux.resources.
+type limitProperty struct {
+	name   string
+	append func(*dbus.Writer)
+}
+
+type limitProperties []limitProperty
+
+func (l limitProperties) has(name string) bool {
+	return slices.ContainsFunc(l, func(p limitProperty) bool { return p.name == name })
+}
+
+func (l *limitProperties) add(name string, v uint64) {
+	switch name {
+	case "TasksMax", "MemoryMax", "MemoryHigh":
+		v = max(v, 1) // systemd has no 0: a byte is no page, and init is one task
+	}
+	*l = append(*l, limitProperty{name, func(w *dbus.Writer) {
+		property(w, name, "t", func() { w.Uint64(v) })
+	}})
+}
+
+func (l *limitProperties) addMask(name string, m []byte) {
+	if len(m) > 0 {
+		*l = append(*l, limitProperty{name, func(w *dbus.Writer) {
+			property(w, name, "ay", func() { w.Bytes(m) })
+		}})
+	}
 }

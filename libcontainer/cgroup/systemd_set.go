@@ -1,7 +1,9 @@
 package cgroup
 
 import (
+	"cmp"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -15,51 +17,66 @@ import (
 // otherwise put back its own idea of them whenever it is reloaded. The files
 // are then written as without systemd, with all precision.
 func (c *Cgroup) setUnitProperties(r *specs.LinuxResources) error {
-	cpus, mems, err := cpusetMasks(r.CPU)
+	named := unifiedProperties(r.Unified)
+	typed, err := c.typedProperties(r)
 	if err != nil {
 		return err
 	}
-	properties := func(w *dbus.Writer) {
-		c.memoryProperties(w, r.Memory)
-		c.cpuProperties(w, r.CPU)
-		maskProperty(w, "AllowedCPUs", cpus)
-		maskProperty(w, "AllowedMemoryNodes", mems)
-		if r.Pids != nil && r.Pids.Limit != nil {
-			numberProperty(w, "TasksMax", tasksMax(*r.Pids.Limit))
-		}
-		if b := r.BlockIO; b != nil && deref(b.Weight) != 0 && c.knobs("io").v2() {
-			numberProperty(w, "IOWeight", uint64(ioWeight(*b.Weight)))
-		}
-		unifiedProperties(w, r.Unified)
-	}
+	typed = slices.DeleteFunc(typed, func(p limitProperty) bool { return named.has(p.name) })
 	return c.talk("SetUnitProperties", func(conn *dbus.Conn) error {
-		if err := c.tellUnit(conn, properties); err != nil {
+		err := c.tellUnit(conn, append(slices.Clip(typed), named...))
+		if isRefusal(err) && len(named) > 0 {
+			err = c.tellApart(conn, typed, named)
+		}
+		if idle, _ := c.knobs("cpu").idle(r); err != nil || deref(idle) != 1 || !c.knobs("cpu").v2() {
 			return err
 		}
-		if r.CPU == nil || deref(r.CPU.Idle) != 1 || !c.knobs("cpu").v2() {
-			return nil
-		}
-		return c.makeIdle(conn)
+		// What cpu.idle is to systemd, from 252 on. Who does not know it does not
+		// know the file either, and leaves it alone.
+		var weight limitProperties
+		weight.add("CPUWeight", 0)
+		return c.tellIfKnown(conn, weight)
 	})
 }
 
-// makeIdle tells systemd what cpu.idle is to it: a weight of 0, from systemd 252 on.
-// Who does not know it does not know the file either, and leaves it alone.
-func (c *Cgroup) makeIdle(conn *dbus.Conn) error {
-	err := c.tellUnit(conn, func(w *dbus.Writer) { numberProperty(w, "CPUWeight", 0) })
-	if refused := (*dbus.Error)(nil); errors.As(err, &refused) {
-		return nil
+// tellApart tells one property after the other of those that follow from a name of
+// unified. The file is the kernel's, and a property of that name may be younger than
+// this systemd, as MemoryZSwapMax (253), which then leaves the file alone.
+func (c *Cgroup) tellApart(conn *dbus.Conn, typed, named limitProperties) error {
+	err := c.tellUnit(conn, typed)
+	for i := range named {
+		if err == nil {
+			err = c.tellIfKnown(conn, named[i:i+1])
+		}
 	}
 	return err
 }
 
+// tellIfKnown is tellUnit where systemd may refuse.
+func (c *Cgroup) tellIfKnown(conn *dbus.Conn, properties limitProperties) error {
+	if err := c.tellUnit(conn, properties); !isRefusal(err) {
+		return err
+	}
+	return nil
+}
+
+// isRefusal reports whether systemd has answered, and with no.
+func isRefusal(err error) bool {
+	refused := (*dbus.Error)(nil)
+	return errors.As(err, &refused)
+}
+
 // tellUnit sets properties of the unit, and returns when systemd has written
 // them to the files: it does before it looks for the next message.
-func (c *Cgroup) tellUnit(conn *dbus.Conn, properties func(*dbus.Writer)) error {
+func (c *Cgroup) tellUnit(conn *dbus.Conn, properties limitProperties) error {
 	w := &dbus.Writer{}
 	w.String(c.rec.Unit)
 	w.Bool(true) // until the next boot
-	w.Array(8, func() { properties(w) })
+	w.Array(8, func() {
+		for _, p := range properties {
+			p.append(w)
+		}
+	})
 	if _, err := c.callManager(conn, "SetUnitProperties", "sba(sv)", w); err != nil {
 		return err
 	}
@@ -72,97 +89,113 @@ func (c *Cgroup) tellUnit(conn *dbus.Conn, properties func(*dbus.Writer)) error 
 	return nil
 }
 
-func tasksMax(limit int64) uint64 {
-	switch {
-	case limit < 0:
-		return Unlimited
-	case limit == 0:
-		return 1 // systemd has no 0
+// typedProperties are those that follow from the properties of linux.resources, but
+// unified.
+func (c *Cgroup) typedProperties(r *specs.LinuxResources) (l limitProperties, err error) {
+	cpus, mems, err := cpusetMasks(r.CPU)
+	if err != nil {
+		return nil, err
 	}
-	return uint64(limit)
+	l = append(c.memoryProperties(r.Memory), c.cpuProperties(r)...)
+	l.addMask("AllowedCPUs", cpus)
+	l.addMask("AllowedMemoryNodes", mems)
+	if r.Pids != nil && r.Pids.Limit != nil {
+		limit := Unlimited
+		if n := *r.Pids.Limit; n >= 0 {
+			limit = uint64(n)
+		}
+		l.add("TasksMax", limit)
+	}
+	if b := r.BlockIO; b != nil && deref(b.Weight) != 0 && c.knobs("io").v2() {
+		l.add("IOWeight", uint64(ioWeight(*b.Weight)))
+	}
+	return l, nil
 }
 
-func (c *Cgroup) memoryProperties(w *dbus.Writer, m *specs.LinuxMemory) {
+func (c *Cgroup) memoryProperties(m *specs.LinuxMemory) (l limitProperties) {
 	if m == nil {
-		return
+		return nil
 	}
 	limit := "MemoryLimit" // its name where memory is in v1
 	if c.knobs("memory").v2() {
 		limit = "MemoryMax"
 		if v := deref(m.Reservation); v != 0 {
-			numberProperty(w, "MemoryLow", uint64(v))
+			l.add("MemoryLow", uint64(v))
 		}
 		if swap, err := swapV2(m); err == nil && swap != "" { // else: setMemory says what is wrong
-			numberProperty(w, "MemorySwapMax", number(swap))
+			l.add("MemorySwapMax", number(swap))
 		}
 	}
 	if v := deref(m.Limit); v != 0 {
-		numberProperty(w, limit, uint64(v)) // -1 is infinity
+		l.add(limit, uint64(v)) // -1 is infinity
 	}
+	return l
 }
 
-func (c *Cgroup) cpuProperties(w *dbus.Writer, p *specs.LinuxCPU) {
-	if p == nil {
-		return
-	}
-	switch k, shares := c.knobs("cpu"), deref(p.Shares); {
+func (c *Cgroup) cpuProperties(r *specs.LinuxResources) (l limitProperties) {
+	p := cmp.Or(r.CPU, &specs.LinuxCPU{})
+	k := c.knobs("cpu")
+	idle, _ := k.idle(r)
+	switch shares := deref(p.Shares); {
 	case shares != 0 && k.v2():
-		numberProperty(w, "CPUWeight", weight(shares))
+		l.add("CPUWeight", weight(shares))
 	case shares != 0:
-		numberProperty(w, "CPUShares", shares)
-	case p.Idle != nil && *p.Idle == 0 && k.v2(): // else it would be idle for systemd
+		l.add("CPUShares", shares)
+	case idle != nil && *idle == 0 && k.v2(): // else it would be idle for systemd
 		if now := k.number("cpu.weight"); now != 0 {
-			numberProperty(w, "CPUWeight", now)
+			l.add("CPUWeight", now)
 		}
 	}
 	quota, period := c.bandwidth(p)
 	if period != 0 {
-		numberProperty(w, "CPUQuotaPeriodUSec", period)
+		l.add("CPUQuotaPeriodUSec", period)
 	}
 	if quota != 0 {
-		numberProperty(w, "CPUQuotaPerSecUSec", quotaPerSecond(quota, period))
+		l.add("CPUQuotaPerSecUSec", quotaPerSecond(quota, period))
 	}
+	return l
 }
 
-// unifiedProperties appends what systemd has a property for. A value that is no
-// number is left to the kernel, which says what is wrong with it.
-func unifiedProperties(w *dbus.Writer, unified map[string]string) {
+// unifiedProperties are what systemd has a property for. A value that is none is
+// left to the kernel, which says what is wrong with it.
+func unifiedProperties(unified map[string]string) (l limitProperties) {
 	names := map[string]string{
 		"memory.min": "MemoryMin", "memory.low": "MemoryLow", "memory.high": "MemoryHigh", "memory.max": "MemoryMax",
 		"memory.swap.max": "MemorySwapMax", "memory.zswap.max": "MemoryZSwapMax",
 		"pids.max": "TasksMax", "cpu.weight": "CPUWeight", "io.weight": "IOWeight",
+		"cpuset.cpus": "AllowedCPUs", "cpuset.mems": "AllowedMemoryNodes",
 	}
 	for _, file := range sortedKeys(unified) {
-		value := strings.TrimPrefix(strings.TrimSpace(unified[file]), "default ")
+		value := strings.TrimPrefix(lastCommand(unified[file]), "default ")
 		switch name := names[file]; {
 		case file == "cpuset.cpus" || file == "cpuset.mems":
 			if m, err := mask(value); err == nil {
-				maskProperty(w, map[string]string{"cpuset.cpus": "AllowedCPUs", "cpuset.mems": "AllowedMemoryNodes"}[file], m)
+				l.addMask(name, m)
 			}
 		case file == "cpu.max":
-			bandwidthProperties(w, value)
+			l.addBandwidth(value)
 		case name == "":
-		case value == "max":
-			numberProperty(w, name, Unlimited)
 		default:
-			if v, err := strconv.ParseUint(value, 10, 64); err == nil {
-				numberProperty(w, name, v)
+			// A weight of 0 is idle to systemd, and nothing to the kernel.
+			if v, ok := unifiedNumber(file, value); ok && (v != 0 || name != "CPUWeight") {
+				l.add(name, v)
 			}
 		}
 	}
+	return l
 }
 
-// bandwidthProperties appends what cpu.max says: a quota or max, and a period.
-func bandwidthProperties(w *dbus.Writer, value string) {
+// addBandwidth adds what cpu.max says: a quota or max, and a period.
+func (l *limitProperties) addBandwidth(value string) {
 	quota, period, _ := strings.Cut(value, " ")
 	p, _ := strconv.ParseUint(period, 10, 64)
 	if p != 0 {
-		numberProperty(w, "CPUQuotaPeriodUSec", p)
+		l.add("CPUQuotaPeriodUSec", p)
 	}
 	if quota == "max" {
-		numberProperty(w, "CPUQuotaPerSecUSec", Unlimited)
+		l.add("CPUQuotaPerSecUSec", Unlimited)
 	} else if q, err := strconv.ParseInt(quota, 10, 64); err == nil && q > 0 {
-		numberProperty(w, "CPUQuotaPerSecUSec", quotaPerSecond(q, p))
+		l.add("CPUQuotaPerSecUSec", quotaPerSecond(q, p))
 	}
 }
 
@@ -227,10 +260,4 @@ func mask(list string) ([]byte, error) {
 		}
 	}
 	return m, nil
-}
-
-func maskProperty(w *dbus.Writer, name string, m []byte) {
-	if len(m) > 0 {
-		property(w, name, "ay", func() { w.Bytes(m) })
-	}
 }

@@ -1,6 +1,7 @@
 package cgroup
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -115,6 +116,46 @@ func TestSystemdOwnsTheScopeFromItsFirstProcessToItsEnd(t *testing.T) {
 	}
 	if err := c.Remove(); err != nil {
 		t.Errorf("the second Remove: %v", err)
+	}
+}
+
+// The files are the kernel's: of what systemd has no property for, or none of that
+// value, it does not have to know.
+func TestWhatOneSystemdDoesNotKnowDoesNotKeepTheRestFromIt(t *testing.T) {
+	socket := userManager(t)
+	c, err := New(Config{Driver: Systemd, ID: "hulltest", Path: ":hull:" + strconv.Itoa(os.Getpid()) + "-u", Bus: socket})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("sleep", "1000")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
+	if err := c.Adopt(cmd.Process.Pid); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := errors.Join(c.Kill(), c.Remove()); err != nil {
+			t.Error(err)
+		}
+	}()
+	limit := int64(7)
+	// systemd 252 does not know the one, and none such a weight.
+	if err := c.setUnitProperties(&specs.LinuxResources{
+		Pids:    &specs.LinuxPids{Limit: &limit},
+		Unified: map[string]string{"memory.zswap.max": "1M", "io.weight": "default 20000", "memory.high": "512M", "pids.max": "0", "memory.max": "0"},
+	}); err != nil {
+		t.Error(err)
+	}
+	for property, want := range map[string]string{"TasksMax": "1", "MemoryHigh": strconv.Itoa(512 << 20), "IOWeight": "[not set]"} {
+		if got := unitProperty(t, c, property); got != want {
+			t.Errorf("%s is %q, want %q", property, got, want)
+		}
+	}
+	shares := uint64(1)
+	if err := c.setUnitProperties(&specs.LinuxResources{CPU: &specs.LinuxCPU{Shares: &shares}, Unified: map[string]string{"pids.max": "5"}}); err == nil && !c.knobs("cpu").v2() {
+		t.Error("shares that systemd does not take are no error")
 	}
 }
 

@@ -177,6 +177,52 @@ func TestDeviceRulesAreInForce(t *testing.T) {
 	})
 }
 
+// As a privileged container has them, that is to have all but some.
+//
+//proves:linux.resources.devices[].allow config-linux.md#allowed-device-list:1
+func TestADeviceIsAllowedAgainThatAWiderRuleDenied(t *testing.T) {
+	h := newHost(t)
+	const kmsg = "open=/dev/kmsg"
+	all := specs.LinuxDeviceCgroup{Allow: true, Access: "rwm"}
+	rule := func(allow bool, minor int64, access string) specs.LinuxDeviceCgroup {
+		r := specs.LinuxDeviceCgroup{Allow: allow, Type: "c", Major: pointer(int64(1)), Access: access}
+		if minor >= 0 {
+			r.Minor = &minor
+		}
+		return r
+	}
+	for name, tt := range map[string]struct {
+		rules   []specs.LinuxDeviceCgroup
+		opens   bool
+		refused string // by v1
+	}{
+		"after the wider rule":  {[]specs.LinuxDeviceCgroup{all, rule(false, -1, "rwm"), rule(true, 11, "rw")}, true, "linux.resources.devices[2]: cannot allow c 1:11 rw"},
+		"only to be read":       {[]specs.LinuxDeviceCgroup{all, rule(false, -1, "rwm"), rule(true, 11, "r")}, false, "linux.resources.devices[2]: cannot allow c 1:11 r"},
+		"and denied after that": {[]specs.LinuxDeviceCgroup{all, rule(false, -1, "rwm"), rule(true, 11, "rw"), rule(false, 11, "w")}, false, "linux.resources.devices[2]"},
+		"not at all":            {[]specs.LinuxDeviceCgroup{all, rule(false, -1, "rwm")}, false, "linux.resources.devices[1]: cannot deny c 1:* rwm: every container has c 1:3 rw"},
+		"by a wider rule":       {[]specs.LinuxDeviceCgroup{all, rule(false, 11, "rwm"), rule(true, -1, "rw")}, true, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := &host{t: t, root: h.root}
+			config := func(s *specs.Spec) {
+				s.Linux.Resources.Devices = tt.rules
+				s.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/kmsg", Type: "c", Major: 1, Minor: 11}}
+			}
+			if !onlyV2() && tt.refused != "" {
+				h.fails([]string{tt.refused, "cgroup v1"}, config)
+				return
+			}
+			s := h.probe([]string{kmsg, "open=/dev/null", "open=/dev/zero"}, allCapabilities, config)
+			if opens := s.failure(kmsg) == ""; opens != tt.opens {
+				t.Errorf("open: %q", s.failure(kmsg))
+			}
+			// The devices that every container has always work.
+			get[string](t, s, "open=/dev/null")
+			get[string](t, s, "open=/dev/zero")
+		})
+	}
+}
+
 func readFile(t *testing.T, path string) string {
 	t.Helper()
 	b, err := os.ReadFile(path)

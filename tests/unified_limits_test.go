@@ -10,11 +10,11 @@ import (
 
 // What linux.resources.unified says of a file that other limits are about as well.
 
-// needUnified skips where the controller is not in cgroup v2.
-func needUnified(t *testing.T, controller string) {
+// needUnifiedMemory skips where memory is not in cgroup v2.
+func needUnifiedMemory(t *testing.T) {
 	t.Helper()
-	if !onV2(controller) {
-		lacks(t, "the "+controller+" controller on cgroup v2")
+	if !onV2("memory") {
+		lacks(t, "the memory controller on cgroup v2")
 	}
 }
 
@@ -48,7 +48,7 @@ func reloadSystemd(t *testing.T) {
 //
 //proves:linux.resources.unified.* linux.resources.memory.limit
 func TestAContainerWithoutSwapStaysSoWhenItsMemoryIsResized(t *testing.T) {
-	needUnified(t, "memory")
+	needUnifiedMemory(t)
 	h := newHost(t)
 	c := h.start(nil, resources(specs.LinuxResources{
 		Memory: &specs.LinuxMemory{Limit: pointer(int64(64 << 20))}, Unified: map[string]string{"memory.swap.max": "0"},
@@ -84,7 +84,7 @@ func TestAContainerWithoutSwapStaysSoWhenItsMemoryIsResized(t *testing.T) {
 
 //proves:linux.resources.unified.*
 func TestUnifiedWinsOverOtherLimitsOfTheSameFile(t *testing.T) {
-	needUnified(t, "memory")
+	needUnifiedMemory(t)
 	h := newHost(t)
 	c := h.start(nil, resources(specs.LinuxResources{
 		// Of a mebibyte, init would be killed.
@@ -110,7 +110,7 @@ func TestUnifiedWinsOverOtherLimitsOfTheSameFile(t *testing.T) {
 //proves:linux.resources.unified.*
 func TestLimitsThatInitDoesNotFitIntoMayBeUnified(t *testing.T) {
 	needBusybox(t)
-	needUnified(t, "memory")
+	needUnifiedMemory(t)
 	h := newHost(t)
 	b := h.newBundle(nil, args("/bin/true"), resources(specs.LinuxResources{
 		Unified: map[string]string{"memory.max": "640K", "memory.swap.max": "0", "pids.max": "1"},
@@ -123,7 +123,7 @@ func TestLimitsThatInitDoesNotFitIntoMayBeUnified(t *testing.T) {
 //proves:linux.resources.unified.*
 func TestWhatUnifiedSaysSystemdKnows(t *testing.T) {
 	h := newSystemdHost(t)
-	needUnified(t, "memory")
+	needUnifiedMemory(t)
 	for name, tt := range map[string]struct {
 		unified    map[string]string
 		files      files

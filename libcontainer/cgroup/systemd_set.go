@@ -159,6 +159,9 @@ func (c *Cgroup) cpuProperties(r *specs.LinuxResources) (l limitProperties) {
 // unifiedProperties are what systemd has a property for. A value that is none is
 // left to the kernel, which says what is wrong with it.
 func unifiedProperties(unified map[string]string) (l limitProperties) {
+	if len(unified) == 0 {
+		return nil
+	}
 	names := map[string]string{
 		"memory.min": "MemoryMin", "memory.low": "MemoryLow", "memory.high": "MemoryHigh", "memory.max": "MemoryMax",
 		"memory.swap.max": "MemorySwapMax", "memory.zswap.max": "MemoryZSwapMax",

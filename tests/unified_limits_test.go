@@ -125,22 +125,24 @@ func TestWhatUnifiedSaysSystemdKnows(t *testing.T) {
 	h := newSystemdHost(t)
 	needUnifiedMemory(t)
 	for name, tt := range map[string]struct {
-		unified    map[string]string
+		unified    files
 		files      files
-		properties map[string]string
+		properties files
 	}{
-		"no more tasks": {map[string]string{"pids.max": "0"}, files{"pids.max": "0"}, map[string]string{"TasksMax": "1"}},
+		"no more tasks": {files{"pids.max": "0"}, files{"pids.max": "0"}, files{"TasksMax": "1"}},
 		"sizes with a suffix": {
-			map[string]string{"memory.max": "512M", "memory.high": "400m", "memory.low": "8K", "memory.min": "4k", "memory.swap.max": "1G"},
+			files{"memory.max": "512M", "memory.high": "400m", "memory.low": "8K", "memory.min": "4k", "memory.swap.max": "1G"},
 			files{"memory.max": "536870912", "memory.high": "419430400", "memory.low": "8192", "memory.min": "4096", "memory.swap.max": "1073741824"},
-			map[string]string{"MemoryMax": "536870912", "MemoryHigh": "419430400", "MemoryLow": "8192", "MemoryMin": "4096", "MemorySwapMax": "1073741824"},
+			files{"MemoryMax": "536870912", "MemoryHigh": "419430400", "MemoryLow": "8192", "MemoryMin": "4096", "MemorySwapMax": "1073741824"},
 		},
-		"idle":     {map[string]string{"cpu.idle": "1"}, files{"cpu.idle": "1"}, map[string]string{"CPUWeight": "idle"}},
-		"not idle": {map[string]string{"cpu.idle": "0", "cpu.weight": "33"}, files{"cpu.idle": "0", "cpu.weight": "33"}, map[string]string{"CPUWeight": "33"}},
+		"idle":     {files{"cpu.idle": "1"}, files{"cpu.idle": "1"}, files{"CPUWeight": "idle"}},
+		// The period of the other limits goes with a quota that has none.
+		"a quota": {files{"cpu.max": "50000"}, files{"cpu.max": "50000 200000"}, files{"CPUQuotaPerSecUSec": "250ms", "CPUQuotaPeriodUSec": "200ms"}},
+		"not idle": {files{"cpu.idle": "0", "cpu.weight": "33"}, files{"cpu.idle": "0", "cpu.weight": "33"}, files{"CPUWeight": "33"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := &host{t: t, root: h.root, flags: h.flags}
-			c := h.start(nil, resources(specs.LinuxResources{Unified: tt.unified}))
+			c := h.start(nil, resources(specs.LinuxResources{CPU: &specs.LinuxCPU{Period: pointer(uint64(200000))}, Unified: tt.unified}))
 			check := func() {
 				t.Helper()
 				for file, want := range tt.files {

@@ -64,3 +64,15 @@ func TestWhatIsForeseenIsWhatHappens(t *testing.T) {
 		}
 	})
 }
+
+func TestDeviceRulesThatThisVersionCannotHoldAreForeseen(t *testing.T) {
+	onEach(t, func(sc scene) {
+		r := specs.LinuxResources{Devices: []specs.LinuxDeviceCgroup{{Allow: true}, deviceNode(false, 300, anyNumber), deviceNode(true, 300, 7)}}
+		foreseen := sc.c.Foresee(&r)
+		create(sc.t, sc.c)
+		happened := sc.c.SetDevices(r.Devices)
+		if v1 := !sc.c.controller("devices").v2(); v1 != (happened != nil) || v1 != (len(foreseen) == 1) || v1 && foreseen[0].Error() != happened.Error() {
+			sc.t.Errorf("foreseen %v\nhappened %v", foreseen, happened)
+		}
+	})
+}

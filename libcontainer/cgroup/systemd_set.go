@@ -17,7 +17,7 @@ import (
 // otherwise put back its own idea of them whenever it is reloaded. The files
 // are then written as without systemd, with all precision.
 func (c *Cgroup) setUnitProperties(r *specs.LinuxResources) error {
-	named := unifiedProperties(r.Unified)
+	named := c.unifiedProperties(r)
 	typed, err := c.typedProperties(r)
 	if err != nil {
 		return err
@@ -158,8 +158,8 @@ func (c *Cgroup) cpuProperties(r *specs.LinuxResources) (l limitProperties) {
 
 // unifiedProperties are what systemd has a property for. A value that is none is
 // left to the kernel, which says what is wrong with it.
-func unifiedProperties(unified map[string]string) (l limitProperties) {
-	if len(unified) == 0 {
+func (c *Cgroup) unifiedProperties(r *specs.LinuxResources) (l limitProperties) {
+	if len(r.Unified) == 0 {
 		return nil
 	}
 	names := map[string]string{
@@ -168,15 +168,15 @@ func unifiedProperties(unified map[string]string) (l limitProperties) {
 		"pids.max": "TasksMax", "cpu.weight": "CPUWeight", "io.weight": "IOWeight",
 		"cpuset.cpus": "AllowedCPUs", "cpuset.mems": "AllowedMemoryNodes",
 	}
-	for _, file := range sortedKeys(unified) {
-		value := strings.TrimPrefix(lastCommand(unified[file]), "default ")
+	for _, file := range sortedKeys(r.Unified) {
+		value := strings.TrimPrefix(lastCommand(r.Unified[file]), "default ")
 		switch name := names[file]; {
 		case file == "cpuset.cpus" || file == "cpuset.mems":
 			if m, err := mask(value); err == nil {
 				l.addMask(name, m)
 			}
 		case file == "cpu.max":
-			l.addBandwidth(value)
+			c.addBandwidth(&l, r.CPU, value)
 		case name == "":
 		default:
 			// A weight of 0 is idle to systemd, and nothing to the kernel.
@@ -188,17 +188,22 @@ func unifiedProperties(unified map[string]string) (l limitProperties) {
 	return l
 }
 
-// addBandwidth adds what cpu.max says: a quota or max, and a period.
-func (l *limitProperties) addBandwidth(value string) {
-	quota, period, _ := strings.Cut(value, " ")
-	p, _ := strconv.ParseUint(period, 10, 64)
-	if p != 0 {
-		l.add("CPUQuotaPeriodUSec", p)
+// addBandwidth adds what cpu.max says: a quota or max, and a period, without which
+// it is the one that there is, or is going to be.
+func (c *Cgroup) addBandwidth(l *limitProperties, typed *specs.LinuxCPU, value string) {
+	f := append(strings.Fields(value), "", "")
+	period, _ := strconv.ParseUint(f[1], 10, 64)
+	if period != 0 {
+		l.add("CPUQuotaPeriodUSec", period)
 	}
-	if quota == "max" {
+	if f[0] == "max" {
 		l.add("CPUQuotaPerSecUSec", Unlimited)
-	} else if q, err := strconv.ParseInt(quota, 10, 64); err == nil && q > 0 {
-		l.add("CPUQuotaPerSecUSec", quotaPerSecond(q, p))
+	} else if quota, err := strconv.ParseInt(f[0], 10, 64); err == nil && quota > 0 {
+		if period == 0 && typed != nil {
+			period = deref(typed.Period)
+		}
+		_, period = c.bandwidth(&specs.LinuxCPU{Quota: &quota, Period: &period})
+		l.add("CPUQuotaPerSecUSec", quotaPerSecond(quota, period))
 	}
 }
 

@@ -135,9 +135,9 @@ func TestWhatUnifiedSaysSystemdKnows(t *testing.T) {
 			files{"memory.max": "536870912", "memory.high": "419430400", "memory.low": "8192", "memory.min": "4096", "memory.swap.max": "1073741824"},
 			files{"MemoryMax": "536870912", "MemoryHigh": "419430400", "MemoryLow": "8192", "MemoryMin": "4096", "MemorySwapMax": "1073741824"},
 		},
-		"idle":     {files{"cpu.idle": "1"}, files{"cpu.idle": "1"}, files{"CPUWeight": "idle"}},
+		"idle": {files{"cpu.idle": "1"}, files{"cpu.idle": "1"}, files{"CPUWeight": "idle"}},
 		// The period of the other limits goes with a quota that has none.
-		"a quota": {files{"cpu.max": "50000"}, files{"cpu.max": "50000 200000"}, files{"CPUQuotaPerSecUSec": "250ms", "CPUQuotaPeriodUSec": "200ms"}},
+		"a quota":  {files{"cpu.max": "50000"}, files{"cpu.max": "50000 200000"}, files{"CPUQuotaPerSecUSec": "250ms", "CPUQuotaPeriodUSec": "200ms"}},
 		"not idle": {files{"cpu.idle": "0", "cpu.weight": "33"}, files{"cpu.idle": "0", "cpu.weight": "33"}, files{"CPUWeight": "33"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -124,7 +124,7 @@ func TestLimitsThatInitDoesNotFitIntoMayBeUnified(t *testing.T) {
 func TestWhatUnifiedSaysSystemdKnows(t *testing.T) {
 	h := newSystemdHost(t)
 	needUnifiedMemory(t)
-	for name, tt := range map[string]struct {
+	rows := map[string]struct {
 		unified    files
 		files      files
 		properties files
@@ -139,25 +139,29 @@ func TestWhatUnifiedSaysSystemdKnows(t *testing.T) {
 		// The period of the other limits goes with a quota that has none.
 		"a quota":  {files{"cpu.max": "50000"}, files{"cpu.max": "50000 200000"}, files{"CPUQuotaPerSecUSec": "250ms", "CPUQuotaPeriodUSec": "200ms"}},
 		"not idle": {files{"cpu.idle": "0", "cpu.weight": "33"}, files{"cpu.idle": "0", "cpu.weight": "33"}, files{"CPUWeight": "33"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			h := &host{t: t, root: h.root, flags: h.flags}
-			c := h.start(nil, resources(specs.LinuxResources{CPU: &specs.LinuxCPU{Period: pointer(uint64(200000))}, Unified: tt.unified}))
-			check := func() {
-				t.Helper()
-				for file, want := range tt.files {
-					equal(t, file, strings.TrimSpace(readFile(t, c.cgroup("")+"/"+file)), want)
-				}
-				checkUnit(t, "hull-"+c.id+".scope", tt.properties)
-			}
-			check()
-			if name == "no more tasks" {
-				return // systemd has no 0, and writes 1
-			}
-			reloadSystemd(t)
-			check()
-		})
 	}
+	running := map[string]*container{}
+	for name, row := range rows {
+		running[name] = h.start(nil, resources(specs.LinuxResources{
+			CPU: &specs.LinuxCPU{Period: pointer(uint64(200000))}, Unified: row.unified,
+		}))
+	}
+	check := func(when string) {
+		t.Helper()
+		for name, c := range running {
+			for file, want := range rows[name].files {
+				equal(t, name+" "+when+": "+file, strings.TrimSpace(readFile(t, c.cgroup("")+"/"+file)), want)
+			}
+			for property, want := range rows[name].properties {
+				equal(t, name+" "+when+": "+property, unit(t, "hull-"+c.id+".scope", property), want)
+			}
+		}
+	}
+	check("at first")
+	reloadSystemd(t)
+	// systemd has no 0, and writes that.
+	rows["no more tasks"].files["pids.max"] = "1"
+	check("after systemd was reloaded")
 }
 
 //proves:linux.resources.unified.*

@@ -96,8 +96,15 @@ func translateMount(p *problems, s *specs.Spec, i int, warn func(error)) mount {
 	}
 	mountIDMap(p, s, in, &m, o)
 	mountWarnings(in, &m, o, warn)
+	if !isNewTmpfs(&m) {
+		m.Flags &^= plan.CopyUp
+	}
 	return m
 }
+
+// isNewTmpfs says whether "tmpcopyup" means anything: what is copied into another
+// filesystem would stay there.
+func isNewTmpfs(m *mount) bool { return m.Kind == plan.NewFilesystem && m.Type == "tmpfs" }
 
 // bindOptions finishes a mount that gets no superblock of its own.
 func bindOptions(p *problems, m *mount, o *mountOptions) {
@@ -258,7 +265,7 @@ func mountWarnings(in *specs.Mount, m *mount, o *mountOptions, warn func(error))
 			ineffective = append(ineffective, opt.Key)
 		}
 	}
-	if m.Flags&plan.CopyUp != 0 && m.Type != "tmpfs" {
+	if m.Flags&plan.CopyUp != 0 && !isNewTmpfs(m) {
 		ineffective = append(ineffective, "tmpcopyup")
 	}
 	for _, opt := range ineffective {

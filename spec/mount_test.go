@@ -311,6 +311,9 @@ func TestWhatHasNoEffectIsReported(t *testing.T) {
 		{specs.Mount{Destination: "/x", Source: "/", Options: []string{"bind", "sync", "tmpcopyup"}}, []string{
 			`mounts[0].options: "sync" has no effect here`, `mounts[0].options: "tmpcopyup" has no effect here`,
 		}},
+		{specs.Mount{Destination: "/x", Type: "tmpfs", Options: []string{"remount", "tmpcopyup"}}, []string{
+			`mounts[0].options: "tmpcopyup" has no effect here`,
+		}},
 		{specs.Mount{Destination: "/x", Type: "tmpfs", Options: []string{"rsync", "rasync", "rdirsync", "rmand", "rnomand"}}, []string{
 			`mounts[0].options: "rsync" has no effect here`, `mounts[0].options: "rasync" has no effect here`,
 			`mounts[0].options: "rdirsync" has no effect here`, `mounts[0].options: "rmand" has no effect here`,

@@ -189,18 +189,28 @@ func (c *compiler) bind(m mount) {
 	if !filepath.IsAbs(m.Source) {
 		m.Source = filepath.Join(c.in.Bundle, m.Source)
 	}
-	shared := slices.ContainsFunc(m.Propagation, func(f uint64) bool { return f&unix.MS_SHARED != 0 })
+	shared, slave := m.becomes(unix.MS_SHARED), m.becomes(unix.MS_SLAVE)
 	userns := Namespace(c.spec, specs.UserNamespace) != nil
+	host := c.plan.Rootfs.HostPropagation
+	first := slave && host&unix.MS_PRIVATE != 0
+	if first {
+		// A private mount is a slave of nobody.
+		host = unix.MS_SLAVE | unix.MS_REC
+	}
 	if m.idMap != nil && c.in.Opener == InitOpens {
 		c.found.add(m.Name, "an id-mapped mount takes CAP_SYS_ADMIN where its filesystem was mounted: root can have it, and not an ordinary user")
 	}
-	if m.idMap != nil || userns && c.in.Opener == ParentOpens || shared && !userns {
+	supplied := m.idMap != nil || userns && c.in.Opener == ParentOpens || shared && !userns
+	if host != 0 && !shared && (supplied || first) {
+		// What is cloned before HostPropagation is set is a peer of the host's
+		// mount: what the container mounts there would appear on the host.
+		m.Propagation = slices.Concat([]uint64{host}, m.Propagation)
+	}
+	if first && !supplied {
+		m.Flags |= plan.CloneFirst
+	}
+	if supplied {
 		m.Flags |= plan.Supplied
-		if host := c.plan.Rootfs.HostPropagation; host != 0 && !shared {
-			// A clone made in the host's mount namespace is a peer of its mounts:
-			// what the container mounts there would appear on the host.
-			m.Propagation = slices.Concat([]uint64{host}, m.Propagation)
-		}
 		c.sources = append(c.sources, Source{
 			Mount: len(c.plan.Mounts),
 			Name:  m.Name,

@@ -45,6 +45,11 @@ type mount struct {
 	idMap *IDMap
 }
 
+// becomes reports whether an option asks for the propagation flag.
+func (m *mount) becomes(flag uint64) bool {
+	return slices.ContainsFunc(m.Propagation, func(f uint64) bool { return f&flag != 0 })
+}
+
 // translateMount translates mounts[i]. Warnings are about options that have no
 // effect; warn may be nil.
 func translateMount(p *problems, s *specs.Spec, i int, warn func(error)) mount {

@@ -100,16 +100,19 @@ func translateMount(p *problems, s *specs.Spec, i int, warn func(error)) mount {
 		m.Flags |= plan.FallbackBind
 	}
 	mountIDMap(p, s, in, &m, o)
+	onlyTmpfs(&m, o)
 	mountWarnings(in, &m, o, warn)
-	if !isNewTmpfs(&m) {
-		m.Flags &^= plan.CopyUp
-	}
 	return m
 }
 
-// isNewTmpfs says whether "tmpcopyup" means anything: what is copied into another
-// filesystem would stay there.
-func isNewTmpfs(m *mount) bool { return m.Kind == plan.NewFilesystem && m.Type == "tmpfs" }
+// onlyTmpfs takes back "tmpcopyup" unless it is for a new tmpfs: what is copied
+// into another filesystem would stay there.
+func onlyTmpfs(m *mount, o *mountOptions) {
+	if m.Flags&plan.CopyUp != 0 && (m.Kind != plan.NewFilesystem || m.Type != "tmpfs") {
+		m.Flags &^= plan.CopyUp
+		o.unheard = append(o.unheard, "tmpcopyup")
+	}
+}
 
 // bindOptions finishes a mount that gets no superblock of its own.
 func bindOptions(p *problems, m *mount, o *mountOptions) {
@@ -269,9 +272,6 @@ func mountWarnings(in *specs.Mount, m *mount, o *mountOptions, warn func(error))
 		for _, opt := range o.superblock {
 			ineffective = append(ineffective, opt.Key)
 		}
-	}
-	if m.Flags&plan.CopyUp != 0 && !isNewTmpfs(m) {
-		ineffective = append(ineffective, "tmpcopyup")
 	}
 	for _, opt := range ineffective {
 		warn(fault.Newf("", at(m.Name, "options"), "%q has no effect here", opt))

@@ -115,6 +115,7 @@ func TestTheHostsMountOfTheRootIsNotMadeReadOnly(t *testing.T) {
 	h.leavesNothing()
 	for name, prepare := range map[string]func(*testing.T, string){
 		"a mount point": func(t *testing.T, root string) {
+			t.Helper()
 			if err := unix.Mount(root, root, "", unix.MS_BIND, ""); err != nil {
 				t.Fatal(err)
 			}

@@ -140,28 +140,34 @@ func TestWhatUnifiedSaysSystemdKnows(t *testing.T) {
 		"a quota":  {files{"cpu.max": "50000"}, files{"cpu.max": "50000 200000"}, files{"CPUQuotaPerSecUSec": "250ms", "CPUQuotaPeriodUSec": "200ms"}},
 		"not idle": {files{"cpu.idle": "0", "cpu.weight": "33"}, files{"cpu.idle": "0", "cpu.weight": "33"}, files{"CPUWeight": "33"}},
 	}
-	running := map[string]*container{}
+	created := map[string]*container{}
 	for name, row := range rows {
-		running[name] = h.start(nil, resources(specs.LinuxResources{
+		// Not started: a program may need more tasks than none.
+		created[name] = h.create(h.newBundle([]string{"sleep"}, resources(specs.LinuxResources{
 			CPU: &specs.LinuxCPU{Period: pointer(uint64(200000))}, Unified: row.unified,
-		}))
+		})))
 	}
 	check := func(when string) {
 		t.Helper()
-		for name, c := range running {
-			for file, want := range rows[name].files {
-				equal(t, name+" "+when+": "+file, strings.TrimSpace(readFile(t, c.cgroup("")+"/"+file)), want)
-			}
+		for name, c := range created {
 			for property, want := range rows[name].properties {
 				equal(t, name+" "+when+": "+property, unit(t, "hull-"+c.id+".scope", property), want)
+			}
+			// It has written the files by now, before it answered.
+			for file, want := range rows[name].files {
+				equal(t, name+" "+when+": "+file, strings.TrimSpace(readFile(t, c.cgroup("")+"/"+file)), want)
 			}
 		}
 	}
 	check("at first")
-	reloadSystemd(t)
-	// systemd has no 0, and writes that.
+	// When a property is changed, systemd writes all that it knows; it has no 0.
+	for _, c := range created {
+		if out, err := exec.Command("systemctl", "set-property", "--runtime", "hull-"+c.id+".scope", "MemoryZSwapMax=1M").CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	}
 	rows["no more tasks"].files["pids.max"] = "1"
-	check("after systemd was reloaded")
+	check("as systemd writes it")
 }
 
 //proves:linux.resources.unified.*

@@ -177,7 +177,7 @@ func (c *Container) remove() error {
 	if err := c.unmount(); err != nil {
 		return err
 	}
-	if err := c.cgroup.Remove(); err != nil {
+	if err := c.removeCgroup(); err != nil {
 		return err
 	}
 	if err := c.resctrl().Remove(); err != nil {
@@ -188,4 +188,29 @@ func (c *Container) remove() error {
 	}
 	c.runPoststop()
 	return nil
+}
+
+// removeCgroup removes the cgroup, unless it may be somebody else's.
+func (c *Container) removeCgroup() error {
+	unborn, err := c.unborn()
+	if err != nil {
+		return err
+	}
+	if unborn {
+		c.cgroup.Withdraw()
+		return nil
+	}
+	return c.cgroup.Remove()
+}
+
+// unborn reports whether nothing of the container has been in its cgroup yet: the
+// gate is made before that. Whoever is there then was quicker than create, which
+// has not found out yet, or was killed before.
+func (c *Container) unborn() (bool, error) {
+	if !c.record.Creating || c.dir.HasGate() {
+		return false, nil
+	}
+	// A gate that is gone was there if the record says by now that it was made.
+	err := c.reload()
+	return c.record.Creating, err
 }

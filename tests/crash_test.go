@@ -151,6 +151,47 @@ func TestAnExecThatIsKilledHarmsNothing(t *testing.T) {
 	h.sweepAndCheck(0, id, b)
 }
 
+// A container that cannot have the cgroup that it asks for never takes it away from
+// who is in it, whenever its creation is cut off.
+func TestACreationThatIsRefusedItsCgroupHarmsNobodyThere(t *testing.T) {
+	t.Parallel()
+	needCgroupfs(t)
+	h := newHost(t)
+	path := "/" + newID()
+	inside := func(s *specs.Spec) { s.Linux.CgroupsPath = path }
+	victim := h.start(nil, inside)
+	b := h.newBundle([]string{"sleep"}, inside)
+	dir := victim.cgroup("")
+	lives := func(when string) {
+		t.Helper()
+		if !alive(victim.pid) || !fileExists(dir) {
+			t.Fatalf("%s: the container that was there first is not there any more", when)
+		}
+	}
+	id := newID()
+	h.refuses([]string{"use cgroup", path, "it is not empty"}, "create", "--bundle", b.dir, id)
+	h.nothingRemains(id, b)
+	atMoments(50, 8*time.Millisecond, func(delay time.Duration) {
+		id := newID()
+		h.crash(delay, itself, "create", "--bundle", b.dir, id)
+		_ = h.command("delete", "--force", id).Run()
+		lives(delay.String())
+	})
+	for range fewer(40) {
+		id := newID()
+		create := h.command("create", "--bundle", b.dir, id)
+		if err := create.Start(); err != nil {
+			t.Fatal(err)
+		}
+		for range 4 {
+			_ = h.command("delete", "--force", id).Run()
+		}
+		_ = create.Wait()
+		_ = h.command("delete", "--force", id).Run()
+		lives("at the same time")
+	}
+}
+
 // quietly runs the runtime, which has to succeed, without pipes that a
 // container would hold open.
 func (h *host) quietly(args ...string) {

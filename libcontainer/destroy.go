@@ -87,12 +87,13 @@ func (c *Container) lock() error {
 // reload reads the record again.
 func (c *Container) reload() error { return c.load(c.record.ID) }
 
-// checkStopped refuses a container whose init lives, and ends what outlived it.
+// checkStopped refuses a container whose init lives, and ends what outlived it: in
+// a creation that was cut off, that is init itself, or the stage.
 func (c *Container) checkStopped() error {
 	if err := c.refuseUnlessStopped(); err != nil {
 		return err
 	}
-	if !c.record.SharesPIDs {
+	if !c.record.SharesPIDs && !c.record.Creating {
 		return nil
 	}
 	return c.kill()

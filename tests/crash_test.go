@@ -1,6 +1,9 @@
 package tests
 
 import (
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -87,6 +90,45 @@ func TestNothingRemainsOfACreateWhoseInitIsKilled(t *testing.T) {
 		h.crash(delay, init, "create", "--bundle", b.dir, id)
 		h.sweepAndCheck(delay, id, b)
 	})
+}
+
+// What is cut off counts as stopped, although its init may wait to be started.
+func TestDeleteWithoutForceLeavesNothingOfACreateThatIsKilledAtItsEnd(t *testing.T) {
+	t.Parallel()
+	for _, manager := range []string{"cgroupfs", "disabled"} {
+		t.Run(manager, func(t *testing.T) {
+			t.Parallel()
+			h := newHost(t)
+			h.flags = []string{"--cgroup-manager", manager}
+			id := newID()
+			// Who saves the record then waits for somebody to read it.
+			b := h.newBundle([]string{"sleep"}, func(s *specs.Spec) {
+				s.Linux.Resources = nil
+				s.Hooks = &specs.Hooks{CreateRuntime: []specs.Hook{{Path: "/bin/sh", Args: []string{"sh", "-c", "mkfifo " + h.root + "/" + id + "/.record"}}}}
+			})
+			cmd := h.command("create", "--bundle", b.dir, id)
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "create is at its end", func() bool { return waitsIn(cmd.Process.Pid, "wait_for_partner") })
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+			equal(t, "status", h.state(id).Status, specs.StateStopped)
+			h.must("delete", id)
+			h.nothingRemains(id, b)
+		})
+	}
+}
+
+// waitsIn reports whether a thread of a process sleeps in a function of the kernel.
+func waitsIn(pid int, function string) bool {
+	places, _ := filepath.Glob(procPath(pid, "task/*/wchan"))
+	for _, place := range places {
+		if text, err := os.ReadFile(place); err == nil && strings.Contains(string(text), function) {
+			return true
+		}
+	}
+	return false
 }
 
 func TestACreateWhoseInitIsKilledFailsAndCleansUpItself(t *testing.T) {

@@ -136,13 +136,14 @@ func (c *Container) statusOfCreation() (specs.ContainerState, error) {
 	switch {
 	case !c.record.Creating:
 		return "", nil
-	case !locked:
-		return specs.StateStopped, nil
-	case c.unrecorded:
-		// Create has had no effect yet, or delete is at its end.
+	case c.unrecorded && !c.dir.Held():
+		// Create has had no effect yet, or delete is at its end. Or either was
+		// killed there: the name is in use then, until somebody deletes it.
 		return "", fault.New("load", c.record.ID, ErrNotExist)
+	case locked:
+		return specs.StateCreating, nil
 	}
-	return specs.StateCreating, nil
+	return specs.StateStopped, nil
 }
 
 // pidfd returns a descriptor of the init process; the error is ErrNotRunning if

@@ -16,6 +16,7 @@ TAGS    := netgo osusergo urfave_cli_no_docs
 LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -extldflags "-static"
 
 # The newest containerd without what no test asks of it.
+CONTAINERD := $(addprefix github.com/containerd/containerd/v2/cmd/,containerd containerd-shim-runc-v2 ctr)
 CONTAINERD_TAGS := no_btrfs no_devmapper no_tracing no_zfs grpcnotrace urfave_cli_no_docs
 
 CACHE     := $(CURDIR)/.cache
@@ -69,7 +70,9 @@ test-engines: hull engine-tools ## run Podman, containerd, CRI, Buildah and Dock
 .PHONY: engine-tools
 engine-tools:
 	@mkdir -p $(CACHE)/engines
-	@cd tests/engines/cri && CGO_ENABLED=0 GOBIN=$(CACHE)/engines $(GO) install -trimpath -tags '$(CONTAINERD_TAGS)' -ldflags '-s -w' . tool
+	@cd tests/engines/cri && export GOBIN=$(CACHE)/engines && \
+		CGO_ENABLED=0 $(GO) install -trimpath -tags '$(CONTAINERD_TAGS)' -ldflags '-s -w' . $(CONTAINERD) && \
+		CGO_ENABLED=1 $(GO) install -trimpath -tags 'seccomp netgo osusergo' -ldflags '-s -w -extldflags -static' github.com/opencontainers/runc
 
 .PHONY: soak
 soak: packages-test ## CYCLES containers and as many execs into one, eight at a time; nothing may leak

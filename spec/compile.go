@@ -184,23 +184,17 @@ func (c *compiler) mounts() error {
 	return c.found.err()
 }
 
-// bind appends a bind mount and says who opens its source.
+// bind appends a bind mount and says who opens its source, and when.
 func (c *compiler) bind(m mount) {
 	if !filepath.IsAbs(m.Source) {
 		m.Source = filepath.Join(c.in.Bundle, m.Source)
 	}
-	shared := slices.ContainsFunc(m.Propagation, func(f uint64) bool { return f&unix.MS_SHARED != 0 })
-	userns := Namespace(c.spec, specs.UserNamespace) != nil
 	if m.idMap != nil && c.in.Opener == InitOpens {
 		c.found.add(m.Name, "an id-mapped mount takes CAP_SYS_ADMIN where its filesystem was mounted: root can have it, and not an ordinary user")
 	}
-	if m.idMap != nil || userns && c.in.Opener == ParentOpens || shared && !userns {
+	userns := Namespace(c.spec, specs.UserNamespace) != nil
+	if m.idMap != nil || userns && c.in.Opener == ParentOpens || m.becomes(unix.MS_SHARED) && !userns {
 		m.Flags |= plan.Supplied
-		if host := c.plan.Rootfs.HostPropagation; host != 0 && !shared {
-			// A clone made in the host's mount namespace is a peer of its mounts:
-			// what the container mounts there would appear on the host.
-			m.Propagation = slices.Concat([]uint64{host}, m.Propagation)
-		}
 		c.sources = append(c.sources, Source{
 			Mount: len(c.plan.Mounts),
 			Name:  m.Name,
@@ -212,7 +206,25 @@ func (c *compiler) bind(m mount) {
 		// In a namespace that is joined the path may be another file.
 		c.statSource(&m)
 	}
+	m.cutOff(c.plan.Rootfs.HostPropagation)
 	c.plan.Mounts = append(c.plan.Mounts, m.Mount)
+}
+
+// cutOff makes a bind mount what the host's mounts become for the container, if its
+// source is cloned before they do: what the container mounts on their peer would
+// appear on the host.
+func (m *mount) cutOff(host uint64) {
+	if host&unix.MS_PRIVATE != 0 && m.becomes(unix.MS_SLAVE) {
+		// A private mount is a slave of nobody.
+		host = unix.MS_SLAVE | unix.MS_REC
+		if m.Flags&plan.Supplied == 0 {
+			m.Flags |= plan.CloneFirst
+		}
+	}
+	early := m.Flags&(plan.Supplied|plan.CloneFirst) != 0
+	if early && host != 0 && !m.becomes(unix.MS_SHARED) {
+		m.Propagation = slices.Concat([]uint64{host}, m.Propagation)
+	}
 }
 
 // statSource finds out whether a missing target is to be a file.

@@ -172,6 +172,7 @@ func TestTheWayToTheRootFollowsTheNamespace(t *testing.T) {
 		t.Errorf("got %v, want %s", err, want)
 	}
 	drop(s, specs.MountNamespace)
+	s.Root.Readonly = false
 	s.Linux.MaskedPaths, s.Linux.ReadonlyPaths = nil, nil
 	if r := compile(t, s, in).Rootfs; r.Pivot != plan.ChrootOnly || r.HostPropagation != 0 || r.Propagation != 0 {
 		t.Errorf("without a mount namespace: %+v", r)

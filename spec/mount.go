@@ -45,6 +45,11 @@ type mount struct {
 	idMap *IDMap
 }
 
+// becomes reports whether an option asks for the propagation flag.
+func (m *mount) becomes(flag uint64) bool {
+	return slices.ContainsFunc(m.Propagation, func(f uint64) bool { return f&flag != 0 })
+}
+
 // translateMount translates mounts[i]. Warnings are about options that have no
 // effect; warn may be nil.
 func translateMount(p *problems, s *specs.Spec, i int, warn func(error)) mount {
@@ -95,8 +100,18 @@ func translateMount(p *problems, s *specs.Spec, i int, warn func(error)) mount {
 		m.Flags |= plan.FallbackBind
 	}
 	mountIDMap(p, s, in, &m, o)
+	onlyTmpfs(&m, o)
 	mountWarnings(in, &m, o, warn)
 	return m
+}
+
+// onlyTmpfs takes back "tmpcopyup" unless it is for a new tmpfs: what is copied
+// into another filesystem would stay there.
+func onlyTmpfs(m *mount, o *mountOptions) {
+	if m.Flags&plan.CopyUp != 0 && (m.Kind != plan.NewFilesystem || m.Type != "tmpfs") {
+		m.Flags &^= plan.CopyUp
+		o.unheard = append(o.unheard, "tmpcopyup")
+	}
 }
 
 // bindOptions finishes a mount that gets no superblock of its own.
@@ -257,9 +272,6 @@ func mountWarnings(in *specs.Mount, m *mount, o *mountOptions, warn func(error))
 		for _, opt := range o.superblock {
 			ineffective = append(ineffective, opt.Key)
 		}
-	}
-	if m.Flags&plan.CopyUp != 0 && m.Type != "tmpfs" {
-		ineffective = append(ineffective, "tmpcopyup")
 	}
 	for _, opt := range ineffective {
 		warn(fault.Newf("", at(m.Name, "options"), "%q has no effect here", opt))

@@ -309,7 +309,10 @@ func TestWhatHasNoEffectIsReported(t *testing.T) {
 	}{
 		{specs.Mount{Destination: "x/y", Type: "tmpfs"}, []string{"mounts[0].destination: relative paths are deprecated, /x/y is used"}},
 		{specs.Mount{Destination: "/x", Source: "/", Options: []string{"bind", "sync", "tmpcopyup"}}, []string{
-			`mounts[0].options: "sync" has no effect here`, `mounts[0].options: "tmpcopyup" has no effect here`,
+			`mounts[0].options: "tmpcopyup" has no effect here`, `mounts[0].options: "sync" has no effect here`,
+		}},
+		{specs.Mount{Destination: "/x", Type: "tmpfs", Options: []string{"remount", "tmpcopyup"}}, []string{
+			`mounts[0].options: "tmpcopyup" has no effect here`,
 		}},
 		{specs.Mount{Destination: "/x", Type: "tmpfs", Options: []string{"rsync", "rasync", "rdirsync", "rmand", "rnomand"}}, []string{
 			`mounts[0].options: "rsync" has no effect here`, `mounts[0].options: "rasync" has no effect here`,

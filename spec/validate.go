@@ -30,6 +30,7 @@ func validate(s *specs.Spec) *problems {
 	default:
 		possible(p, "root.path", s.Root.Path)
 	}
+	rootAccess(p, s)
 	utsNames(p, s)
 	validateProcess(p, s, s.Process)
 	for i := range s.Mounts {
@@ -44,6 +45,14 @@ func validate(s *specs.Spec) *problems {
 		validateLinux(p, s)
 	}
 	return p
+}
+
+// rootAccess checks root.readonly. Without a mount namespace of the container the
+// host's own mount would become read-only, and stay so.
+func rootAccess(p *problems, s *specs.Spec) {
+	if s.Root != nil && s.Root.Readonly && Namespace(s, specs.MountNamespace) == nil {
+		p.add("root.readonly", "needs a mount namespace, since the mount is the host's without one (set it to false)")
+	}
 }
 
 func utsNames(p *problems, s *specs.Spec) {

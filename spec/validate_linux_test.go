@@ -166,6 +166,7 @@ func linuxViolations() []violation {
 		}, []string{`linux.maskedPaths[1]: "b" is not an absolute path`, `linux.readonlyPaths[0]: "c" is not an absolute path`}},
 		{"hidden paths of the host", func(s *specs.Spec) {
 			drop(s, specs.MountNamespace)
+			s.Root.Readonly = false
 			s.Linux.MaskedPaths, s.Linux.ReadonlyPaths = []string{"/a"}, nil
 		}, []string{"linux.maskedPaths[0]: needs a mount namespace"}},
 	}

@@ -66,6 +66,9 @@ func otherViolations() []violation {
 		{"no version", func(s *specs.Spec) { s.Version = "" }, []string{"ociVersion: must be set"}},
 		{"no root", func(s *specs.Spec) { s.Root = nil }, []string{"root: must be set"}},
 		{"an empty root", func(s *specs.Spec) { s.Root.Path = "" }, []string{"root.path: must not be empty"}},
+		{"a read-only root of the host", func(s *specs.Spec) { s.Linux = nil; s.Hostname = "" }, []string{
+			"root.readonly: needs a mount namespace, since the mount is the host's without one (set it to false)",
+		}},
 		{"no process is not wrong", func(s *specs.Spec) { s.Process = nil }, nil},
 		{"a long hostname", func(s *specs.Spec) { s.Hostname = strings.Repeat("h", 65) }, []string{"hostname: longer than 64 bytes"}},
 		{"names without a uts namespace", func(s *specs.Spec) { drop(s, specs.UTSNamespace); s.Domainname = "d" }, []string{
@@ -198,6 +201,7 @@ func mountViolations() []violation {
 			mount(specs.Mount{Destination: "/../.", Type: "tmpfs"})(s)
 			s.Linux = nil
 			s.Hostname = ""
+			s.Root.Readonly = false
 		}, []string{"mounts[0].destination: the root of the container can be covered only in a mount namespace"}},
 		{"no type", mount(specs.Mount{Destination: "/x"}), []string{
 			"mounts[0].type: must not be empty unless the options have bind, rbind or remount",

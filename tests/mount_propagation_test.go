@@ -92,6 +92,71 @@ func TestPropagationOptionsReachAsFarAsTheySay(t *testing.T) {
 	}
 }
 
+// A mount that is a slave receives what is mounted on the host, whatever the root
+// of the container is.
+//
+//proves:mounts[].options=slave mounts[].options=rslave linux.rootfsPropagation=private linux.rootfsPropagation=unbindable
+func TestASlaveReceivesMountsBelowAPrivateRoot(t *testing.T) {
+	h := newHost(t)
+	mapped := func(m *specs.Mount) { m.UIDMappings, m.GIDMappings = ids(0, 0, 10), ids(0, 0, 10) }
+	asIs := func(*specs.Mount) {}
+	for name, tt := range map[string]struct {
+		root, option string
+		in           edit
+		change       func(*specs.Mount)
+		want         bool
+	}{
+		"rslave, a private root":    {"private", "rslave", func(*specs.Spec) {}, asIs, true},
+		"slave, a private root":     {"private", "slave", func(*specs.Spec) {}, asIs, true},
+		"rslave, an unbindable one": {"unbindable", "rslave", func(*specs.Spec) {}, asIs, true},
+		"in a user namespace":       {"private", "rslave", inUserNamespace, asIs, true},
+		"ID-mapped":                 {"private", "rslave", func(*specs.Spec) {}, mapped, true},
+		"without an option":         {"private", "rw", func(*specs.Spec) {}, asIs, false},
+		"rprivate after rslave":     {"private", "rslave rprivate", func(*specs.Spec) {}, asIs, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := &host{t: t, root: h.root}
+			dir := sharedTree(t)
+			reachable(t, dir)
+			if err := os.Mkdir(filepath.Join(dir, "own"), 0o777); err != nil {
+				t.Fatal(err)
+			}
+			m := bind(dir, strings.Fields(tt.option)...)
+			m.Options[0] = "rbind"
+			tt.change(&m)
+			other := specs.Mount{Destination: "/etc", Source: dir, Options: []string{"rbind"}}
+			c := h.start(nil, tt.in, writableRoot, allCapabilities, addMounts(m, other), func(s *specs.Spec) {
+				s.Linux.RootfsPropagation = tt.root
+			})
+			laterOnHost(t, dir)
+			s := c.exec("mounts", "list=/mnt/later", "list=/etc/later", "mount=tmpfs:/mnt/own")
+			equal(t, "a mount of the host appears", len(get[[]string](t, s, "list=/mnt/later")) == 1, tt.want)
+			equal(t, "a mount of the host appears elsewhere", len(get[[]string](t, s, "list=/etc/later")) == 1, false)
+			if m := mountsOf(t, s)["/mnt"]; m.isPeer("shared:") || m.isPeer("master:") != tt.want {
+				t.Errorf("/mnt is %v", m.peers)
+			}
+			get[string](t, s, "mount=tmpfs:/mnt/own")
+			equal(t, "a mount of the container appears", strings.Contains(readFile(t, "/proc/self/mountinfo"), dir+"/own "), false)
+		})
+	}
+}
+
+// An ordinary user's bind mounts are made in his own user namespace.
+//
+//proves:mounts[].options=rslave
+func TestASlaveOfAnOrdinaryUserReceivesMountsBelowAPrivateRoot(t *testing.T) {
+	h := newUserHost(t)
+	needRoot(t)
+	dir := sharedTree(t)
+	reachable(t, dir)
+	b := h.rootlessBundle([]string{"sleep"}, addMounts(bind(dir, "rslave")), func(s *specs.Spec) {
+		s.Linux.RootfsPropagation = "private"
+	})
+	c := h.begin(b)
+	laterOnHost(t, dir)
+	equal(t, "files of the host's mount", get[[]string](t, c.exec("list=/mnt/later"), "list=/mnt/later"), []string{"file"})
+}
+
 // A mount on the root is a mount on each of its peers, and on nobody else's.
 //
 //proves:linux.rootfsPropagation=shared linux.rootfsPropagation=slave linux.rootfsPropagation=private linux.rootfsPropagation=unbindable

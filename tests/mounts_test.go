@@ -200,35 +200,6 @@ func TestATmpfsWithoutAModeHasThatOfWhatItCovers(t *testing.T) {
 	equal(t, "mode", get[fileStat](t, h.run(b), "stat=/mnt").Mode, "040700")
 }
 
-//proves:mounts[].options=tmpcopyup
-func TestTmpcopyupBringsTheFilesOfTheImage(t *testing.T) {
-	t.Parallel()
-	h := newHost(t)
-	b := h.newBundle([]string{"read=/mnt/dir/file", "stat=/mnt/dir/file", "readlink=/mnt/link", "write=/mnt/dir/file:new"},
-		allCapabilities, addMounts(specs.Mount{Destination: "/mnt", Type: "tmpfs", Source: "tmpfs", Options: []string{"tmpcopyup"}}))
-	if err := os.MkdirAll(b.path("rootfs/mnt/dir"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	file := b.path("rootfs/mnt/dir/file")
-	if err := os.WriteFile(file, []byte("text"), 0o640); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chown(file, 5, 6); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink("/nowhere", b.path("rootfs/mnt/link")); err != nil {
-		t.Fatal(err)
-	}
-	s := h.run(b)
-	equal(t, "content", get[string](t, s, "read=/mnt/dir/file"), "text")
-	equal(t, "file", get[fileStat](t, s, "stat=/mnt/dir/file"), fileStat{Mode: "100640", UID: 5, GID: 6, Size: 4, Rdev: "0:0"})
-	equal(t, "link", get[string](t, s, "readlink=/mnt/link"), "/nowhere")
-	get[string](t, s, "write=/mnt/dir/file:new")
-	if text, _ := os.ReadFile(file); string(text) != "text" {
-		t.Errorf("the image's file became %q", text)
-	}
-}
-
 //proves:mounts[].destination config.md#mounts:3 config.md#mounts:4
 func TestARelativeDestinationBeginsAtTheRoot(t *testing.T) {
 	t.Parallel()

@@ -106,6 +106,38 @@ func TestContainersWithoutPivotAndWithoutAMountNamespaceWork(t *testing.T) {
 	})
 }
 
+// Without a mount namespace the mount of the root is the host's, which nobody may
+// make read-only for a container.
+//
+//proves:root.readonly
+func TestTheHostsMountOfTheRootIsNotMadeReadOnly(t *testing.T) {
+	h := newHost(t)
+	h.leavesNothing()
+	for name, prepare := range map[string]func(*testing.T, string){
+		"a mount point": func(t *testing.T, root string) {
+			t.Helper()
+			if err := unix.Mount(root, root, "", unix.MS_BIND, ""); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = unix.Unmount(root, unix.MNT_DETACH) })
+		},
+		"a directory": func(*testing.T, string) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := &host{t: t, root: h.root}
+			b := h.newBundle([]string{"pid"}, alone(specs.PIDNamespace), nothingToMount, func(s *specs.Spec) { s.Root.Readonly = true })
+			prepare(t, b.path("rootfs"))
+			before := mountsBelow(t, b.dir)
+			h.refuses([]string{"root.readonly: needs a mount namespace", "set it to false"}, "run", "--bundle", b.dir, newID())
+			equal(t, "mounts of the host", mountsBelow(t, b.dir), before)
+			c := h.check(b)
+			if len(c.findings) != 1 || c.findings[0].Path != "root.readonly" || c.findings[0].Level != "error" {
+				t.Errorf("check finds %v", c.lines)
+			}
+		})
+	}
+}
+
 // sharedTree is a mount on the host, shared, with a directory "later" to mount
 // something on.
 func sharedTree(t *testing.T) string {

@@ -7,6 +7,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/urfave/cli/v2"
 
+	"hull/internal/misspelt"
 	"hull/libcontainer"
 )
 
@@ -90,6 +91,21 @@ func (p *program) allCommands() []*cli.Command {
 		all[i] = p.newCommand(known[i])
 	}
 	return all
+}
+
+// insteadOf says what there is for who asks for a command that is not there.
+func insteadOf(name string) string {
+	if name == "checkpoint" || name == "restore" {
+		return "hull can neither checkpoint nor restore containers"
+	}
+	var names []string
+	for _, c := range commands() {
+		names = append(names, c.name)
+	}
+	if near := misspelt.Nearest(name, names, misspelt.AThird(name)); near != "" {
+		return fmt.Sprintf("did you mean %q?", near)
+	}
+	return `"hull help" lists the commands`
 }
 
 func (p *program) newCommand(c command) *cli.Command {

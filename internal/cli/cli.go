@@ -108,7 +108,16 @@ func (p *program) run() error {
 			return p.app(flags, []*cli.Command{cmd}).Run(firstNames(arrange(p.args, at, cmd), at, cmd.Flags))
 		}
 	}
-	return p.app(flags, p.allCommands()).Run(p.args)
+	err := p.app(flags, p.allCommands()).Run(p.args)
+	var unknown cli.ExitCoder // "No help topic for"
+	if !errors.As(err, &unknown) {
+		return err
+	}
+	asked := p.args[at:]
+	if asked[0] == "help" || asked[0] == "h" {
+		asked = asked[1:]
+	}
+	return exitError{fmt.Errorf("%w (%s)", err, insteadOf(asked[0])), unknown.ExitCode()}
 }
 
 // exitError is a failure with an exit status of its own.
@@ -129,10 +138,6 @@ func (p *program) fail(err error) int {
 	var own exitError
 	if errors.As(err, &own) {
 		return own.status
-	}
-	var theirs cli.ExitCoder // "No help topic for"
-	if errors.As(err, &theirs) {
-		return theirs.ExitCode()
 	}
 	return exitFailure
 }

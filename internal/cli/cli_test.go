@@ -47,7 +47,9 @@ func TestExitStatusAndMessageAreThoseOfRunc(t *testing.T) {
 		stderr string // a part of it; "": nothing at all
 	}{
 		{"no command prints help", nil, 0, ""},
-		{"an unknown command", []string{"nope"}, 3, "No help topic for 'nope'"},
+		{"an unknown command", []string{"nope"}, 3, "No help topic for 'nope' (\\\"hull help\\\" lists the commands)"},
+		{"a misspelt command", []string{"craete", "x"}, 3, "No help topic for 'craete' (did you mean \\\"create\\\"?)"},
+		{"a command of other runtimes", []string{"checkpoint", "--help"}, 3, "No help topic for 'checkpoint' (hull can neither checkpoint nor restore containers)"},
 		{"help on an unknown command", []string{"help", "nope"}, 3, "No help topic for 'nope'"},
 		{"an unknown global flag", []string{"--nope", "state"}, 1, "flag provided but not defined: -nope"},
 		{"an unknown flag", []string{"state", "--nope", "x"}, 1, "flag provided but not defined: -nope"},

@@ -131,6 +131,9 @@ const (
 	// FallbackBind lets a sysfs or mqueue that the user namespace may not
 	// mount become a recursive bind of the host's /sys or /dev/mqueue.
 	FallbackBind
+	// CloneFirst means that init clones a bind source before HostPropagation is
+	// set, because the mount is to be a slave of one that becomes private.
+	CloneFirst
 )
 
 // SourceHint says what an errno of open_tree(2) on a bind source usually means,

@@ -48,8 +48,11 @@ func (c *copier) top(src, dst inroot.Handle, st *unix.Stat_t) error {
 	if err := ignoreUnmapped(err); err != nil {
 		return err
 	}
+	if err := c.directory(src, dst, ""); err != nil {
+		return err
+	}
 	copyAttributes(src, dst)
-	return c.directory(src, dst, "")
+	return nil
 }
 
 func (c *copier) directory(src, dst inroot.Handle, below string) error {
@@ -94,57 +97,72 @@ func (c *copier) entry(src, dst inroot.Handle, name, path string) error {
 	if st.Nlink > 1 && st.Mode&unix.S_IFMT != unix.S_IFDIR {
 		c.links[id] = path
 	}
-	return copyInode(dst, name, &st)
+	return nil
 }
 
 func (c *copier) content(src, dst inroot.Handle, name, path string, st *unix.Stat_t) error {
+	to := inodeAt{dst, name, st}
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFDIR:
-		return c.subdirectory(src, dst, name, path)
+		return c.subdirectory(src, to, path)
 	case unix.S_IFREG:
-		return c.file(src, dst, name)
+		return c.file(src, to)
 	case unix.S_IFLNK:
 		content, err := src.Readlink(name)
 		if err != nil {
 			return err
 		}
-		return dst.Symlink(content, name)
+		if err := dst.Symlink(content, name); err != nil {
+			return err
+		}
+	default:
+		if err := dst.Mknod(name, st.Mode, st.Rdev); err != nil {
+			return err
+		}
 	}
-	return dst.Mknod(name, st.Mode, st.Rdev)
+	return to.finish(func() {})
 }
 
-func (c *copier) subdirectory(src, dst inroot.Handle, name, path string) error {
+func (c *copier) subdirectory(src inroot.Handle, at inodeAt, path string) error {
 	const flags = unix.O_RDONLY | unix.O_DIRECTORY
-	from, err := src.Child(name, flags)
+	from, err := src.Child(at.name, flags)
 	if err != nil {
 		return err
 	}
 	defer from.Close()
-	if err := dst.Mkdir(name, 0o700); err != nil {
+	if err := at.dir.Mkdir(at.name, 0o700); err != nil {
 		return err
 	}
-	to, err := dst.Child(name, flags)
+	to, err := at.dir.Child(at.name, flags)
 	if err != nil {
 		return err
 	}
 	defer to.Close()
-	copyAttributes(from, to)
-	return c.directory(from, to, path+"/")
+	if err := c.directory(from, to, path+"/"); err != nil {
+		return err
+	}
+	return at.finish(func() { copyAttributes(from, to) })
 }
 
-func (c *copier) file(src, dst inroot.Handle, name string) error {
+func (c *copier) file(src inroot.Handle, at inodeAt) error {
 	// Not to hang on a fifo that took the file's place.
-	from, err := src.Child(name, unix.O_RDONLY|unix.O_NONBLOCK)
+	from, err := src.Child(at.name, unix.O_RDONLY|unix.O_NONBLOCK)
 	if err != nil {
 		return err
 	}
 	defer from.Close()
-	to, err := dst.Create(name, 0o600)
+	to, err := at.dir.Create(at.name, 0o600)
 	if err != nil {
 		return err
 	}
 	defer to.Close()
-	copyAttributes(from, to)
+	if err := c.data(from, to); err != nil {
+		return err
+	}
+	return at.finish(func() { copyAttributes(from, to) })
+}
+
+func (c *copier) data(from, to inroot.Handle) error {
 	for {
 		n, err := unix.Read(from.FD(), c.buf)
 		if err != nil || n == 0 {
@@ -168,20 +186,35 @@ func writeAll(to inroot.Handle, b []byte) error {
 	return nil
 }
 
-// copyInode gives name its owner, mode and time; in this order, because
-// chown(2) clears the set-id bits.
-func copyInode(dst inroot.Handle, name string, st *unix.Stat_t) error {
-	err := unix.Fchownat(dst.FD(), name, int(st.Uid), int(st.Gid), unix.AT_SYMLINK_NOFOLLOW)
+// inodeAt is a copy that was made at name in dir, of what st is about.
+type inodeAt struct {
+	dir  inroot.Handle
+	name string
+	st   *unix.Stat_t
+}
+
+// finish gives the copy its owner, mode, extended attributes and times, once its
+// content is there, and in this order: a write and chown(2) take capabilities off a
+// file, chown(2) clears the set-id bits, chmod(2) changes an access control list,
+// and what is made in a directory would inherit a default one.
+func (at inodeAt) finish(attributes func()) error {
+	mode := at.st.Mode & 0o7777
+	err := unix.Fchownat(at.dir.FD(), at.name, int(at.st.Uid), int(at.st.Gid), unix.AT_SYMLINK_NOFOLLOW)
+	if err != nil {
+		// A program stays ours, and must not run as who its owner is not.
+		mode &^= unix.S_ISUID | unix.S_ISGID
+	}
 	if err := ignoreUnmapped(err); err != nil {
 		return err
 	}
-	if st.Mode&unix.S_IFMT != unix.S_IFLNK {
-		if err := unix.Fchmodat(dst.FD(), name, st.Mode&0o7777, 0); err != nil {
+	if at.st.Mode&unix.S_IFMT != unix.S_IFLNK {
+		if err := unix.Fchmodat(at.dir.FD(), at.name, mode, 0); err != nil {
 			return err
 		}
 	}
-	times := []unix.Timespec{st.Atim, st.Mtim}
-	return unix.UtimesNanoAt(dst.FD(), name, times, unix.AT_SYMLINK_NOFOLLOW)
+	attributes()
+	times := []unix.Timespec{at.st.Atim, at.st.Mtim}
+	return unix.UtimesNanoAt(at.dir.FD(), at.name, times, unix.AT_SYMLINK_NOFOLLOW)
 }
 
 // ignoreUnmapped forgives an owner that the user namespace has no id for.

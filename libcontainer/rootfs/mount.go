@@ -95,6 +95,10 @@ func (r *Rootfs) sourceTree(i int, m *plan.Mount) (inroot.Handle, error) {
 		}
 		return inroot.Own(fd), nil
 	}
+	if tree, ok := r.clones[i]; ok {
+		delete(r.clones, i)
+		return tree, nil
+	}
 	return cloneHost(m.Source, m.Flags)
 }
 

@@ -36,6 +36,8 @@ type Rootfs struct {
 	plan   *plan.Plan
 	source Source
 	root   inroot.Root
+	// clones are the sources of mounts with plan.CloneFirst, by their index.
+	clones map[int]inroot.Handle
 	// fresh are the tmpfs mounts that were made, in order.
 	fresh []freshMount
 	// anchor is the one of fresh that things are made in at the moment, as
@@ -65,15 +67,47 @@ func Prepare(p *plan.Plan, source Source) (*Rootfs, error) {
 		r.root = root
 		return r, nil
 	}
-	if err := separate(&p.Rootfs); err != nil {
+	if err := r.leaveHost(path); err != nil {
+		r.Close()
 		return nil, err
+	}
+	return r, nil
+}
+
+// leaveHost leaves the host's mounts, and takes along what the container needs of
+// them.
+func (r *Rootfs) leaveHost(path string) error {
+	if err := r.cloneFirst(); err != nil {
+		return err
+	}
+	if err := separate(&r.plan.Rootfs); err != nil {
+		return err
 	}
 	tree, err := bindOnItself(path)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	r.root = inroot.NewRoot(tree)
-	return r, nil
+	return nil
+}
+
+// cloneFirst opens the sources of the mounts with plan.CloneFirst.
+func (r *Rootfs) cloneFirst() error {
+	for i := range r.plan.Mounts {
+		m := &r.plan.Mounts[i]
+		if m.Flags&plan.CloneFirst == 0 {
+			continue
+		}
+		tree, err := cloneHost(m.Source, m.Flags)
+		if err != nil {
+			return mountError(m, err)
+		}
+		if r.clones == nil {
+			r.clones = make(map[int]inroot.Handle)
+		}
+		r.clones[i] = tree
+	}
+	return nil
 }
 
 // Close gives back the descriptors.
@@ -82,6 +116,10 @@ func (r *Rootfs) Close() {
 		f.tree.Close()
 	}
 	r.fresh = nil
+	for _, tree := range r.clones {
+		tree.Close()
+	}
+	r.clones = nil
 	r.root.Close()
 	r.root = inroot.Root{}
 }

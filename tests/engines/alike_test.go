@@ -15,6 +15,21 @@ func runs(program []string, options ...string) []string {
 	return append(append(append([]string{"run", "--rm"}, options...), image), program...)
 }
 
+// cgroupsOf is the file of the cgroups of a container's init.
+func (e *engine) cgroupsOf(name string) string {
+	return e.house.must("cat", "/proc/"+e.must("inspect", "--format={{.State.Pid}}", name)+"/cgroup")
+}
+
+// below are checks of both where cgroups have paths, and not slices.
+var below = []check{
+	{"a container is in a cgroup below one that is named", func(e *engine) {
+		e.must("run", "--detach", "--name=box", "--cgroup-parent=/mine", image, "sleep", "100")
+		if in := e.cgroupsOf("box"); !strings.Contains(in, ":/mine/") {
+			fail("it is in %s", in)
+		}
+	}},
+}
+
 // alike are the checks that Docker and Podman, which copies its command line, pass
 // with the same words.
 var alike = []check{
@@ -49,7 +64,12 @@ var alike = []check{
 	}},
 	{"who takes too much memory is killed, and that is told", func(e *engine) {
 		e.refuses(137, nil, "run", "--name=hog", "--memory=16m", image, "tail", "/dev/zero")
-		e.says("true", "inspect", "--format={{.State.OOMKilled}}", "hog")
+		eventually("that is told", func() bool { return e.must("inspect", "--format={{.State.OOMKilled}}", "hog") == "true" })
+	}},
+	{"a program has no descriptors but its own three", func(e *engine) {
+		e.says("0\n1\n2\n3", runs([]string{"ls", "/proc/self/fd"})...)
+		e.must("run", "--detach", "--name=box", image, "sleep", "100")
+		e.says("0\n1\n2\n3", "exec", "box", "ls", "/proc/self/fd")
 	}},
 	{"mounts of the host come into a slave", func(e *engine) {
 		e.house.must("mkdir", "-p", "/opt/slave/sub")

@@ -38,12 +38,6 @@ func (e *engine) built(options []string, program ...string) string {
 	return e.must(append(append(append([]string{"run", "--runtime=/usr/local/sbin/" + e.runtime}, options...), name), program...)...)
 }
 
-func (r result) ok() {
-	if r.status != 0 {
-		fail("%s", r)
-	}
-}
-
 var buildahChecks = []check{
 	{"a build keeps what its steps write", func(e *engine) {
 		e.build("RUN echo one >/file\nRUN echo two >>/file\nENV A=b\nRUN echo $A >>/file\n").ok()
@@ -59,8 +53,19 @@ var buildahChecks = []check{
 	}},
 	{"a program that is missing is said whole", func(e *engine) {
 		e.write("/opt/context/Dockerfile", "FROM "+image+"\nRUN [\"nosuch\"]\n")
-		e.refuses(1, e.ours(`exec \"nosuch\": executable file not found in $PATH (no directory of the variable PATH has it;`),
+		e.refuses(1, e.ours(`exec \"nosuch\"`+notFound),
 			"build", "--runtime=/usr/local/sbin/"+e.runtime, "/opt/context")
+	}},
+	{"a mount that cannot be is said whole", func(e *engine) {
+		e.build("RUN true\n", "--volume=/usr:/etc/passwd/usr").fails(e.ours(" on /etc/passwd/usr (mounts[", "not a directory (the image has a file on the way to it)"))
+	}},
+	{"memory that is too little to start with is said whole", func(e *engine) {
+		e.build("RUN true\n", "--memory=8k").fails(e.ours("start ", "the out-of-memory killer"))
+	}},
+	{"the runtime is named by a variable, and has options", func(e *engine) {
+		e.write("/opt/context/Dockerfile", "FROM "+image+"\nRUN echo one >/file\n")
+		e.house.must("env", "BUILDAH_RUNTIME=/usr/local/sbin/"+e.runtime, "buildah", "build", "--runtime-flag=debug", "--tag=localhost/built", "/opt/context")
+		want("the file", e.built(nil, "cat", "/file"), "one")
 	}},
 	{"mounts of a step: a cache, a secret, a file of the context", func(e *engine) {
 		e.write("/opt/context/input", "input\n")
@@ -72,6 +77,7 @@ var buildahChecks = []check{
 	{"limits hold in a build", func(e *engine) {
 		e.build("RUN (cat /sys/fs/cgroup/memory.max || cat /sys/fs/cgroup/memory/memory.limit_in_bytes || cat /proc/self/cgroup) >/limit 2>/dev/null\nRUN ulimit -n >/files\n",
 			"--memory=64m", "--ulimit=nofile=99:99", "--network=none").ok()
+		want("the limit of memory", e.built(nil, "cat", "/limit"), "67108864")
 		want("the limit of files", e.built(nil, "cat", "/files"), "99")
 	}},
 	{"a build in a user namespace", func(e *engine) {

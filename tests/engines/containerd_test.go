@@ -3,6 +3,7 @@
 package engines
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -10,7 +11,7 @@ import (
 
 // containerd is a version of it.
 type containerd struct {
-	programs []string // the daemon, its client and, if it is not the daemon's, the shim
+	programs []string // the daemon, its client and, if they are not Debian's, the shim and runc
 	word     string   // by which docs/engines.md gives its configuration
 	plugin   string   // that is CRI
 }
@@ -19,7 +20,7 @@ type containerd struct {
 var (
 	debians = containerd{[]string{"containerd", "ctr"}, "/etc/containerd/config.toml", "io.containerd.grpc.v1.cri"}
 	newest  = containerd{
-		[]string{build + "containerd", build + "ctr", build + "containerd-shim-runc-v2"},
+		[]string{build + "containerd", build + "ctr", build + "containerd-shim-runc-v2", build + "runc"},
 		"io.containerd.cri.v1.runtime", "io.containerd.cri.v1.runtime",
 	}
 )
@@ -28,11 +29,11 @@ var (
 const build = "../../.cache/engines/"
 
 func TestContainerd(t *testing.T) {
-	compare(t, debians.programs, debians.open, ctrChecks())
+	compare(t, append(debians.programs, clientOfCRI), debians.open, ctrChecks())
 }
 
 func TestTheNewestContainerd(t *testing.T) {
-	compare(t, newest.programs, newest.open, ctrChecks())
+	compare(t, append(newest.programs, clientOfCRI), newest.open, ctrChecks())
 }
 
 func ctrChecks() []check { return slices.Concat(ctrRun, ctrLife, ctrIsolation) }
@@ -56,9 +57,13 @@ func (c containerd) open(h *house, runtime string) *engine {
 
 // configure writes the configuration that is documented, which is for CRI.
 func (c containerd) configure(h *house, runtime string) {
+	text := documented(c.word, "private-"+runtime, runtime)
+	if h.cgroupDriver() == "systemd" {
+		text = strings.Replace(text, "BinaryName =", "SystemdCgroup = true\nBinaryName =", 1)
+	}
 	// Where root lacks CAP_SYS_RESOURCE, the first container of a pod cannot have
 	// the score of -998 that it has otherwise.
-	h.write("/etc/containerd/config.toml", documented(c.word, "private-"+runtime, runtime)+`
+	h.write("/etc/containerd/config.toml", text+`
 [plugins."`+c.plugin+`"]
 restrict_oom_score_adj = true
 `)
@@ -70,6 +75,9 @@ func (h *house) startContainerd() { h.serve("containerd", []string{"ctr", "versi
 func (e *engine) ctr(program []string, options ...string) []string {
 	return slices.Concat([]string{"run", "--runc-binary=/usr/local/sbin/" + e.runtime}, e.options, options, []string{image, "box"}, program)
 }
+
+// hostsPIDs is the option by which a container is in the house's pid namespace.
+const hostsPIDs = "--with-ns=pid:/proc/1/ns/pid"
 
 // box starts a container called box, which does nothing for a while.
 func (e *engine) box(options ...string) {
@@ -101,7 +109,7 @@ var ctrRun = []check{
 		want("what it printed", r.stdout, "words\n")
 	}},
 	{"a program that is missing or cannot be executed is said whole", func(e *engine) {
-		e.refuses(1, e.ours(`OCI runtime create failed: exec "nosuch": executable file not found in $PATH (no directory of the variable PATH has it;`),
+		e.refuses(1, e.ours(`OCI runtime create failed: exec "nosuch"`+notFound),
 			e.ctr([]string{"nosuch"}, "--rm")...)
 		e.refuses(1, e.ours(`OCI runtime create failed: exec "/bin/no-program": permission denied (the user`),
 			e.ctr([]string{"/bin/no-program"}, "--rm")...)
@@ -111,6 +119,14 @@ var ctrRun = []check{
 			e.ctr([]string{"true"}, "--rm", "--mount=type=bind,src=/nosuch,dst=/x,options=rbind")...)
 		e.refuses(1, e.ours("OCI runtime create failed: bind /usr on /etc/passwd/usr", "not a directory (the image has a file on the way to it)"),
 			e.ctr([]string{"true"}, "--rm", "--mount=type=bind,src=/usr,dst=/etc/passwd/usr,options=rbind")...)
+	}},
+	{"memory that is too little to start with is said whole", func(e *engine) {
+		e.refuses(1, e.ours("OCI runtime ", "start ", "the out-of-memory killer"), e.ctr([]string{"true"}, "--rm", "--memory-limit=8192")...)
+	}},
+	{"a program has no descriptors but its own three", func(e *engine) {
+		e.says("0\n1\n2\n3", e.ctr([]string{"ls", "/proc/self/fd"}, "--rm")...)
+		e.box()
+		e.says("0\n1\n2\n3", inBox("ls", "/proc/self/fd")...)
 	}},
 	{"a directory, variables and a user namespace", func(e *engine) {
 		e.says("/tmp b", e.ctr([]string{"sh", "-c", `echo "$PWD $A"`}, "--rm", "--cwd=/tmp", "--env=A=b")...)
@@ -138,18 +154,23 @@ var ctrLife = []check{
 		e.refuses(0, []string{"exit code 8"}, "tasks", "rm", "box")
 		want("its status", taskStatus(e), "")
 	}},
-	{"a kill of all, and one by number", func(e *engine) {
-		e.must(e.ctr([]string{"sh", "-c", "sleep 100 & sleep 100; :"}, "--detach")...)
+	{"a kill of all reaches those that no pid namespace ends", func(e *engine) {
+		e.must(e.ctr([]string{"sh", "-c", "sleep 888 & sleep 888; :"}, "--detach", hostsPIDs)...)
 		eventually("three processes", func() bool { return len(strings.Fields(e.must("tasks", "ps", "box"))) == 2+3*2 })
 		e.must("tasks", "kill", "--all", "--signal=9", "box")
 		eventually("it is stopped", func() bool { return taskStatus(e) == "STOPPED" })
+		eventually("all are gone", func() bool { return e.house.try("pgrep", "-f", "^sleep 888").status == 1 })
+	}},
+	{"what a container in the host's pid namespace leaves ends with it", func(e *engine) {
+		e.refuses(3, nil, e.ctr([]string{"sh", "-c", "sleep 888 & exit 3"}, "--rm", hostsPIDs)...)
+		eventually("it is gone", func() bool { return e.house.try("pgrep", "-f", "^sleep 888").status == 1 })
 	}},
 	{"exec runs a program beside, with its status and input", func(e *engine) {
 		e.box()
 		e.refuses(3, nil, inBox("sh", "-c", "exit 3")...)
 		r := e.tryWith("words\n", append(e.cli, inBox("head", "-n", "1")...)...)
 		want("what it printed", r.stdout, "words\n")
-		e.refuses(1, e.ours(`OCI runtime exec failed: exec "nosuch": executable file not found in $PATH`), inBox("nosuch")...)
+		e.refuses(1, e.ours(`OCI runtime exec failed: exec "nosuch"`+notFound), inBox("nosuch")...)
 	}},
 	{"exec on a terminal", func(e *engine) {
 		e.box()
@@ -182,28 +203,26 @@ var ctrLife = []check{
 	}},
 	{"metrics are those of the cgroup", func(e *engine) {
 		e.box("--memory-limit=67108864")
-		metrics := e.must("tasks", "metrics", "box")
-		if !strings.Contains(metrics, "67108864") {
-			fail("the limit is missing in %s", metrics)
-		}
+		e.measures(`memory\S*limit\S*\s+67108864\s`, `memory\.usage\S*\s+[1-9]`, `pids\.current\s+1\s`)
+	}},
+	{"update changes the limits of a container that runs", func(e *engine) {
+		e.box("--memory-limit=67108864")
+		e.house.must("cri", "UpdateTask", "box", `{"memory":{"limit":134217728},"pids":{"limit":55}}`)
+		e.measures(`memory\S*limit\S*\s+134217728\s`, `pids\.limit\s+55\s`)
+		e.says("here", inBox("echo", "here")...)
 	}},
 	{"events tell of start, memory and end", func(e *engine) {
 		e.start("/var/log/events", "ctr", "events")
-		eventually("somebody listens", func() bool {
-			return e.house.try("pgrep", "-f", "ctr events").status == 0
-		})
-		e.house.must("sleep", "0.5")
-		e.refuses(137, nil, e.ctr([]string{"tail", "/dev/zero"}, "--rm", "--memory-limit=16777216")...)
+		defer e.house.try("pkill", "-f", "ctr events")
 		told := func(topic string) bool { return strings.Contains(e.read("/var/log/events"), topic) }
-		for _, topic := range []string{"/tasks/create", "/tasks/start", "/tasks/oom"} {
-			eventually("there is an event "+topic, func() bool { return told(topic) })
-		}
-		// The newest shim may end before it has told its last, but not each.
-		eventually("there are events of the end", func() bool {
+		// Who asks for events gets them a moment later, and the newest shim may end
+		// before it has told its last, but not each.
+		eventually("there are events of a life", func() bool {
 			e.must(e.ctr([]string{"true"}, "--rm")...)
-			return told("/tasks/exit") && told("/tasks/delete")
+			return told("/tasks/create") && told("/tasks/start") && told("/tasks/exit") && told("/tasks/delete")
 		})
-		e.house.must("pkill", "-f", "ctr events")
+		e.refuses(137, nil, e.ctr([]string{"tail", "/dev/zero"}, "--rm", "--memory-limit=16777216")...)
+		eventually("there is an event of memory", func() bool { return told("/tasks/oom") })
 	}},
 	{"what a dead shim leaves is cleaned up", func(e *engine) {
 		e.box()
@@ -237,6 +256,16 @@ func taskStatus(e *engine) string {
 		return fields[i+2]
 	}
 	return ""
+}
+
+// measures fails unless the metrics of box have rows, which are regular expressions.
+func (e *engine) measures(rows ...string) {
+	metrics := e.must("tasks", "metrics", "box") + "\n"
+	for _, row := range rows {
+		if !regexp.MustCompile(row).MatchString(metrics) {
+			fail("%s is missing in %s", row, metrics)
+		}
+	}
 }
 
 var ctrIsolation = []check{

@@ -2,6 +2,8 @@
 
 package engines
 
+import "strings"
+
 // volume is a mount of the host's into a container.
 func volume(host, inside string, options ...message) message {
 	return message{"mounts": []message{message{"hostPath": host, "containerPath": inside}.with(options...)}}
@@ -81,6 +83,29 @@ var criIsolation = []check{
 		p.shows("cat", "cat /proc/1/comm", sharing(message{"pid": "CONTAINER"}))
 		host := sharing(message{"pid": "NODE"})
 		e.pod("pod", host).shows("tini", "cat /proc/1/comm", host)
+	}},
+	{"a pod that is given no cgroup has one, until it is gone", func(e *engine) {
+		p := e.pod("pod", message{"linux": message{"cgroupParent": ""}})
+		b := p.start(idle)
+		b.prints("here", "echo here")
+		of := func() string { return e.house.must("find", "/sys/fs/cgroup/", "-name", "*"+b.id+"*") }
+		if of() == "" {
+			fail("there is none of this name")
+		}
+		p.remove()
+		want("what is left", of(), "")
+	}},
+	{"what a container leaves in a pid namespace that it shares ends with it", func(e *engine) {
+		for _, of := range []string{"POD", "NODE"} {
+			options := sharing(message{"pid": of})
+			p := e.pod("pod-"+strings.ToLower(of), options)
+			b := p.start(script("sleep 888 & exit 3"), options)
+			want("its exit status", b.ends(), "3")
+			b = p.start(script("sleep 888 & sleep 1; exit 4"), options)
+			e.refuses(137, nil, b.stream([]string{"sleep", "888"}, both)...)
+			want("its exit status", b.ends(), "4")
+			eventually("they are gone", func() bool { return e.house.try("pgrep", "-f", "^sleep 888").status == 1 })
+		}
 	}},
 	{"a container looks at the processes of another", func(e *engine) {
 		p := e.home()

@@ -81,7 +81,7 @@ var criSecurity = []check{
 		p.shows("12345\n77", "cat /proc/sys/kernel/msgmax /proc/sys/net/ipv4/ip_unprivileged_port_start")
 	}},
 	{"a parameter that is the host's is refused, and that is said whole", func(e *engine) {
-		config := podConfig("pod", message{"linux": message{"sysctls": map[string]string{"kernel.pid_max": "12345"}}})
+		config := e.podConfig("pod", message{"linux": message{"sysctls": map[string]string{"kernel.pid_max": "12345"}}})
 		e.refuses(1, e.ours("OCI runtime create failed: check /run/", "linux.sysctl.kernel.pid_max: does not belong to a namespace, so it would change the host"),
 			"RunPodSandbox", message{"config": config, "runtimeHandler": e.handler()}.String())
 	}},

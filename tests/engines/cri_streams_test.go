@@ -31,8 +31,8 @@ var criStreams = []check{
 	}},
 	{"an exec of what is missing is said whole", func(e *engine) {
 		b := e.home().start(idle)
-		e.refuses(1, e.ours(`OCI runtime exec failed: exec "nosuch": executable file not found in $PATH`), "ExecSync", b.named(message{"cmd": []string{"nosuch"}}).String())
-		e.refuses(1, e.ours(`OCI runtime exec failed: exec "nosuch": executable file not found in $PATH`), b.stream([]string{"nosuch"}, both)...)
+		e.refuses(1, e.ours(`OCI runtime exec failed: exec "nosuch"`+notFound), "ExecSync", b.named(message{"cmd": []string{"nosuch"}}).String())
+		e.refuses(1, e.ours(`OCI runtime exec failed: exec "nosuch"`+notFound), b.stream([]string{"nosuch"}, both)...)
 	}},
 	{"exec streams input and outputs, apart, and ends with its status", func(e *engine) {
 		b := e.home().start(idle)

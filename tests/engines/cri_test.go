@@ -159,18 +159,22 @@ type pod struct {
 func (e *engine) handler() string { return "private-" + e.runtime }
 
 // podConfig is the configuration of a pod.
-func podConfig(name string, options ...message) message {
+func (e *engine) podConfig(name string, options ...message) message {
+	parent := "/kubepods/" + name
+	if e.cgroupDriver() == "systemd" {
+		parent = "kubepods-" + name + ".slice"
+	}
 	return message{
 		"metadata":     message{"name": name, "uid": name, "namespace": "default"},
 		"hostname":     name,
 		"logDirectory": "/var/log/pods/" + name,
-		"linux":        message{"cgroupParent": "/kubepods/" + name},
+		"linux":        message{"cgroupParent": parent},
 	}.with(sharing(message{"pid": "CONTAINER"})).with(options...)
 }
 
 // pod starts a pod.
 func (e *engine) pod(name string, options ...message) pod {
-	config := podConfig(name, options...)
+	config := e.podConfig(name, options...)
 	id := e.ask("RunPodSandbox", message{"config": config, "runtimeHandler": e.handler()}, "podSandboxId")
 	return pod{e, id, config}
 }
@@ -182,9 +186,14 @@ const home = "home"
 // home is the pod of that name.
 func (e *engine) home() pod {
 	for _, p := range e.list("ListPodSandbox", message{}, "items") {
-		if p.at("metadata.name") == home {
-			return pod{e, p.at("id"), podConfig(home)}
+		if p.at("metadata.name") != home {
+			continue
 		}
+		found := pod{e, p.at("id"), e.podConfig(home)}
+		if p.at("state") != "SANDBOX_NOTREADY" {
+			return found
+		}
+		found.remove() // something has ended it
 	}
 	return e.pod(home)
 }

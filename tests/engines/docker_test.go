@@ -9,7 +9,7 @@ import (
 )
 
 func TestDocker(t *testing.T) {
-	compare(t, []string{"docker", "dockerd"}, openDocker, slices.Concat(dockerRun, dockerLife, dockerIsolation, alike))
+	compare(t, []string{"docker", "dockerd"}, openDocker, slices.Concat(dockerRun, dockerLife, dockerIsolation, alike, below))
 }
 
 func TestDockerWithAUserNamespace(t *testing.T) {
@@ -41,6 +41,19 @@ func startDocker(h *house, runtime string, options ...string) *engine {
 	return e
 }
 
+// small makes a cgroup that has memory for hardly more than the kernel's own tables
+// of those below.
+func (h *house) small() string {
+	h.must("sh", "-c", `
+		cd /sys/fs/cgroup
+		[ ! -d memory ] || cd memory
+		mkdir -p small
+		file=memory.max
+		[ -e small/$file ] || file=memory.limit_in_bytes
+		echo 32k >small/$file`)
+	return "/small"
+}
+
 // startDocker starts Docker as Debian does, with a containerd that is there: for its
 // own it would not wait long enough on an emulated machine.
 func (h *house) startDocker(options ...string) {
@@ -68,7 +81,7 @@ var dockerRun = []check{
 		want("what it printed", r.stdout, "words\n")
 	}},
 	{"a program that is missing is status 127, and said whole", func(e *engine) {
-		e.refuses(127, e.ours(`OCI runtime create failed: exec "nosuch": executable file not found in $PATH (no directory of the variable PATH has it;`), "run", "--rm", image, "nosuch")
+		e.refuses(127, e.ours(`OCI runtime create failed: exec "nosuch"`+notFound), "run", "--rm", image, "nosuch")
 		e.refuses(127, e.ours(`OCI runtime create failed: exec "/no/such": no such file or directory`), "run", "--rm", image, "/no/such")
 	}},
 	{"a program that cannot be executed is status 126, and said whole", func(e *engine) {
@@ -97,17 +110,18 @@ var dockerRun = []check{
 		e.must("exec", "box", "sh", "-c", "(sleep 0.1 &) ; exit")
 		e.says("/sbin/docker-init\n0", "exec", "box", "sh", "-c", "sleep 0.5; tr '\\0' '\\n' </proc/1/cmdline | head -n 1; grep -l '^State:.Z' /proc/[0-9]*/status | wc -l")
 	}},
+	{"memory that is too little to start with is said whole", func(e *engine) {
+		e.refuses(125, e.ours("start ", "the out-of-memory killer"), "run", "--rm", "--cgroup-parent="+e.small(), image, "true")
+	}},
+	{"the runtime can be named", func(e *engine) {
+		e.says("here", "run", "--rm", "--runtime=private-"+e.runtime, image, "echo", "here")
+	}},
 	{"a build runs its steps with it", func(e *engine) {
 		e.write("/opt/context/Dockerfile", "FROM "+image+"\nRUN echo one >/file\nENV A=b\nRUN echo $A >>/file\nUSER user\nRUN id -un >/tmp/who\n")
 		e.dockerBuild("0", "--quiet", "--tag=built").ok()
 		e.says("one\nb\nuser", "run", "--rm", "built", "cat", "/file", "/tmp/who")
 		e.write("/opt/context/Dockerfile", "FROM "+image+"\nRUN [\"nosuch\"]\n")
-		r := e.dockerBuild("0")
-		for _, word := range e.ours(`exec "nosuch": executable file not found in $PATH (no directory`) {
-			if r.status == 0 || !strings.Contains(r.stderr, word) {
-				fail("%q is missing in %s", word, r)
-			}
-		}
+		e.dockerBuild("0").fails(e.ours(`exec "nosuch"` + notFound))
 	}},
 	{"BuildKit runs its steps with it, as runc", func(e *engine) {
 		e.house.must("sh", "-c", "[ -e /usr/local/sbin/runc ] || ln -s "+e.runtime+" /usr/local/sbin/runc")
@@ -116,12 +130,7 @@ var dockerRun = []check{
 		e.dockerBuild("1", "--progress=plain", "--tag=built").ok()
 		e.says("one\nuser\n1", "run", "--rm", "built", "cat", "/file", "/tmp/who")
 		e.write("/opt/context/Dockerfile", "FROM "+image+"\nRUN [\"nosuch\"]\n")
-		r := e.dockerBuild("1", "--progress=plain")
-		for _, word := range e.ours(`exec "nosuch": executable file not found in $PATH (no directory`) {
-			if r.status == 0 || !strings.Contains(r.stderr, word) {
-				fail("%q is missing in %s", word, r)
-			}
-		}
+		e.dockerBuild("1", "--progress=plain").fails(e.ours(`exec "nosuch"` + notFound))
 	}},
 }
 
@@ -138,11 +147,7 @@ var dockerLife = []check{
 		missing := e.try("exec", "box", "nosuch") // 127 since Docker 23
 		denied := e.try("exec", "box", "/bin/no-program")
 		want("the status", denied.status, 126)
-		for _, word := range e.ours(`exec "nosuch": executable file not found in $PATH (no directory`) {
-			if !strings.Contains(missing.stdout+missing.stderr, word) {
-				fail("%q is missing in %s", word, missing)
-			}
-		}
+		tells(missing.stdout+missing.stderr, e.ours(`exec "nosuch"`+notFound))
 	}},
 	{"exec on a terminal", func(e *engine) {
 		e.must("run", "--detach", "--name=box", image, "sleep", "100")

@@ -5,7 +5,8 @@
 // lack of the machine, what fails with one of them is told.
 //
 // Each engine lives in a house of its own (house.sh). Environment: RUNTIME is
-// the binary, by default ../../hull; REFERENCE the other, by default runc; with
+// the binary, by default ../../hull; REFERENCE the other, by default runc, Debian's
+// or for the newest containerd the newest; with
 // COMPARE=failures the other is run only for checks that the binary fails, which
 // takes half the time, and has the same failures.
 package engines
@@ -79,30 +80,42 @@ func compareIn(t *testing.T, build builder, programs []string, open func(*house,
 	ours, reference := runtimes(t, programs...)
 	isName := func(program string) bool { return !strings.Contains(program, "/") }
 	built := slices.DeleteFunc(slices.Clone(programs), isName)
-	settle := func(binary string) *engine {
+	settle := func(binary string) (e *engine, err error) {
 		h := build(t, append([]string{binary}, built...)...)
-		var e *engine
-		if err := attempt(func() { e = open(h, filepath.Base(binary)) }); err != nil {
-			t.Fatalf("the engine does not start: %v", err)
+		err = attempt(func() { e = open(h, filepath.Base(binary)) })
+		if err != nil {
+			err = fmt.Errorf("the engine does not start with %s: %w", filepath.Base(binary), err)
 		}
-		return e
+		return e, err
 	}
-	tested := settle(ours)
-	other := sync.OnceValue(func() *engine {
-		e := settle(reference)
-		e.reference = true
-		return e
+	other := sync.OnceValues(func() (*engine, error) {
+		e, err := settle(reference)
+		if err == nil {
+			e.reference = true
+		}
+		return e, err
 	})
+	tested, err := settle(ours)
+	if err != nil {
+		_, without := other()
+		judge(t, err, without)
+	}
 	if !onlyFailures() {
-		other()
+		if _, err := other(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for _, c := range checks {
 		t.Run(strings.ReplaceAll(c.name, " ", "_"), func(t *testing.T) {
-			err := tested.attempt(c)
-			if err == nil && onlyFailures() {
+			ours := tested.attempt(c)
+			if ours == nil && onlyFailures() {
 				return
 			}
-			judge(t, err, other().attempt(c))
+			e, err := other()
+			if err != nil {
+				t.Fatalf("%v\n%v", ours, err)
+			}
+			judge(t, ours, e.attempt(c))
 		})
 	}
 }
@@ -145,7 +158,13 @@ func runtimes(t *testing.T, programs ...string) (ours, reference string) {
 	if err != nil {
 		t.Fatalf("no binary to test, run make first: %v", err)
 	}
-	reference, err = exec.LookPath(cmp.Or(os.Getenv("REFERENCE"), "runc"))
+	reference = "runc"
+	for _, program := range programs {
+		if filepath.Base(program) == reference {
+			reference = program
+		}
+	}
+	reference, err = exec.LookPath(cmp.Or(os.Getenv("REFERENCE"), reference))
 	if err != nil {
 		lacks(t, err.Error())
 	}
@@ -228,12 +247,20 @@ func (e *engine) refuses(status int, words []string, args ...string) {
 	if r.status != status {
 		fail("want exit status %d of %s", status, r)
 	}
+	tells(r.stderr, words)
+}
+
+// tells fails unless all of words are in what is said.
+func tells(said string, words []string) {
 	for _, w := range words {
-		if !strings.Contains(r.stderr, w) {
-			fail("%q is missing in what is said: %s", w, r)
+		if !strings.Contains(said, w) {
+			fail("%q is missing in what is said: %s", w, said)
 		}
 	}
 }
+
+// notFound is what hull says of a program, to its last letter: an engine may cut it.
+const notFound = ": executable file not found in $PATH (no directory of the variable PATH has it; a path with a slash is not searched for)"
 
 // ours returns words that are to be in what a user is told if it is the runtime
 // under test that says them: the reference has words of its own.

@@ -175,6 +175,20 @@ func (r result) String() string {
 	return fmt.Sprintf("%s: exit status %d\n%s%s", strings.Join(r.line, " "), r.status, r.stdout, r.stderr)
 }
 
+func (r result) ok() {
+	if r.status != 0 {
+		fail("%s", r)
+	}
+}
+
+// fails fails unless the command has failed, and said all of words.
+func (r result) fails(words []string) {
+	if r.status == 0 {
+		fail("%s", r)
+	}
+	tells(r.stderr, words)
+}
+
 // try runs a command in the house to its end. Files, not pipes, take its output:
 // what it leaves in the background may keep them.
 func (h *house) try(args ...string) result {

@@ -50,7 +50,7 @@ var rootlessChecks = []check{
 	}},
 	{"run ends with the status of the program", func(e *engine) {
 		e.refuses(7, nil, runs([]string{"sh", "-c", "exit 7"})...)
-		e.refuses(127, e.ours(`exec "nosuch": executable file not found in $PATH (no directory`), runs([]string{"nosuch"})...)
+		e.refuses(127, e.ours(`exec "nosuch"`+notFound), runs([]string{"nosuch"})...)
 		e.refuses(126, e.ours(`exec "/bin/no-program": permission denied (the user`), runs([]string{"/bin/no-program"})...)
 	}},
 	{"what the user may not reach is said whole", func(e *engine) {
@@ -71,6 +71,15 @@ var rootlessChecks = []check{
 		want("the status", screen.end(), 4)
 		e.must("kill", "box")
 		e.says("137", "wait", "box")
+	}},
+	{"cp in and out, and a health check", func(e *engine) {
+		e.write("/opt/file", "content\n")
+		e.must("run", "--detach", "--name=box", "--health-cmd=test ! -e /tmp/sick", "--health-retries=1", "--health-interval=disable", image, "sleep", "100")
+		e.must("cp", "/opt/file", "box:/tmp/in")
+		e.says("content", "exec", "box", "cat", "/tmp/in")
+		e.must("healthcheck", "run", "box")
+		e.must("exec", "box", "touch", "/tmp/sick")
+		e.refuses(1, nil, "healthcheck", "run", "box")
 	}},
 	{"a network of the user's", func(e *engine) {
 		e.says("10.0.2.100/24", runs([]string{"sh", "-c", "ip -4 -o address show tap0 | tr -s ' ' | cut -d ' ' -f 4"}, "--network=slirp4netns")...)

@@ -14,7 +14,7 @@ import (
 
 func TestContainerdWithSystemd(t *testing.T) {
 	needSystemd(t)
-	compareIn(t, newSystemdHouse, debians.programs, openContainerdWithSystemd, slices.Concat(ctrSystemd, ctrLife))
+	compareIn(t, newSystemdHouse, append(debians.programs, clientOfCRI), openContainerdWithSystemd, slices.Concat(ctrSystemd, ctrLife))
 }
 
 func TestPodmanWithSystemd(t *testing.T) {
@@ -25,6 +25,11 @@ func TestPodmanWithSystemd(t *testing.T) {
 func TestDockerWithSystemd(t *testing.T) {
 	needSystemd(t)
 	compareIn(t, newSystemdHouse, []string{"docker", "dockerd"}, openDocker, slices.Concat(dockerSystemd, alike))
+}
+
+func TestCRIWithSystemd(t *testing.T) {
+	needSystemd(t)
+	compareIn(t, newSystemdHouse, append(newest.programs, clientOfCRI), newest.openCRI, slices.Concat(criSystemd, criLife, criIsolation))
 }
 
 func needSystemd(t *testing.T) {
@@ -51,6 +56,22 @@ var ctrSystemd = []check{
 		e.inScope("ctr-box.scope", "system.slice", "MemoryMax=67108864", "CPUQuotaPerSecUSec=500ms")
 		e.sweep()
 		e.noScope("ctr-box.scope")
+	}},
+}
+
+var criSystemd = []check{
+	{"systemd has the limits, also those of an update, until the container is gone", func(e *engine) {
+		resources := func(memory int) message {
+			return message{"linux": message{"memoryLimitInBytes": memory, "cpuPeriod": 100000, "cpuQuota": 50000}}
+		}
+		b := e.pod("pod").start(idle, message{"linux": message{"resources": resources(64 << 20)["linux"]}})
+		scope := "cri-containerd-" + b.id + ".scope"
+		e.inScope(scope, "kubepods-pod.slice", "MemoryMax=67108864", "CPUQuotaPerSecUSec=500ms")
+		b.call("UpdateContainerResources", b.named(resources(128<<20)))
+		e.inScope(scope, "kubepods-pod.slice", "MemoryMax=134217728", "CPUQuotaPerSecUSec=500ms")
+		b.prints("here", "echo here")
+		e.sweep()
+		e.noScope(scope)
 	}},
 }
 
@@ -82,7 +103,8 @@ func (e *engine) inScope(unit, slice string, properties ...string) {
 			fail("%s: %s is missing in what systemd shows: %s", unit, p, strings.Join(shown, " "))
 		}
 	}
-	if e.house.try("sh", "-c", "grep -q . /sys/fs/cgroup/"+slice+"/"+unit+"/cgroup.procs $(find /sys/fs/cgroup/"+slice+"/"+unit+" -name cgroup.procs)").status != 0 {
+	group := e.house.must("systemctl", "show", "--property=ControlGroup", "--value", unit)
+	if e.house.try("sh", "-c", `grep -q . $(find "/sys/fs/cgroup$0" -name cgroup.procs)`, group).status != 0 {
 		fail("no process is in %s", unit)
 	}
 }

@@ -61,8 +61,15 @@ func (t *terminal) text() string {
 }
 
 // await waits until the terminal shows text.
-func (t *terminal) await(text string) {
-	if err := attempt(func() { eventually("", func() bool { return strings.Contains(t.text(), text) }) }); err != nil {
+func (t *terminal) await(text string) { t.awaitWhile(text, func() {}) }
+
+// awaitWhile is await that does something again and again.
+func (t *terminal) awaitWhile(text string, again func()) {
+	shows := func() bool {
+		again()
+		return strings.Contains(t.text(), text)
+	}
+	if err := attempt(func() { eventually("", shows) }); err != nil {
 		t.close()
 		fail("the terminal does not show %q but %q", text, t.text())
 	}
@@ -85,20 +92,13 @@ func (t *terminal) resize(rows, columns uint16) {
 func (t *terminal) isFollowed() {
 	t.enter("until stty size | grep \"20 6[0]\"; do sleep 0.1; done\n")
 	told := time.Time{}
-	err := attempt(func() {
-		eventually("", func() bool {
-			if time.Since(told) > time.Second {
-				told = time.Now()
-				t.resize(20, 61)
-				t.resize(20, 60)
-			}
-			return strings.Contains(t.text(), "20 60")
-		})
+	t.awaitWhile("20 60", func() {
+		if time.Since(told) > time.Second {
+			told = time.Now()
+			t.resize(20, 61)
+			t.resize(20, 60)
+		}
 	})
-	if err != nil {
-		t.close()
-		fail("the terminal's size is not followed: it shows %q", t.text())
-	}
 }
 
 // end waits for the command and returns its exit status.

@@ -126,10 +126,11 @@ func mknod(argument string) (any, error) {
 	return "made", unix.Mknod(parts[0], unix.S_IFCHR|0o600, int(unix.Mkdev(uint32(major), uint32(minor))))
 }
 
-func xattr(path string) (string, error) {
+func xattr(argument string) ([]byte, error) {
+	path, name, _ := strings.Cut(argument, ":")
 	buf := make([]byte, 256)
-	n, err := unix.Lgetxattr(path, "user.test", buf)
-	return string(buf[:max(n, 0)]), err
+	n, err := unix.Lgetxattr(path, name, buf)
+	return buf[:max(n, 0)], err
 }
 
 func selinuxLabel(path string) (string, error) {

@@ -142,8 +142,10 @@ func lookAtFiles(verb, argument string) (any, error) {
 			unix.Close(fd)
 		}
 		return "opened", err
-	case "xattr":
+	case "xattr": // path:name
 		return xattr(argument)
+	case "mtime":
+		return mtime(argument)
 	}
 	return lookDeeper(verb, argument)
 }
@@ -192,6 +194,13 @@ func stat(path string) (any, error) {
 		"mode": fmt.Sprintf("%06o", st.Mode), "uid": st.Uid, "gid": st.Gid, "size": st.Size,
 		"rdev": fmt.Sprintf("%d:%d", unix.Major(st.Rdev), unix.Minor(st.Rdev)),
 	}, nil
+}
+
+// mtime is in seconds.
+func mtime(path string) (int64, error) {
+	var st unix.Stat_t
+	err := unix.Lstat(path, &st)
+	return st.Mtim.Sec, err
 }
 
 // fds tells what each open descriptor is, but for the one that reads the list.

@@ -3,7 +3,10 @@
 //
 // usage: cri METHOD [REQUEST]     prints the response
 //
-// For Await, which is ContainerStatus, there is one when the container has ended.
+//	cri UpdateTask CONTAINER RESOURCES
+//
+// For Await, which is ContainerStatus, there is one when the container has ended,
+// and for GetContainerEvents one with each event, until the engine ends.
 // After Exec and Attach its streams are the program's, and its status as well;
 // after PortForward its streams are those of the port.
 package main
@@ -28,15 +31,15 @@ import (
 const endpoint = "unix:///run/containerd/containerd.sock"
 
 func main() {
-	if len(os.Args) < 2 || len(os.Args) > 3 {
+	args := os.Args[1:]
+	if len(args) == 1 {
+		args = append(args, "{}")
+	}
+	if len(args) != 2 && (len(args) != 3 || args[0] != "UpdateTask") {
 		fmt.Fprintln(os.Stderr, "usage: cri METHOD [REQUEST]")
 		os.Exit(2)
 	}
-	request := "{}"
-	if len(os.Args) == 3 {
-		request = os.Args[2]
-	}
-	code, err := run(os.Args[1], request)
+	code, err := run(args[0], args[1:])
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
@@ -45,14 +48,20 @@ func main() {
 }
 
 // run returns the status to exit with.
-func run(method, request string) (int, error) {
+func run(method string, args []string) (int, error) {
 	conn, err := grpc.NewClient(endpoint, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		return 0, err
 	}
 	defer func() { _ = conn.Close() }()
-	if method == "Await" {
+	request := args[0]
+	switch method {
+	case "UpdateTask":
+		return 0, updateTask(conn, request, args[1])
+	case "Await":
 		return 0, await(conn, request)
+	case "GetContainerEvents":
+		return 0, watch(conn)
 	}
 	ask, answer, err := call(conn, method, request)
 	if err != nil {
@@ -82,6 +91,18 @@ func await(conn *grpc.ClientConn, request string) error {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
+}
+
+// watch shows what happens to containers.
+func watch(conn *grpc.ClientConn) error {
+	events, err := runtime.NewRuntimeServiceClient(conn).GetContainerEvents(context.Background(), &runtime.GetEventsRequest{})
+	for err == nil {
+		var event *runtime.ContainerEventResponse
+		if event, err = events.Recv(); err == nil {
+			err = show(event)
+		}
+	}
+	return err
 }
 
 func show(answer proto.Message) error {

@@ -17,20 +17,27 @@ import (
 // asks a filesystem whose server is dead sleeps in the kernel and cannot be killed:
 // what is not known by heart is asked only of those that have no server.
 func lookUp(path string) error {
-	rest := ""
+	fd, rest, err := nearestCached(path)
+	if errors.Is(err, unix.EAGAIN) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if rest == "" || !isLocal(fd) {
+		return nil
+	}
+	return lookUpAt(fd, rest)
+}
+
+// nearestCached opens what openCached opens of a path or above it, and says what is
+// left of the path from there.
+func nearestCached(path string) (fd int, rest string, err error) {
 	for {
-		fd, err := openCached(path)
-		switch {
-		case err == nil:
-			defer unix.Close(fd)
-			if rest == "" || !isLocal(fd) {
-				return nil
-			}
-			return lookUpAt(fd, rest)
-		case !errors.Is(err, unix.EAGAIN):
-			return err
-		case path == "/":
-			return nil
+		fd, err = openCached(path)
+		if !errors.Is(err, unix.EAGAIN) || path == "/" {
+			return fd, rest, err
 		}
 		rest = filepath.Join(filepath.Base(path), rest)
 		path = filepath.Dir(path)

@@ -87,7 +87,7 @@ section.of "something else"
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer d.Close()
+		t.Cleanup(func() { _ = d.Close() })
 		if err := d.write(recordFile, sealed([]byte(strings.TrimSuffix(text, "\n")))); err != nil {
 			t.Fatal(err)
 		}

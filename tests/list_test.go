@@ -192,7 +192,7 @@ func TestAContainerOfAnotherVersionIsUsedAndDeleted(t *testing.T) {
 	for name, change := range map[string]func(record string) string{
 		"newer": func(r string) string {
 			r = strings.Replace(r, "\nbundle ", "\nimages 1\n- name \"a\"\n  layers 1\n- \"b\"\nbundle ", 1)
-			return strings.Replace(r, "\n  path ", "\n  depth 3\n  path ", -1)
+			return strings.ReplaceAll(r, "\n  path ", "\n  depth 3\n  path ")
 		},
 		"older": func(r string) string {
 			return strings.Replace(r, "\nsilenced false\ncallersKeyring false\n", "\n", 1)

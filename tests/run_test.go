@@ -350,8 +350,11 @@ func TestASignalThatIsRepeatedEndsARunWhosePoststopHookDoesNotEnd(t *testing.T) 
 			cmd := h.command("run", "--bundle", b.dir, id)
 			h.startCommand(cmd)
 			eventually(t, "the hook runs", func() bool { return len(d.names()) == 1 })
-			ended := make(chan error, 1)
-			go func() { ended <- cmd.Wait() }()
+			ended := make(chan struct{})
+			go func() {
+				defer close(ended)
+				_ = cmd.Wait()
+			}()
 			if err := cmd.Process.Signal(sig); err != nil {
 				t.Fatal(err)
 			}

@@ -187,7 +187,7 @@ var criLife = []check{
 	}},
 	{"memory that is too little to start with is said whole", func(e *engine) {
 		b := e.home().create([]string{"true"}, message{"linux": message{"resources": message{"memoryLimitInBytes": 8192}}})
-		e.refuses(1, e.ours("OCI runtime ", " failed: start ", "the out-of-memory killer"), "StartContainer", b.named().String())
+		e.refuses(1, e.ours("OCI runtime ", " failed: ", "the out-of-memory killer"), "StartContainer", b.named().String())
 	}},
 }
 

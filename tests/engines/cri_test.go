@@ -27,7 +27,7 @@ func TestCRIOfTheNewestContainerd(t *testing.T) {
 }
 
 func criChecks() []check {
-	return slices.Concat(criLife, criStreams, criSecurity, criIsolation)
+	return slices.Concat(criLife, criStreams, criSecurity, criIsolation, criBelow)
 }
 
 // openCRI starts containerd with a network of Debian's plugins, and gives it a
@@ -162,7 +162,7 @@ func (e *engine) handler() string { return "private-" + e.runtime }
 func (e *engine) podConfig(name string, options ...message) message {
 	parent := "/kubepods/" + name
 	if e.cgroupDriver() == "systemd" {
-		parent = "kubepods-" + name + ".slice"
+		parent = "/kubepods.slice/kubepods-" + name + ".slice"
 	}
 	return message{
 		"metadata":     message{"name": name, "uid": name, "namespace": "default"},

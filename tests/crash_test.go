@@ -197,9 +197,12 @@ func TestAnExecThatIsKilledHarmsNothing(t *testing.T) {
 // who is in it, whenever its creation is cut off.
 func TestACreationThatIsRefusedItsCgroupHarmsNobodyThere(t *testing.T) {
 	t.Parallel()
-	needCgroupfs(t)
 	h := newHost(t)
-	path := "/" + newID()
+	name := newID()
+	path := "/" + name
+	if bySystemd() {
+		path = ":hull:" + name
+	}
 	inside := func(s *specs.Spec) { s.Linux.CgroupsPath = path }
 	victim := h.start(nil, inside)
 	b := h.newBundle([]string{"sleep"}, inside)
@@ -211,7 +214,7 @@ func TestACreationThatIsRefusedItsCgroupHarmsNobodyThere(t *testing.T) {
 		}
 	}
 	id := newID()
-	h.refuses([]string{"use cgroup", path, "it is not empty"}, "create", "--bundle", b.dir, id)
+	h.refuses([]string{"use cgroup", name, "it is not empty"}, "create", "--bundle", b.dir, id)
 	h.nothingRemains(id, b)
 	atMoments(50, 8*time.Millisecond, func(delay time.Duration) {
 		id := newID()

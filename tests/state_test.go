@@ -134,8 +134,8 @@ func TestNoContainerIsSeenBeforeItIsMadeOrAfterItIsDeleted(t *testing.T) {
 	for asked := 0; ; asked++ {
 		select {
 		case <-done:
-			if asked < 10 {
-				t.Errorf("asked %d times only", asked)
+			if asked == 0 {
+				t.Error("it was over before anybody asked")
 			}
 			return
 		default:

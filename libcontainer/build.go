@@ -57,6 +57,7 @@ func (n *creation) drive(d *drive, gate state.Gate) error {
 			if err := n.moveDevices(d.pid); err != nil {
 				return err
 			}
+			n.owePoststop()
 			err := n.runtimeHooks(d.pid)
 			if errors.Is(err, hook.ErrEnded) {
 				return d.died()
@@ -68,7 +69,7 @@ func (n *creation) drive(d *drive, gate state.Gate) error {
 		listener: func(fd int) error { return n.container.sendListener(&n.filter.profile, specs.StateCreating, fd, d.pid) },
 	})
 	if err != nil {
-		return n.afterHooks(err)
+		return err
 	}
 	// Not before: whoever reads "created" may use the container, and what it is
 	// has to be in force by then, the filter of its processes first of all.
@@ -84,13 +85,19 @@ func (n *creation) drive(d *drive, gate state.Gate) error {
 	return writePidFile(n.options.PidFile, d.pid)
 }
 
-// afterHooks has the poststop hooks run once all else is undone, if a hook was
-// what failed (runtime.md, "Lifecycle", steps 3 to 5).
-func (n *creation) afterHooks(err error) error {
-	if hook.Failed(err) {
-		n.undo = append([]func(){n.container.runPoststop}, n.undo...)
+// owePoststop has the poststop hooks run once all else is undone, whatever fails
+// from now on: hooks of create may have left something for them to take away
+// (runtime.md, "Lifecycle", 3 to 5 and 12 to 13). What cannot be undone leaves
+// them to delete --force.
+func (n *creation) owePoststop() {
+	if len(n.hooksBeforePivot())+len(n.plan.CreateContainer) == 0 {
+		return
 	}
-	return err
+	n.undo = append([]func(){func() {
+		if !n.remains {
+			n.container.runPoststop()
+		}
+	}}, n.undo...)
 }
 
 // completePlan adds what depends on the pid: what hooks read, and what socket

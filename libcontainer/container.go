@@ -26,6 +26,8 @@ type Container struct {
 	dir     *state.Dir
 	record  *state.Record
 	cgroup  *cgroup.Cgroup
+	// unrecorded says that there is no record: not yet, or not any more.
+	unrecorded bool
 	// init is our own child, if this value came from Create.
 	init *Process
 }
@@ -92,16 +94,9 @@ func (c *Container) stateAs(status specs.ContainerState, pid int) *specs.State {
 // stored: what is stored cannot go stale.
 func (c *Container) status() (specs.ContainerState, error) {
 	if c.record.Creating {
-		// Create holds the lock until it is done or dead.
-		if c.dir.Locked() {
-			return specs.StateCreating, nil
-		}
-		// It may have been done since the record was read.
-		if err := c.reload(); err != nil {
-			return "", err
-		}
-		if c.record.Creating {
-			return specs.StateStopped, nil
+		status, err := c.statusOfCreation()
+		if status != "" || err != nil {
+			return status, err
 		}
 	}
 	p, err := linux.Stat(c.record.PID)
@@ -125,6 +120,30 @@ func (c *Container) status() (specs.ContainerState, error) {
 		return specs.StateCreated, nil
 	}
 	return specs.StateRunning, nil
+}
+
+// statusOfCreation is the status of what its record does not call created, or "" if
+// it has become that since the record was read.
+func (c *Container) statusOfCreation() (specs.ContainerState, error) {
+	// Create holds the lock until it is done or dead.
+	locked := c.dir.Locked()
+	if locked && !c.unrecorded {
+		return specs.StateCreating, nil
+	}
+	if err := c.reload(); err != nil {
+		return "", err
+	}
+	switch {
+	case !c.record.Creating:
+		return "", nil
+	case c.unrecorded && !c.dir.Held():
+		// Create has had no effect yet, or delete is at its end. Or either was
+		// killed there: the name is in use then, until somebody deletes it.
+		return "", fault.New("load", c.record.ID, ErrNotExist)
+	case locked:
+		return specs.StateCreating, nil
+	}
+	return specs.StateStopped, nil
 }
 
 // pidfd returns a descriptor of the init process; the error is ErrNotRunning if

@@ -217,7 +217,8 @@ func (n *creation) build(ctx context.Context) (*Container, error) {
 }
 
 // prepare makes what the process needs to be born: the container's directory
-// and cgroup. Its record comes before anything else.
+// and cgroup. Its record comes before anything else, and the gate last: without
+// it, nothing has entered the cgroup yet (see Container.unborn).
 func (n *creation) prepare() (ns *nsenter.Namespaces, gate state.Gate, err error) {
 	if err := n.makeDirectory(); err != nil {
 		return nil, gate, err
@@ -225,15 +226,14 @@ func (n *creation) prepare() (ns *nsenter.Namespaces, gate state.Gate, err error
 	if err := n.makeResctrl(); err != nil {
 		return nil, gate, err
 	}
-	if gate, err = n.container.dir.MakeGate(); err != nil {
-		return nil, gate, err
-	}
 	if ns, err = namespacesOf(n.spec); err != nil {
-		gate.Close()
 		return nil, gate, err
 	}
-	if err = n.joinCgroup(ns); err != nil {
-		gate.Close()
+	if err = n.joinCgroup(ns); err == nil {
+		// From here on, what is in the cgroup counts as the container's.
+		gate, err = n.container.dir.MakeGate()
+	}
+	if err != nil {
 		closeJoins(ns)
 	}
 	return ns, gate, err
@@ -251,6 +251,10 @@ func (n *creation) makeDirectory() error {
 			n.tolerate(dir.Remove())
 		}
 	})
+	// The record names the cgroup, and delete --force kills whom it finds there.
+	if err := n.cgroup.EnsureUnused(); err != nil {
+		return err
+	}
 	record := n.record()
 	if record.HostMounts, err = hostMounts(n.plan); err != nil {
 		return err
@@ -302,7 +306,8 @@ func (n *creation) tolerate(err error) {
 
 // joinCgroup makes the container's cgroup and says how the process gets there.
 func (n *creation) joinCgroup(ns *nsenter.Namespaces) error {
-	if err := n.cgroup.EnsureUnused(); err != nil {
+	if err := n.cgroup.Create(); err != nil {
+		n.cgroup.Withdraw()
 		return err
 	}
 	n.undo = append(n.undo, func() {
@@ -311,9 +316,6 @@ func (n *creation) joinCgroup(ns *nsenter.Namespaces) error {
 		n.tolerate(n.cgroup.Kill())
 		n.tolerate(n.cgroup.Remove())
 	})
-	if err := n.cgroup.Create(); err != nil {
-		return err
-	}
 	var resources *specs.LinuxResources
 	if n.spec.Linux != nil {
 		resources = n.spec.Linux.Resources

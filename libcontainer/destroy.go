@@ -87,12 +87,13 @@ func (c *Container) lock() error {
 // reload reads the record again.
 func (c *Container) reload() error { return c.load(c.record.ID) }
 
-// checkStopped refuses a container whose init lives, and ends what outlived it.
+// checkStopped refuses a container whose init lives, and ends what outlived it: in
+// a creation that was cut off, that is init itself, or the stage.
 func (c *Container) checkStopped() error {
 	if err := c.refuseUnlessStopped(); err != nil {
 		return err
 	}
-	if !c.record.SharesPIDs {
+	if !c.record.SharesPIDs && !c.record.Creating {
 		return nil
 	}
 	return c.kill()
@@ -177,7 +178,7 @@ func (c *Container) remove() error {
 	if err := c.unmount(); err != nil {
 		return err
 	}
-	if err := c.cgroup.Remove(); err != nil {
+	if err := c.removeCgroup(); err != nil {
 		return err
 	}
 	if err := c.resctrl().Remove(); err != nil {
@@ -188,4 +189,29 @@ func (c *Container) remove() error {
 	}
 	c.runPoststop()
 	return nil
+}
+
+// removeCgroup removes the cgroup, unless it may be somebody else's.
+func (c *Container) removeCgroup() error {
+	unborn, err := c.unborn()
+	if err != nil {
+		return err
+	}
+	if unborn {
+		c.cgroup.Withdraw()
+		return nil
+	}
+	return c.cgroup.Remove()
+}
+
+// unborn reports whether nothing of the container has been in its cgroup yet: the
+// gate is made before that. Whoever is there then was quicker than create, which
+// has not found out yet, or was killed before.
+func (c *Container) unborn() (bool, error) {
+	if !c.record.Creating || c.dir.HasGate() {
+		return false, nil
+	}
+	// A gate that is gone was there if the record says by now that it was made.
+	err := c.reload()
+	return c.record.Creating, err
 }

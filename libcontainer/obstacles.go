@@ -3,7 +3,6 @@ package libcontainer
 import (
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 
 	"hull/internal/linux"
@@ -13,7 +12,8 @@ import (
 // Obstacles says what may keep the container from doing what is asked of it, a
 // sentence each: processes that cannot run or are not collected, a frozen cgroup
 // above, a bundle or root that is gone. As a rule there are none. It is a look at
-// what moves: a process that reads from a disk sleeps in the kernel as well.
+// what moves: a process that reads from a disk sleeps in the kernel as well. It waits
+// for nothing, so that of a bundle on a filesystem of somebody else's it may say less.
 func (c *Container) Obstacles() []string {
 	var o obstacles
 	o.find("bundle", c.record.Bundle)
@@ -76,8 +76,8 @@ func (o *obstacles) find(what, path string) {
 	if path == "" {
 		return // creation was cut off before it was known
 	}
-	if _, err := os.Stat(path); err != nil {
-		o.add("the %s %s cannot be found: %v", what, path, pathless(err))
+	if err := lookUp(path); err != nil {
+		o.add("the %s %s cannot be found: %v", what, path, err)
 	}
 }
 

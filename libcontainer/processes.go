@@ -85,6 +85,9 @@ func pidNamespace(pid int) string {
 // killAll sends SIGKILL to all processes of the container, and does not wait for
 // them to end. Init is left out where there is no cgroup.
 func (c *Container) killAll() error {
+	if unborn, err := c.unborn(); unborn || err != nil {
+		return err
+	}
 	if c.hasCgroup() || !c.record.SharesPIDs {
 		return c.cgroup.Kill()
 	}

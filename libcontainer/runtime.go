@@ -124,7 +124,10 @@ func (r *Runtime) Each(visit func(*Container) error) error {
 func (c *Container) load(id string) error {
 	var cg cgroup.Record
 	record, err := c.dir.Load(&cg)
-	if errors.Is(err, state.ErrNotExist) {
+	if c.unrecorded = errors.Is(err, state.ErrNotExist); c.unrecorded {
+		if c.dir.Removed() {
+			return fault.New("load", id, ErrNotExist)
+		}
 		cg.Driver = cgroup.Disabled
 		record, err = &state.Record{ID: id, Creating: true, Cgroup: &cg}, nil
 	}

@@ -293,6 +293,9 @@ func (d *Dir) Unlock() {
 	d.held = false
 }
 
+// Held reports whether this value has the lock.
+func (d *Dir) Held() bool { return d.held }
+
 // Locked reports whether anybody else holds the lock now. To ask costs the
 // lock that this value itself has, so that it is not asked for then.
 func (d *Dir) Locked() bool {

@@ -1,6 +1,9 @@
 package tests
 
 import (
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -89,6 +92,45 @@ func TestNothingRemainsOfACreateWhoseInitIsKilled(t *testing.T) {
 	})
 }
 
+// What is cut off counts as stopped, although its init may wait to be started.
+func TestDeleteWithoutForceLeavesNothingOfACreateThatIsKilledAtItsEnd(t *testing.T) {
+	t.Parallel()
+	for _, manager := range []string{"cgroupfs", "disabled"} {
+		t.Run(manager, func(t *testing.T) {
+			t.Parallel()
+			h := newHost(t)
+			h.flags = []string{"--cgroup-manager", manager}
+			id := newID()
+			// Who saves the record then waits for somebody to read it.
+			b := h.newBundle([]string{"sleep"}, func(s *specs.Spec) {
+				s.Linux.Resources = nil
+				s.Hooks = &specs.Hooks{CreateRuntime: []specs.Hook{{Path: "/bin/sh", Args: []string{"sh", "-c", "mkfifo " + h.root + "/" + id + "/.record"}}}}
+			})
+			cmd := h.command("create", "--bundle", b.dir, id)
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "create is at its end", func() bool { return waitsIn(cmd.Process.Pid, "wait_for_partner") })
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+			equal(t, "status", h.state(id).Status, specs.StateStopped)
+			h.must("delete", id)
+			h.nothingRemains(id, b)
+		})
+	}
+}
+
+// waitsIn reports whether a thread of a process sleeps in a function of the kernel.
+func waitsIn(pid int, function string) bool {
+	places, _ := filepath.Glob(procPath(pid, "task/*/wchan"))
+	for _, place := range places {
+		if text, err := os.ReadFile(place); err == nil && strings.Contains(string(text), function) {
+			return true
+		}
+	}
+	return false
+}
+
 func TestACreateWhoseInitIsKilledFailsAndCleansUpItself(t *testing.T) {
 	t.Parallel()
 	h, d := newHost(t), newDiary(t)
@@ -149,6 +191,50 @@ func TestAnExecThatIsKilledHarmsNothing(t *testing.T) {
 		return len(pids) == 1 && pids[0] == pid
 	})
 	h.sweepAndCheck(0, id, b)
+}
+
+// A container that cannot have the cgroup that it asks for never takes it away from
+// who is in it, whenever its creation is cut off.
+func TestACreationThatIsRefusedItsCgroupHarmsNobodyThere(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	name := newID()
+	path := "/" + name
+	if bySystemd() {
+		path = ":hull:" + name
+	}
+	inside := func(s *specs.Spec) { s.Linux.CgroupsPath = path }
+	victim := h.start(nil, inside)
+	b := h.newBundle([]string{"sleep"}, inside)
+	dir := victim.cgroup("")
+	lives := func(when string) {
+		t.Helper()
+		if !alive(victim.pid) || !fileExists(dir) {
+			t.Fatalf("%s: the container that was there first is not there any more", when)
+		}
+	}
+	id := newID()
+	h.refuses([]string{"use cgroup", name, "it is not empty"}, "create", "--bundle", b.dir, id)
+	h.nothingRemains(id, b)
+	atMoments(50, 8*time.Millisecond, func(delay time.Duration) {
+		id := newID()
+		h.crash(delay, itself, "create", "--bundle", b.dir, id)
+		_ = h.command("delete", "--force", id).Run()
+		lives(delay.String())
+	})
+	for range fewer(40) {
+		id := newID()
+		create := h.command("create", "--bundle", b.dir, id)
+		if err := create.Start(); err != nil {
+			t.Fatal(err)
+		}
+		for range 4 {
+			_ = h.command("delete", "--force", id).Run()
+		}
+		_ = create.Wait()
+		_ = h.command("delete", "--force", id).Run()
+		lives("at the same time")
+	}
 }
 
 // quietly runs the runtime, which has to succeed, without pipes that a

@@ -53,6 +53,40 @@ func TestAHookOfCreateThatFailsUndoesCreate(t *testing.T) {
 	}
 }
 
+// What hooks of create have left is theirs to take away who run after the end.
+func TestPoststopHooksRunWheneverAHookOfCreateHasRun(t *testing.T) {
+	t.Parallel()
+	for kind, fail := range map[string]edit{
+		"prestart":        func(s *specs.Spec) { s.Process.Args = []string{"/no/such"} },
+		"createRuntime":   func(s *specs.Spec) { s.Process.Args = []string{"/no/such"} },
+		"createContainer": func(s *specs.Spec) { s.Process.Cwd = "/proc/version" },
+		"":                func(s *specs.Spec) { s.Process.Args = []string{"/no/such"} },
+	} {
+		t.Run("after "+kind, func(t *testing.T) {
+			t.Parallel()
+			h, d := newHost(t), newDiary(t)
+			b := h.newBundle([]string{"sleep"}, allHooks(d), fail, failing("poststop"), func(s *specs.Spec) {
+				for _, other := range hookKinds() {
+					if other != kind && other != "poststop" {
+						*hooksOf(s, other) = nil
+					}
+				}
+			})
+			want := []string{}
+			if kind != "" {
+				want = slices.Concat([]string{kind + " 1", kind + " 2"}, atStop())
+			}
+			id := newID()
+			r := h.try("create", "--bundle", b.dir, id)
+			if r.status == 0 || strings.Contains(r.stderr, "level=warning") != (kind != "") {
+				t.Errorf("status %d: %s", r.status, r.stderr)
+			}
+			equal(t, "hooks", d.names(), want)
+			h.nothingRemains(id, b)
+		})
+	}
+}
+
 //proves:runtime.md#lifecycle:12 runtime.md#lifecycle:15 runtime.md#lifecycle:16
 func TestAHookOfStartThatFailsDestroysTheContainer(t *testing.T) {
 	t.Parallel()

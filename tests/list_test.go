@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"hash/fnv"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
 // listed is an entry of list, and what state prints.
@@ -162,11 +165,62 @@ func (c *container) multiply(count int) {
 			if err != nil {
 				return err
 			}
-			return os.WriteFile(to, bytes.ReplaceAll(text, []byte(c.id), []byte(id)), 0o600)
+			text = bytes.ReplaceAll(text, []byte(c.id), []byte(id))
+			if d.Name() == "record" {
+				text = sealed(text)
+			}
+			return os.WriteFile(to, text, 0o600)
 		})
 		if err != nil {
 			c.h.t.Fatal(err)
 		}
+	}
+}
+
+// sealed gives a record the checksum that it has to have.
+func sealed(record []byte) []byte {
+	lines := record[:bytes.LastIndex(record, []byte("\nsum "))+1]
+	sum := fnv.New64a()
+	_, _ = sum.Write(lines)
+	return fmt.Appendf(slices.Clone(lines), "sum %x\n", sum.Sum64())
+}
+
+// A container outlives the hull that has made it: another one has fields of which
+// this one knows nothing, or lacks some.
+func TestAContainerOfAnotherVersionIsUsedAndDeleted(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(record string) string{
+		"newer": func(r string) string {
+			r = strings.Replace(r, "\nbundle ", "\nimages 1\n- name \"a\"\n  layers 1\n- \"b\"\nbundle ", 1)
+			return strings.ReplaceAll(r, "\n  path ", "\n  depth 3\n  path ")
+		},
+		"older": func(r string) string {
+			return strings.Replace(r, "\nsilenced false\ncallersKeyring false\n", "\n", 1)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h, d := newHost(t), newDiary(t)
+			b := h.newBundle([]string{"sleep"}, func(s *specs.Spec) {
+				s.Hooks = &specs.Hooks{Poststop: []specs.Hook{d.hook("poststop")}}
+			})
+			c := h.create(b)
+			file := filepath.Join(h.root, c.id, "record")
+			was := readFile(t, file)
+			changed := change(was)
+			if changed == was {
+				t.Fatalf("it is not changed:\n%s", was)
+			}
+			writeFile(t, file, string(sealed([]byte(changed))))
+			equal(t, "status", h.state(c.id).Status, specs.StateCreated)
+			h.must("start", c.id)
+			h.must("exec", c.id, "/probe", "pid")
+			h.must("kill", c.id, "KILL")
+			h.awaitStatus(c.id, specs.StateStopped)
+			h.must("delete", c.id)
+			equal(t, "hooks", d.names(), []string{"poststop"})
+			h.nothingRemains(c.id, b)
+		})
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -132,4 +133,42 @@ func TestStateSaysWhatIsGone(t *testing.T) {
 		"the root " + b.path("rootfs") + " cannot be found: no such file or directory",
 	})
 	h.must("start", c.id)
+}
+
+// Engines ask for the state all the time, and who waits for a dead filesystem cannot
+// even be killed.
+func TestNobodyWhoAsksForTheStateWaitsForADeadFilesystem(t *testing.T) {
+	t.Parallel()
+	for name, below := range map[string]string{"the bundle": "", "the root filesystem": "/bundle"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHost(t)
+			dir := t.TempDir()
+			b := h.newBundle([]string{"sleep"})
+			if err := os.Rename(b.dir, dir+"/bundle"); err != nil {
+				t.Fatal(err)
+			}
+			b.dir = dir + "/bundle"
+			c := h.create(b)
+			f := newDeadFilesystem(t)
+			if err := unix.Mount(f.dir, dir+below, "", unix.MS_BIND, ""); err != nil {
+				t.Fatal(err)
+			}
+			defer func() {
+				f.release()
+				_ = unix.Unmount(dir+below, unix.MNT_DETACH)
+			}()
+			for _, command := range [][]string{{"state", c.id}, {"list"}, {"list", "-f", "json"}, {"list", "-q"}, {"ps", c.id}, {"start", c.id}, {"state", c.id}} {
+				limit := time.AfterFunc(atMost(5), f.release)
+				r := h.try(command...)
+				if !limit.Stop() {
+					t.Fatalf("%v waits", command)
+				}
+				if r.status != 0 || strings.Contains(r.stdout, "cannot be found") {
+					t.Errorf("%v: status %d: %s%s", command, r.status, r.stdout, r.stderr)
+				}
+			}
+			h.must("kill", c.id, "KILL")
+		})
+	}
 }

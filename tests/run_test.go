@@ -10,7 +10,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -300,4 +302,81 @@ func TestASignalDuringCreateEndsRunAndLeavesNothing(t *testing.T) {
 		t.Error("run succeeded")
 	}
 	h.nothingRemains(id, b)
+}
+
+// Those that end a program end the creation; any other waits, however often it comes.
+func TestASignalThatIsRepeatedDuringCreateReachesTheProgramAndIsForwardedOn(t *testing.T) {
+	t.Parallel()
+	h, d := newHost(t), newDiary(t)
+	b := h.newBundle(nil, awaiting(15), func(s *specs.Spec) {
+		s.Hooks = &specs.Hooks{CreateRuntime: []specs.Hook{d.hook("createRuntime", "sleep=1")}}
+	})
+	cmd := h.command("run", "--bundle", b.dir, newID())
+	out := h.startCommand(cmd)
+	eventually(t, "the hook runs", func() bool { return len(d.names()) == 1 })
+	send := func(sig unix.Signal) {
+		if err := cmd.Process.Signal(sig); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const realTime = unix.Signal(40)
+	for _, sig := range []unix.Signal{unix.SIGUSR1, realTime} {
+		for range 2 {
+			send(sig)
+			time.Sleep(50 * time.Millisecond)
+		}
+	}
+	awaitText(t, out, "ready\n")
+	arrived := func() int { return strings.Count(readFile(t, out), "\n10\n") }
+	before := arrived() // none of those that came early, as a rule: a program has to be ready
+	send(unix.SIGUSR1)
+	eventually(t, "it is forwarded again", func() bool { return arrived() > before })
+	send(unix.SIGTERM)
+	_ = cmd.Wait()
+	equal(t, "exit status", cmd.ProcessState.ExitCode(), 15)
+}
+
+// The container is gone by then, and the hook goes with its runtime.
+func TestASignalThatIsRepeatedEndsARunWhosePoststopHookDoesNotEnd(t *testing.T) {
+	t.Parallel()
+	for _, sig := range []unix.Signal{unix.SIGINT, unix.SIGTERM} {
+		t.Run(unix.SignalName(sig), func(t *testing.T) {
+			t.Parallel()
+			h, d := newHost(t), newDiary(t)
+			b := h.newBundle([]string{"pid"}, func(s *specs.Spec) {
+				s.Hooks = &specs.Hooks{Poststop: []specs.Hook{d.hook("poststop", "sleep=30")}}
+			})
+			id := newID()
+			cmd := h.command("run", "--bundle", b.dir, id)
+			h.startCommand(cmd)
+			eventually(t, "the hook runs", func() bool { return len(d.names()) == 1 })
+			ended := make(chan struct{})
+			go func() {
+				defer close(ended)
+				_ = cmd.Wait()
+			}()
+			if err := cmd.Process.Signal(sig); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case <-ended:
+				t.Fatal("the first signal ends it")
+			case <-time.After(200 * time.Millisecond):
+			}
+			if err := cmd.Process.Signal(sig); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case <-ended:
+			case <-time.After(atMost(5)):
+				_ = cmd.Process.Kill()
+				t.Fatal("it does not end")
+			}
+			status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus)
+			if !ok || status.Signal() != sig {
+				t.Errorf("it ended with %v", cmd.ProcessState)
+			}
+			h.nothingRemains(id, b)
+		})
+	}
 }

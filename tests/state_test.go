@@ -115,3 +115,43 @@ func fieldsOfRunc(t *testing.T) []string {
 	}
 	return fieldsOf(t, string(out))
 }
+
+// Who asks while a container is made or deleted hears what there is of it, or that
+// there is none.
+func TestNoContainerIsSeenBeforeItIsMadeOrAfterItIsDeleted(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	b := h.newBundle([]string{"sleep"})
+	id := newID()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for range fewer(15) {
+			_ = h.command("create", "--bundle", b.dir, id).Run()
+			_ = h.command("delete", "--force", id).Run()
+		}
+	}()
+	for asked := 0; ; asked++ {
+		select {
+		case <-done:
+			if asked == 0 {
+				t.Error("it was over before anybody asked")
+			}
+			return
+		default:
+		}
+		if r := h.try("state", id); r.status == 0 {
+			var s listed
+			decodeStrictly(t, r.stdout, &s)
+			equal(t, "bundle of one that is "+s.Status, s.Bundle, b.dir)
+		} else if !strings.Contains(r.stderr, "does not exist") {
+			t.Errorf("state: %s", r.stderr)
+		}
+		r := h.try("list", "--format", "json")
+		var all []listed
+		decodeStrictly(t, r.stdout, &all)
+		if r.stderr != "" || len(all) > 0 && all[0].Bundle != b.dir {
+			t.Errorf("list: %s%s", r.stdout, r.stderr)
+		}
+	}
+}

@@ -208,26 +208,44 @@ func (f *foreground) deliver(sig unix.Signal) {
 	}
 }
 
-// postpone keeps sig for the child, if it does not prevent it.
+// postpone keeps sig for the child, if it does not prevent it. A standard signal
+// that waits already is not sent twice (signal(7), "Queueing and delivery").
 func (f *foreground) postpone(sig unix.Signal) {
-	if slices.Contains(f.pending, sig) {
-		// Asked twice, whatever it is that takes so long.
-		f.releaseScreen()
-		signal.Reset(sig)
-		_ = unix.Kill(unix.Getpid(), sig)
+	if !f.keep(sig) {
+		return
 	}
-	f.pending = append(f.pending, sig)
 	if ends(sig) {
 		f.cancel(fmt.Errorf("interrupted by %s", unix.SignalName(sig)))
 	}
 }
 
+// keep adds sig to those that wait, and reports whether that is news. To ask twice
+// for the end of this program ends it, whatever it is that takes so long.
+func (f *foreground) keep(sig unix.Signal) bool {
+	const firstRealTime = 32
+	if sig < firstRealTime && slices.Contains(f.pending, sig) {
+		if ends(sig) {
+			f.releaseScreen()
+			signal.Reset(sig)
+			_ = unix.Kill(unix.Getpid(), sig)
+		}
+		return false
+	}
+	f.pending = append(f.pending, sig)
+	return true
+}
+
 // abandon lets a signal end what is left to do after the child: to show its last
-// output to somebody who may not take it.
+// output to somebody who may not take it, and, if it is repeated, to delete the
+// container and wait for its last hooks.
 func (f *foreground) abandon(sig unix.Signal) {
-	if f.screen != nil && ends(sig) {
+	if !ends(sig) {
+		return
+	}
+	if f.screen != nil {
 		f.screen.Abandon()
 	}
+	f.keep(sig)
 }
 
 // ends tells whether a signal ends a program by convention.

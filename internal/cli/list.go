@@ -57,8 +57,11 @@ func (p *program) list(c *cli.Context) error {
 			return nil
 		}
 		s, err := stateOf(ctr)
+		if errors.Is(err, libcontainer.ErrNotExist) {
+			return nil // deleted meanwhile
+		}
 		if err != nil {
-			// One that is broken, or deleted meanwhile, does not hide the others.
+			// One that is broken does not hide the others.
 			p.log.warn(fmt.Errorf("state of container %s: %w", ctr.ID(), err))
 			return nil
 		}

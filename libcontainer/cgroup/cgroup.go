@@ -112,6 +112,9 @@ type Hierarchy struct {
 	// Made is how many of the parents of Path, counted from Path upwards,
 	// Create had to make, or reached up to.
 	Made int
+	// absent says that it was not there, so that whoever made it meanwhile is
+	// somebody else, with processes of his own.
+	absent bool
 }
 
 // Walk reads or writes r as a section of the container's record.

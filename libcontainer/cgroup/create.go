@@ -18,7 +18,7 @@ const mkdirTries = 100
 
 // Create makes the cgroup in each hierarchy. A cgroup that exists is used as
 // it is: ask EnsureUnused first. Under systemd it does nothing, since a scope
-// cannot exist without a process: Adopt creates it. After an error, Remove
+// cannot exist without a process: Adopt creates it. After an error, Withdraw
 // takes away what was made.
 func (c *Cgroup) Create() error {
 	if c.rec.Driver != Cgroupfs {
@@ -128,9 +128,13 @@ func (h *Hierarchy) mkdir() error {
 			}
 			continue
 		}
+		if h.absent && errors.Is(err, unix.EEXIST) {
+			return fault.New("create cgroup", h.dir(), err).WithHint("it was not there a moment ago: it is somebody else's")
+		}
 		if err != nil && !errors.Is(err, unix.EEXIST) {
 			return fault.New("create cgroup", h.dir(), err)
 		}
+		h.absent = false
 		return nil
 	}
 	return fault.New("create cgroup", h.dir(), unix.ENOENT).

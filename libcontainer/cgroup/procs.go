@@ -92,7 +92,8 @@ func children(dir string) ([]string, error) {
 }
 
 // EnsureUnused returns an error if the cgroup has processes or is frozen: a
-// container created in it would share its fate with them, or never start.
+// container created in it would share its fate with them, or never start. Of one
+// that is not there, Create has to be the maker.
 func (c *Cgroup) EnsureUnused() error {
 	h := c.core()
 	if h == nil {
@@ -112,6 +113,7 @@ func (c *Cgroup) EnsureUnused() error {
 	if state == Frozen {
 		return fault.Newf("use cgroup", h.dir(), "it is frozen")
 	}
+	h.absent = c.rec.Driver == Cgroupfs && !h.exists()
 	return nil
 }
 

@@ -70,6 +70,43 @@ func TestEnsureUnusedRefusesAFrozenCgroup(t *testing.T) {
 	})
 }
 
+func TestACgroupThatSomebodyElseMakesMeanwhileIsNotUsed(t *testing.T) {
+	onEach(t, func(sc scene) {
+		t, c := sc.t, sc.c
+		other := *c
+		other.rec = c.Record()
+		for _, x := range []*Cgroup{c, &other} {
+			if err := x.EnsureUnused(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		create(t, &other)
+		if err := c.Create(); err == nil || !strings.Contains(err.Error(), "file exists") {
+			t.Errorf("Create: %v", err)
+		}
+		cmd := start(t, &other, "sleep 1000")
+		c.Withdraw()
+		if pids, err := other.Procs(); err != nil || len(pids) != 1 || pids[0] != cmd.Process.Pid {
+			t.Errorf("Procs: %v %v, want %d", pids, err, cmd.Process.Pid)
+		}
+		if err := other.Kill(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestWithdrawTakesAwayWhatWasMade(t *testing.T) {
+	onEach(t, func(sc scene) {
+		t, c := sc.t, sc.c
+		create(t, c)
+		c.Withdraw()
+		if got := leftovers(c); len(got) != 0 {
+			t.Errorf("left %v", got)
+		}
+		c.Withdraw()
+	})
+}
+
 func TestKillLeavesNothingOfAForkingCrowdAlsoWhenFrozen(t *testing.T) {
 	for _, frozen := range []string{"running", "frozen"} {
 		t.Run(frozen, func(t *testing.T) {

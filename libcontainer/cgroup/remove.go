@@ -56,6 +56,20 @@ func (c *Cgroup) Remove() error {
 	return first
 }
 
+// Withdraw takes away what Create may have made, for who has never had a process
+// in it: whatever is in use is somebody else's, and stays. systemd makes nothing
+// before there is a process.
+func (c *Cgroup) Withdraw() {
+	if c.rec.Driver != Cgroupfs {
+		return
+	}
+	for i := range c.rec.Hierarchies {
+		h := &c.rec.Hierarchies[i]
+		_ = unix.Rmdir(h.dir())
+		h.removeParents()
+	}
+}
+
 func (h *Hierarchy) remove(deadline time.Time) error {
 	err := unix.Rmdir(h.dir())
 	if errors.Is(err, unix.EBUSY) {
@@ -64,15 +78,20 @@ func (h *Hierarchy) remove(deadline time.Time) error {
 	if err != nil && !errors.Is(err, unix.ENOENT) && h.exists() {
 		return h.busyHint(fault.New("remove cgroup", h.dir(), err))
 	}
+	h.removeParents()
+	return nil
+}
+
+// removeParents removes the parents that Create has made and nobody uses.
+func (h *Hierarchy) removeParents() {
 	for i, p := range ancestors(h.Path) {
 		if i >= h.Made {
-			break
+			return
 		}
 		if err := unix.Rmdir(h.Mount + p); err != nil && !errors.Is(err, unix.ENOENT) {
-			break // somebody uses it
+			return // somebody uses it
 		}
 	}
-	return nil
 }
 
 // exists tells a cgroup that cannot be removed from one that is not there: on

@@ -84,7 +84,12 @@ func (c *Cgroup) startUnit(pid int) error {
 			return nil
 		}
 		c.resetUnit(conn)
-		return c.runJob(conn, "StartTransientUnit", "ssa(sv)a(sa(sv))", c.startArguments(pid))
+		err = c.runJob(conn, "StartTransientUnit", "ssa(sv)a(sa(sv))", c.startArguments(pid))
+		if isError(err, "UnitExists") {
+			// Since EnsureUnused: it is somebody else's, to kill and to remove.
+			c.rec = Record{Driver: Disabled}
+		}
+		return err
 	})
 }
 

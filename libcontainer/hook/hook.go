@@ -29,13 +29,6 @@ const (
 // descriptor end said so.
 var ErrEnded = errors.New("killed, since the container's init is gone")
 
-// Failed reports whether err is of a hook, on this side of the process boundary
-// or the other.
-func Failed(err error) bool {
-	var f *fault.Error
-	return errors.As(err, &f) && (f.Op == opRun || f.Op == opWait)
-}
-
 // outputLimit is how much of a failed hook's last output goes into the error,
 // in bytes.
 const outputLimit = 1024

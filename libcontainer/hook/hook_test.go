@@ -1,6 +1,7 @@
 package hook_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -91,7 +92,7 @@ func TestAHookIsKilledWhenThereIsNoUseInIt(t *testing.T) {
 	defer unix.Close(pipe[0])
 	unix.Close(pipe[1])
 	start := time.Now()
-	if err := hook.Run(shell(`sleep 30`), hook.Place{Dir: "/", End: pipe[0]}); !hook.Failed(err) {
+	if err := hook.Run(shell(`sleep 30`), hook.Place{Dir: "/", End: pipe[0]}); !errors.Is(err, hook.ErrEnded) {
 		t.Errorf("got %v", err)
 	}
 	if took := time.Since(start); took > 5*time.Second {

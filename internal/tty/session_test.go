@@ -316,11 +316,13 @@ func TestNobodyIsWaitedForWhoDoesNotTakeTheOutput(t *testing.T) {
 	master, slave := openPty(t)
 	in, _ := pipe(t)
 	_, outW := pipe(t)
+	stuff(t, outW)
 	s, err := attach(master, Streams{In: in, Out: outW, Err: outW})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := inTerminal(t, slave, `head -c 72000 /dev/zero`).Wait(); err != nil {
+	// Not more than the terminal holds: who prints it is not kept waiting.
+	if err := inTerminal(t, slave, `head -c 100 /dev/zero`).Wait(); err != nil {
 		t.Error(err)
 	}
 	closed := make(chan struct{})
@@ -338,4 +340,24 @@ func TestNobodyIsWaitedForWhoDoesNotTakeTheOutput(t *testing.T) {
 	s.Abandon()
 	s.Abandon()
 	<-closed
+}
+
+// stuff fills a pipe, which may hold much less than its size of small writes, and
+// from the start if its user has many (pipe(7), "pipe-user-pages-soft").
+func stuff(t *testing.T, w *os.File) {
+	t.Helper()
+	conn, err := w.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = conn.Write(func(fd uintptr) bool {
+		var full error
+		for full == nil {
+			_, full = unix.Write(int(fd), make([]byte, 1))
+		}
+		return true
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"iter"
 	"slices"
 	"strings"
 	"sync"
@@ -34,8 +35,9 @@ type report struct {
 	phase   int // failures when the phase began
 }
 
-// test is one that has begun.
+// test is one that has begun, or what a slash in the name of one makes a parent.
 type test struct {
+	begun    bool
 	output   []string
 	children int
 	failed   int
@@ -72,8 +74,8 @@ func (r *report) add(e event) {
 }
 
 func (r *report) begin(e event) {
-	r.get(e)
-	if parent, ok := parentOf(e); ok {
+	r.get(e).begun = true
+	for parent := range parentsOf(e) {
 		r.get(parent).children++
 	}
 }
@@ -81,33 +83,26 @@ func (r *report) begin(e event) {
 // end counts a test that is over and forgets it.
 func (r *report) end(e event) {
 	t := r.get(e)
-	parent, isChild := parentOf(e)
+	if e.Action == "fail" {
+		for parent := range parentsOf(e) {
+			r.get(parent).failed++ // not to be counted again
+		}
+	}
 	switch {
 	case e.Action == "fail" && t.failed == 0:
 		r.fail(e.Package, e.Test, t.output)
-		if isChild {
-			r.blame(parent)
-		}
-	case e.Action == "fail": // its subtests have been counted
-		if isChild {
-			r.blame(parent)
-		}
-	case t.children > 0:
+	case e.Action == "fail", t.children > 0: // its subtests have been counted
 	case e.Action == "skip":
 		r.skipped = append(r.skipped, name(e.Package, e.Test))
 		r.skips = append(r.skips, name(e.Package, e.Test)+": "+reason(t.output))
 	default:
 		r.passed++
 	}
-	if !isChild {
+	if !strings.Contains(e.Test, "/") {
 		fmt.Fprintf(r.w, "%-5s %6.2fs %s\n", e.Action, e.Elapsed, name(e.Package, e.Test))
 	}
 	delete(r.tests, e.Package+" "+e.Test)
 }
-
-// blame notes that a test has a failed subtest, so that its own failure is not
-// counted again.
-func (r *report) blame(parent event) { r.get(parent).failed++ }
 
 func (r *report) fail(pkg, test string, output []string) {
 	r.failed++
@@ -135,7 +130,7 @@ func (r *report) addPackage(e event) {
 // printed: where to look when a test binary dies.
 func (r *report) unfinished(pkg string) (tests string, output []string) {
 	for key, t := range r.tests {
-		if test, ok := strings.CutPrefix(key, pkg+" "); ok {
+		if test, ok := strings.CutPrefix(key, pkg+" "); ok && t.begun {
 			tests += " " + test
 			output = append(output, t.output...)
 		}
@@ -206,12 +201,16 @@ func (r *report) get(e event) *test {
 	return t
 }
 
-func parentOf(e event) (event, bool) {
-	i := strings.LastIndexByte(e.Test, '/')
-	if i < 0 {
-		return event{}, false
+// parentsOf visits the tests above one, and what a slash in its name makes one.
+func parentsOf(e event) iter.Seq[event] {
+	return func(yield func(event) bool) {
+		for i := strings.LastIndexByte(e.Test, '/'); i >= 0; i = strings.LastIndexByte(e.Test, '/') {
+			e.Test = e.Test[:i]
+			if !yield(event{Package: e.Package, Test: e.Test}) {
+				return
+			}
+		}
 	}
-	return event{Package: e.Package, Test: e.Test[:i]}, true
 }
 
 func name(pkg, test string) string {

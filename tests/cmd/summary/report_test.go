@@ -59,6 +59,13 @@ func TestEventsFromElsewhereAreSummedUp(t *testing.T) {
 				begun + `{"Action":"fail","Package":"vm/root"}`,
 			"0 passed, 2 failed, 0 skipped", "last words", false,
 		},
+		"a failure beside a test with a slash in its name": {
+			`{"Action":"run","Package":"vm/root","Test":"TestA"}` + "\n" + `{"Action":"run","Package":"vm/root","Test":"TestA/on_/proc"}` + "\n" +
+				`{"Action":"pass","Package":"vm/root","Test":"TestA/on_/proc"}` + "\n" + `{"Action":"pass","Package":"vm/root","Test":"TestA"}` + "\n" +
+				`{"Action":"run","Package":"vm/root","Test":"TestB"}` + "\n" + `{"Action":"fail","Package":"vm/root","Test":"TestB"}` + "\n" +
+				`{"Action":"fail","Package":"vm/root"}`,
+			"1 passed, 1 failed, 0 skipped", "TestB", false,
+		},
 		"nothing": {"", "0 passed, 0 failed, 0 skipped", "", false},
 	} {
 		t.Run(name, func(t *testing.T) {

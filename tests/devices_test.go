@@ -200,7 +200,7 @@ func TestADeviceIsAllowedAgainThatAWiderRuleDenied(t *testing.T) {
 		"only to be read":       {[]specs.LinuxDeviceCgroup{all, rule(false, -1, "rwm"), rule(true, 11, "r")}, false, "linux.resources.devices[2]: cannot allow c 1:11 r"},
 		"and denied after that": {[]specs.LinuxDeviceCgroup{all, rule(false, -1, "rwm"), rule(true, 11, "rw"), rule(false, 11, "w")}, false, "linux.resources.devices[2]"},
 		"not at all":            {[]specs.LinuxDeviceCgroup{all, rule(false, -1, "rwm")}, false, "linux.resources.devices[1]: cannot deny c 1:* rwm: every container has c 1:3 rw"},
-		"by a wider rule":       {[]specs.LinuxDeviceCgroup{all, rule(false, 11, "rwm"), rule(true, -1, "rw")}, true, ""},
+		"by a wider rule":       {[]specs.LinuxDeviceCgroup{all, rule(false, 11, "rw"), rule(true, -1, "rw")}, true, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := &host{t: t, root: h.root}

@@ -3,6 +3,7 @@
 package engines
 
 import (
+	"strings"
 	"testing"
 )
 
@@ -57,7 +58,12 @@ var buildahChecks = []check{
 			"build", "--runtime=/usr/local/sbin/"+e.runtime, "/opt/context")
 	}},
 	{"a mount that cannot be is said whole", func(e *engine) {
-		e.build("RUN true\n", "--volume=/usr:/etc/passwd/usr").fails(e.ours(" on /etc/passwd/usr (mounts[", "not a directory (the image has a file on the way to it)"))
+		r := e.build("RUN true\n", "--volume=/usr:/etc/passwd/usr")
+		if strings.Contains(r.stderr, "ensuring mount targets") {
+			r.fails([]string{"/etc/passwd/usr: not a directory"}) // Buildah 1.43 looks itself
+			return
+		}
+		r.fails(e.ours(" on /etc/passwd/usr (mounts[", "not a directory (the image has a file on the way to it)"))
 	}},
 	{"memory that is too little to start with is said whole", func(e *engine) {
 		e.build("RUN true\n", "--memory=8k").fails(e.ours("start ", "the out-of-memory killer"))

@@ -187,7 +187,11 @@ var criLife = []check{
 	}},
 	{"memory that is too little to start with is said whole", func(e *engine) {
 		b := e.home().create([]string{"true"}, message{"linux": message{"resources": message{"memoryLimitInBytes": 8192}}})
-		e.refuses(1, e.ours("OCI runtime ", " failed: ", "the out-of-memory killer"), "StartContainer", b.named().String())
+		during := " failed: start "
+		if e.cgroupDriver() == "systemd" { // which takes the scope of who was killed away at once
+			during = " failed: "
+		}
+		e.refuses(1, e.ours("OCI runtime ", during, "the out-of-memory killer"), "StartContainer", b.named().String())
 	}},
 }
 

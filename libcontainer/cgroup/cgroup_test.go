@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -68,14 +67,7 @@ func TestAdoptMovesAProcessWithItsThreads(t *testing.T) {
 	onEach(t, func(sc scene) {
 		t, c := sc.t, sc.c
 		create(t, c)
-		cmd := exec.Command("sleep", "1000")
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
-		if err := c.Adopt(cmd.Process.Pid); err != nil {
-			t.Fatal(err)
-		}
+		cmd := adopted(t, c)
 		if pids, err := c.Procs(); err != nil || !slices.Equal(pids, []int{cmd.Process.Pid}) {
 			t.Errorf("Procs: %v %v", pids, err)
 		}

@@ -175,3 +175,18 @@ func leftovers(c *Cgroup) (dirs []string) {
 	}
 	return dirs
 }
+
+// adopted starts a process outside the cgroup, has the cgroup adopt it, and ends it
+// with the test.
+func adopted(t *testing.T, c *Cgroup) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command("sleep", "1000")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	if err := c.Adopt(cmd.Process.Pid); err != nil {
+		t.Fatal(err)
+	}
+	return cmd
+}

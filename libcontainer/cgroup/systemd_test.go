@@ -69,14 +69,7 @@ func TestSystemdOwnsTheScopeFromItsFirstProcessToItsEnd(t *testing.T) {
 	if err != nil || j.Adopt == nil {
 		t.Fatalf("Join: %+v %v", j, err)
 	}
-	cmd := exec.Command("sleep", "1000")
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
-	if err := c.Adopt(cmd.Process.Pid); err != nil {
-		t.Fatal(err)
-	}
+	cmd := adopted(t, c)
 	if got := unitProperty(t, c, "ControlGroup"); got != c.core().Path {
 		t.Errorf("systemd's cgroup is %q, the record says %q", got, c.core().Path)
 	}
@@ -127,14 +120,7 @@ func TestWhatOneSystemdDoesNotKnowDoesNotKeepTheRestFromIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("sleep", "1000")
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
-	if err := c.Adopt(cmd.Process.Pid); err != nil {
-		t.Fatal(err)
-	}
+	adopted(t, c)
 	defer func() {
 		if err := errors.Join(c.Kill(), c.Remove()); err != nil {
 			t.Error(err)

@@ -21,7 +21,7 @@ func (c *checker) limits() {
 	for i := range c.rlimits {
 		l := &c.rlimits[i]
 		var own unix.Rlimit
-		err := unix.Prlimit(0, l.Resource, nil, &own)
+		err := unix.Prlimit(0, int(l.Resource), nil, &own)
 		raised := err == nil && l.Hard > own.Max && c.held&(1<<unix.CAP_SYS_RESOURCE) == 0
 		if raised || l.Resource == unix.RLIMIT_NOFILE && l.Hard > maxFiles() {
 			c.fail("", limitFailure(l, unix.EPERM))

@@ -130,7 +130,7 @@ type creation struct {
 	spec     *specs.Spec
 	plan     *plan.Plan
 	sources  []spec.Source
-	rlimits  []spec.Rlimit
+	rlimits  []plan.Limit
 	filter   filterSource
 	cgroup   *cgroup.Cgroup
 	// join is how the process gets into the cgroup.

@@ -14,7 +14,6 @@ import (
 	"hull/libcontainer/link"
 	"hull/libcontainer/plan"
 	"hull/nsenter"
-	"hull/spec"
 )
 
 // drive is the parent's side of the link to one init process.
@@ -212,18 +211,34 @@ func (d *drive) awaitEnd() error {
 	}
 }
 
-// limit sets the resource limits of the process: it could not raise them
-// itself.
-func limit(pid int, limits []spec.Rlimit) error {
-	for _, l := range limits {
-		if err := unix.Prlimit(pid, l.Resource, &unix.Rlimit{Cur: l.Soft, Max: l.Hard}, nil); err != nil {
-			return limitFailure(&l, err)
+// limit sets the resource limits of an init, which could not raise them itself.
+func limit(pid int, limits []plan.Limit) error {
+	for i := range limits {
+		l := &limits[i]
+		var err error
+		if l.OfMemory() {
+			err = allow(pid, l)
+		} else {
+			err = unix.Prlimit(pid, int(l.Resource), &unix.Rlimit{Cur: l.Soft, Max: l.Hard}, nil)
+		}
+		if err != nil {
+			return limitFailure(l, err)
 		}
 	}
 	return nil
 }
 
-func limitFailure(l *spec.Rlimit, cause error) error {
+// allow has an init be able to set a limit itself, and no more.
+func allow(pid int, l *plan.Limit) error {
+	var now unix.Rlimit
+	if err := unix.Prlimit(pid, int(l.Resource), nil, &now); err != nil || l.Hard <= now.Max {
+		return err
+	}
+	now.Max = l.Hard
+	return unix.Prlimit(pid, int(l.Resource), &now, nil)
+}
+
+func limitFailure(l *plan.Limit, cause error) error {
 	e := fault.New("set", l.Name, cause)
 	if errors.Is(cause, unix.EPERM) {
 		e.Hint = "raising a hard limit takes CAP_SYS_RESOURCE, and RLIMIT_NOFILE is bounded by fs.nr_open"

@@ -103,7 +103,7 @@ type execution struct {
 	launch    *launch
 	spec      *specs.Spec
 	plan      *plan.Plan
-	rlimits   []spec.Rlimit
+	rlimits   []plan.Limit
 	// initial is process.execCPUAffinity.initial.
 	initial []byte
 	// filter is encoded as the link wants it.

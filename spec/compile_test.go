@@ -253,7 +253,7 @@ func TestRlimitsHaveTheKernelsNumbers(t *testing.T) {
 	}
 	for i, l := range limits {
 		// The numbers are those of the architectures hull runs on.
-		if l != (spec.Rlimit{Name: fmt.Sprintf("process.rlimits[%d] (%s)", i, names[i]), Resource: i, Soft: uint64(i), Hard: 1<<64 - 1}) {
+		if l != (plan.Limit{Name: fmt.Sprintf("process.rlimits[%d] (%s)", i, names[i]), Resource: uint32(i), Soft: uint64(i), Hard: 1<<64 - 1}) {
 			t.Errorf("%s: got %+v", names[i], l)
 		}
 	}

@@ -57,7 +57,6 @@ func validateProcess(found *problems, s *specs.Spec, p *specs.Process) {
 	if p == nil {
 		return
 	}
-	rlimits(found, p)
 	processLimits(found, p)
 	if p.ExecCPUAffinity != nil {
 		affinity(found, "initial", p.ExecCPUAffinity.Initial)
@@ -100,6 +99,7 @@ func process(found *problems, s *specs.Spec, p *specs.Process) plan.Process {
 	out.AppArmorProfile = p.ApparmorProfile
 	out.Scheduler = scheduler(found, p.Scheduler)
 	out.IOPriority = ioPriority(found, p.IOPriority)
+	out.MemoryLimits = memoryLimits(rlimits(found, p))
 	out.Terminal = terminal(found, p)
 	return out
 }

@@ -3,28 +3,20 @@ package spec
 import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"hull/libcontainer/plan"
 )
 
-// Rlimit is a resource limit, ready for prlimit(2).
-type Rlimit struct {
-	// Name is where and how the user wrote it, for errors:
-	// "process.rlimits[0] (RLIMIT_NOFILE)".
-	Name string
-	// Resource is one of RLIMIT_*.
-	Resource   int
-	Soft, Hard uint64
-}
-
 // Rlimits translates process.rlimits.
-func Rlimits(p *specs.Process) ([]Rlimit, error) {
+func Rlimits(p *specs.Process) ([]plan.Limit, error) {
 	found := new(problems)
 	limits := rlimits(found, p)
 	return limits, found.err()
 }
 
-func rlimits(p *problems, process *specs.Process) []Rlimit {
+func rlimits(p *problems, process *specs.Process) []plan.Limit {
 	var (
-		limits = make([]Rlimit, 0, len(process.Rlimits))
+		limits = make([]plan.Limit, 0, len(process.Rlimits))
 		first  [16]int // by resource: 1 + the index of its first entry
 	)
 	for i, r := range process.Rlimits {
@@ -40,14 +32,23 @@ func rlimits(p *problems, process *specs.Process) []Rlimit {
 			p.add(at("process", "rlimits", i, "soft"), "%d is above the hard limit %d", r.Soft, r.Hard)
 		}
 		first[resource] = i + 1
-		limits = append(limits, Rlimit{
+		limits = append(limits, plan.Limit{
 			Name:     at("process", "rlimits", i) + " (" + r.Type + ")",
-			Resource: resource,
+			Resource: uint32(resource),
 			Soft:     r.Soft,
 			Hard:     r.Hard,
 		})
 	}
 	return limits
+}
+
+func memoryLimits(limits []plan.Limit) (ofMemory []plan.Limit) {
+	for _, l := range limits {
+		if l.OfMemory() {
+			ofMemory = append(ofMemory, l)
+		}
+	}
+	return ofMemory
 }
 
 // rlimitResources are the resources of getrlimit(2).

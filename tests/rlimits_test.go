@@ -1,6 +1,8 @@
 package tests
 
 import (
+	"fmt"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -126,6 +128,65 @@ func TestALimitMayBeBelowWhatInitNeeds(t *testing.T) {
 			t.Errorf("%v: status %d, %q", l, r.status, r.stderr)
 		}
 	}
+}
+
+// TestALimitOfMemoryDoesNotHoldInitUp has init need more memory than it may map, at
+// the latest where it hands the environment to the program.
+//
+//proves:process.rlimits[].type=RLIMIT_AS process.rlimits[].type=RLIMIT_STACK
+func TestALimitOfMemoryDoesNotHoldInitUp(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	for name, filtered := range map[string]func(*testing.T) edit{
+		"no filter": func(*testing.T) edit { return withFilter(nil) },
+		"a filter":  func(*testing.T) edit { return withFilter(filter(specs.ActErrno, nil)) },
+		"a filter that notifies": func(t *testing.T) edit {
+			t.Helper()
+			f := filter(specs.ActNotify, nil)
+			f.ListenerPath = newAgent(t).path
+			return withFilter(f)
+		},
+		"a filter that kills a thread": func(*testing.T) edit { return withFilter(filter(specs.ActKillThread, nil)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := &host{t: t, root: h.root}
+			spacious := func(s *specs.Spec) {
+				for i := range 40 {
+					s.Process.Env = append(s.Process.Env, fmt.Sprint("VARIABLE", i, "=", strings.Repeat("x", 120_000)))
+				}
+				// A quarter of the stack is what an environment may take.
+				limits(specs.POSIXRlimit{Type: "RLIMIT_AS", Soft: 60 << 20, Hard: 70 << 20},
+					specs.POSIXRlimit{Type: "RLIMIT_STACK", Soft: 40 << 20, Hard: 50 << 20})(s)
+			}
+			limited := func(text string) {
+				seen := parseLimits(text)
+				equal(t, "address space", seen["Max address space"], "62914560 73400320")
+				equal(t, "stack", seen["Max stack size"], "41943040 52428800")
+			}
+			limited(h.must("run", "--bundle", h.withShell(filtered(t), spacious, showLimits).dir, newID()))
+
+			id := newID()
+			h.must("run", "--detach", "--bundle", h.withShell(filtered(t), spacious, func(s *specs.Spec) {
+				s.Process.Args = []string{"/bin/sleep", "1000"}
+			}).dir, id)
+			limited(h.must("exec", id, "/bin/cat", "/proc/self/limits"))
+			h.must("delete", "--force", id)
+		})
+	}
+}
+
+// TestAnUnexecutableProgramIsReportedUnderALimitOfMemory has execve(2) fail, after
+// which init goes on under the limit.
+func TestAnUnexecutableProgramIsReportedUnderALimitOfMemory(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	b := h.withShell(limits(specs.POSIXRlimit{Type: "RLIMIT_AS", Soft: 1 << 20, Hard: 1 << 20}), func(s *specs.Spec) {
+		s.Process.Args = []string{"/text"}
+	})
+	if err := os.WriteFile(b.dir+"/rootfs/text", []byte("no program"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	h.refuses([]string{"/text", "exec format error"}, "run", "--bundle", b.dir, newID())
 }
 
 func TestALimitThatIsNotConfiguredIsTheCallers(t *testing.T) {

@@ -38,6 +38,12 @@ func SetGroups(gids []uint32) error {
 	return check(unix.RawSyscall(unix.SYS_SETGROUPS, uintptr(len(gids)), uintptr(unsafe.Pointer(unsafe.SliceData(gids))), 0))
 }
 
+// SetLimit sets one of RLIMIT_* of the calling process (prlimit(2)).
+func SetLimit(resource uint32, soft, hard uint64) error {
+	limit := unix.Rlimit{Cur: soft, Max: hard}
+	return check(unix.RawSyscall6(unix.SYS_PRLIMIT64, 0, uintptr(resource), uintptr(unsafe.Pointer(&limit)), 0, 0, 0))
+}
+
 // OpenPeer opens the other end of the pseudo-terminal whose master is given,
 // with flags of open(2), whatever has become of its name (TIOCGPTPEER of
 // ioctl_tty(2), Linux 4.13).

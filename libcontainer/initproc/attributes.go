@@ -44,6 +44,19 @@ func (s *stage) setAffinity() error {
 	return nil
 }
 
+// setMemoryLimits comes in the last moment (see plan.Limit), and does nothing that
+// takes memory.
+func (s *stage) setMemoryLimits() error {
+	limits := s.plan.Process.MemoryLimits
+	for i := range limits {
+		l := &limits[i]
+		if err := linux.SetLimit(l.Resource, l.Soft, l.Hard); err != nil {
+			return fault.New("set", l.Name, err)
+		}
+	}
+	return nil
+}
+
 // restoreFileLimit undoes what the Go runtime does at its start, which is to
 // raise the soft limit of open files; the parent sets the configured limits
 // after this.

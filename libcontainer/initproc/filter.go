@@ -52,12 +52,15 @@ func (s *stage) partDescriptors() error {
 // thread that is not under it. This thread waits meanwhile, but not in a system
 // call: any may be one that waits for an answer of the agent, which would not have
 // the listener yet.
-func (s *stage) startMessenger() error {
-	barrier, err := linux.NewBarrier()
-	if err != nil {
+func (s *stage) startMessenger() (err error) {
+	if s.barrier, err = linux.NewBarrier(); err != nil {
 		return link.NoBarrier(err)
 	}
-	s.barrier = barrier
+	if len(s.plan.Process.MemoryLimits) > 0 {
+		if s.limited, err = linux.NewBarrier(); err != nil {
+			return link.NoBarrier(err)
+		}
+	}
 	own, err := s.conn.Another()
 	if err != nil {
 		return err
@@ -66,20 +69,43 @@ func (s *stage) startMessenger() error {
 	ready := make(chan struct{})
 	go func() {
 		close(ready)
-		err := barrier.Await()
-		if err == nil {
-			err = s.sendListener(own)
-		}
-		if err == nil {
-			err = barrier.Lift()
-		}
-		if err != nil {
+		if err := s.deliverListener(own); err != nil {
 			_ = s.conn.At(own).Send(link.Message{Kind: link.Failed, Payload: fault.Encode(err)})
 			os.Exit(initFailed) //nolint:forbidigo // this process is init and nothing else
+		}
+		if err := s.limitThread(); err != nil {
+			s.report(err)
+			os.Exit(initFailed) //nolint:forbidigo // as above
 		}
 	}()
 	<-ready
 	return nil
+}
+
+// deliverListener has the first thread wait until the agent has the listener.
+func (s *stage) deliverListener(own int) error {
+	if err := s.barrier.Await(); err != nil {
+		return err
+	}
+	if err := s.sendListener(own); err != nil {
+		return err
+	}
+	return s.barrier.Lift()
+}
+
+// limitThread sets the limits of memory once the first thread is about to execute
+// the program: they are those of the process.
+func (s *stage) limitThread() error {
+	if s.limited == nil {
+		return nil
+	}
+	if err := s.limited.Await(); err != nil {
+		return err
+	}
+	if err := s.setMemoryLimits(); err != nil {
+		return err
+	}
+	return s.limited.Lift()
 }
 
 // sendListener hands the listener over, by a descriptor of the link that it closes,

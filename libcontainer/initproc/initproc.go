@@ -77,7 +77,10 @@ type stage struct {
 	// filter is empty when there is none, or when it is in force.
 	filter link.Filter
 	// barrier is where this thread waits until the parent has the listener.
-	barrier  *linux.Barrier
+	barrier *linux.Barrier
+	// limited is where it waits until process.MemoryLimits are set for it, if a
+	// filter that notifies is in force by then.
+	limited  *linux.Barrier
 	listener int
 	console  int
 	// own are the capabilities of init, caps those that the program gets.

@@ -169,11 +169,30 @@ func (s *stage) execute() error {
 	if err := s.movePreserved(); err != nil {
 		return err
 	}
-	if err := s.loadFilter(); err != nil {
+	if err := s.confine(); err != nil {
 		return err
 	}
 	errno := linux.Execve(program, argv, envv)
 	return &fault.Error{Op: "exec", Object: `"` + s.program + `"`, Cause: errno, Hint: plan.ExecutionHint(errno)}
+}
+
+// confine comes last, for nothing of init could go on under it: its memory is
+// limited, and then its system calls. Of a filter that notifies, which may be in
+// force already, the setting of limits is none of the calls.
+func (s *stage) confine() error {
+	if !s.plan.Process.Notifies {
+		if err := s.setMemoryLimits(); err != nil {
+			return err
+		}
+		return s.loadFilter()
+	}
+	if err := s.loadFilter(); err != nil {
+		return err
+	}
+	if s.limited != nil {
+		s.limited.Pass()
+	}
+	return nil
 }
 
 // movePreserved puts the preserved descriptors where the program expects them,

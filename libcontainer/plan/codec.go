@@ -283,8 +283,16 @@ func (w *walker) process(p *Process) {
 	w.bytes(&p.Affinity.CPUs)
 	w.i32(&p.MemoryPolicy.Mode)
 	w.bytes(&p.MemoryPolicy.Nodes)
+	list(w, &p.MemoryLimits, (*walker).limit)
 	w.flag(&p.Terminal.Wanted)
 	w.u16(&p.Terminal.Rows)
 	w.u16(&p.Terminal.Columns)
 	w.u32(&p.PreserveFDs)
+}
+
+func (w *walker) limit(l *Limit) {
+	w.str(&l.Name)
+	w.u32(&l.Resource)
+	w.u64(&l.Soft)
+	w.u64(&l.Hard)
 }

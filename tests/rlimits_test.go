@@ -130,6 +130,26 @@ func TestALimitMayBeBelowWhatInitNeeds(t *testing.T) {
 	}
 }
 
+// TestAUserWithTooManyProcessesIsNamed has two processes of a user that may have one,
+// of which the second was none too many when it became his, and a third (execve(2),
+// EAGAIN).
+//
+//proves:process.rlimits[].type=RLIMIT_NPROC
+func TestAUserWithTooManyProcessesIsNamed(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	single := func(s *specs.Spec) {
+		limits(specs.POSIXRlimit{Type: "RLIMIT_NPROC", Soft: 1, Hard: 1})(s)
+		s.Process.User.UID = 54322
+		s.Process.Args = []string{"/bin/sleep", "1000"}
+	}
+	for range 2 {
+		h.must("run", "--detach", "--bundle", h.withShell(single).dir, newID())
+	}
+	h.refuses([]string{"/bin/sleep", "resource temporarily unavailable", "RLIMIT_NPROC"},
+		"run", "--detach", "--bundle", h.withShell(single).dir, newID())
+}
+
 // TestALimitOfMemoryDoesNotHoldInitUp has init need more memory than it may map, at
 // the latest where it hands the environment to the program.
 //

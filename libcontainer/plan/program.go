@@ -37,6 +37,8 @@ func ExecutionHint(err error) string {
 		return "not a program for this machine, or a script without #!"
 	case errors.Is(err, syscall.ENOENT):
 		return "the file is there, but not its interpreter: what stands behind #!, or the dynamic loader"
+	case errors.Is(err, syscall.EAGAIN):
+		return "the user of the process has more processes already than RLIMIT_NPROC allows, other containers included"
 	}
 	return ProgramHint(err)
 }

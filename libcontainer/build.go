@@ -303,7 +303,8 @@ func (n *creation) awaitFilter(pending <-chan compiled) ([]byte, error) {
 	if built.err != nil {
 		return nil, built.err
 	}
-	n.container.record.Silenced = built.filter != nil && n.filter.maySilence(built.filter.Program)
+	n.container.record.Silenced = n.plan.Process.LimitsMemory() ||
+		built.filter != nil && n.filter.maySilence(built.filter.Program)
 	if built.filter == nil {
 		return nil, nil
 	}

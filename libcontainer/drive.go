@@ -211,15 +211,15 @@ func (d *drive) awaitEnd() error {
 	}
 }
 
-// limit sets the resource limits of an init, which could not raise them itself.
+// limit sets of the resource limits of an init what it could not set itself.
 func limit(pid int, limits []plan.Limit) error {
 	for i := range limits {
 		l := &limits[i]
 		var err error
-		if l.OfMemory() {
-			err = allow(pid, l)
-		} else {
+		if l.OfParent() {
 			err = unix.Prlimit(pid, int(l.Resource), &unix.Rlimit{Cur: l.Soft, Max: l.Hard}, nil)
+		} else {
+			err = allow(pid, l)
 		}
 		if err != nil {
 			return limitFailure(l, err)

@@ -315,7 +315,7 @@ func (e *execution) drive(d *drive, join cgroup.Join, stop func() bool) error {
 	if err != nil {
 		return err
 	}
-	if e.silenced {
+	if e.silenced || e.plan.Process.LimitsMemory() {
 		if err := notExecuted(d.pid, 0, func() string { return o.Process.Args[0] }); err != nil {
 			return err
 		}

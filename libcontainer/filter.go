@@ -179,9 +179,10 @@ func (e *execution) loadFilter() error {
 	return err
 }
 
-// notExecuted returns an error if the process with a seccomp filter has ended, or is
-// about to, without having executed its program: the filter may deny init both
-// execve(2) and the report of it, and the Go runtime does not survive that. The
+// notExecuted returns an error if the process with a seccomp filter or a limit of
+// memory has ended, or is about to, without having executed its program: that may
+// deny init both execve(2) and the report of it, and the Go runtime does not survive
+// it. The
 // end would look like the program's own. Whoever has let go of what execve(2)
 // closes has done either: the kernel says that a program is executed before it
 // closes anything (fs/exec.c, begin_new_exec). Of a process that somebody else has
@@ -202,7 +203,7 @@ func notExecuted(pid int, startTime uint64, program func() string) error {
 		return err
 	}
 	return fault.New("exec", strconv.Quote(program()), errors.New(howSilenced(pid))).
-		WithHint("linux.seccomp must allow execve with these arguments")
+		WithHint("linux.seccomp must allow execve with these arguments, and process.rlimits the memory to say what it fails with")
 }
 
 // howSilenced is howEnded of an init that a filter may have kept from saying it.

@@ -184,14 +184,24 @@ func dial(path string) (int, error) {
 func connect(conn int, path string) error {
 	const longest = 107 // sun_path less its final NUL
 	if len(path) <= longest {
-		return unix.Connect(conn, &unix.SockaddrUnix{Name: path})
+		return tryConnect(conn, path)
 	}
 	dir, err := os.OpenFile(filepath.Dir(path), unix.O_PATH|unix.O_DIRECTORY, 0)
 	if err != nil {
 		return pathless(err)
 	}
 	defer dir.Close()
-	return unix.Connect(conn, &unix.SockaddrUnix{Name: procFD(dir) + "/" + filepath.Base(path)})
+	return tryConnect(conn, procFD(dir)+"/"+filepath.Base(path))
+}
+
+// tryConnect is connect(2) until it is not interrupted: with a limit of time the
+// kernel does not go on by itself, and the Go runtime sends signals to itself.
+func tryConnect(conn int, path string) error {
+	for {
+		if err := unix.Connect(conn, &unix.SockaddrUnix{Name: path}); !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
 }
 
 // sendListener sends the descriptor of a seccomp filter that notifies to the

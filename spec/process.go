@@ -99,7 +99,7 @@ func process(found *problems, s *specs.Spec, p *specs.Process) plan.Process {
 	out.AppArmorProfile = p.ApparmorProfile
 	out.Scheduler = scheduler(found, p.Scheduler)
 	out.IOPriority = ioPriority(found, p.IOPriority)
-	out.MemoryLimits = memoryLimits(rlimits(found, p))
+	out.Limits = initLimits(rlimits(found, p))
 	out.Terminal = terminal(found, p)
 	return out
 }

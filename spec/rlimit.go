@@ -42,13 +42,14 @@ func rlimits(p *problems, process *specs.Process) []plan.Limit {
 	return limits
 }
 
-func memoryLimits(limits []plan.Limit) (ofMemory []plan.Limit) {
+// initLimits are those of limits that init sets itself.
+func initLimits(limits []plan.Limit) (own []plan.Limit) {
 	for _, l := range limits {
-		if l.OfMemory() {
-			ofMemory = append(ofMemory, l)
+		if !l.OfParent() {
+			own = append(own, l)
 		}
 	}
-	return ofMemory
+	return own
 }
 
 // rlimitResources are the resources of getrlimit(2).

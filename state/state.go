@@ -51,8 +51,8 @@ type Record struct {
 	SharesPIDs bool
 	// HasProcess says that there is a program to start.
 	HasProcess bool
-	// Silenced says that a seccomp filter may keep init from executing it, or
-	// from saying that it could not.
+	// Silenced says that a seccomp filter or a limit of memory may keep init
+	// from executing it, or from saying that it could not.
 	Silenced bool
 	// CallersKeyring says that its processes keep the session keyring of who
 	// starts them.

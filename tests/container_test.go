@@ -87,8 +87,7 @@ func (c *container) exec(commands ...string) sight {
 func (c *container) delete() { _ = c.h.command("delete", "--force", c.id).Run() }
 
 // fails checks that a container with the edits is refused, with all of words in
-// the error, and that nothing is left of it. It looks at the whole machine, and
-// is not for tests that run in parallel with others.
+// the error, and that nothing is left of it.
 func (h *host) fails(words []string, edits ...edit) {
 	h.t.Helper()
 	b := h.newBundle([]string{"pid"}, edits...)

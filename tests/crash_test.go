@@ -135,7 +135,7 @@ func TestACreateWhoseInitIsKilledFailsAndCleansUpItself(t *testing.T) {
 	t.Parallel()
 	h, d := newHost(t), newDiary(t)
 	b := h.newBundle([]string{"sleep"}, func(s *specs.Spec) {
-		s.Hooks = &specs.Hooks{CreateRuntime: []specs.Hook{d.hook("createRuntime", "sleep=1")}}
+		s.Hooks = &specs.Hooks{CreateRuntime: []specs.Hook{d.hook("createRuntime", "sleep=20")}}
 	})
 	id := newID()
 	cmd := h.command("create", "--bundle", b.dir, id)

@@ -119,13 +119,54 @@ func TestALimitMayBeBelowWhatInitNeeds(t *testing.T) {
 		{Type: "RLIMIT_STACK", Soft: 64 << 10, Hard: 64 << 10},
 		{Type: "RLIMIT_MEMLOCK"},
 	} {
+		notifying := filter(specs.ActNotify, nil)
+		notifying.ListenerPath = newAgent(t).path
+		for name, f := range map[string]*specs.LinuxSeccomp{"no filter": nil, "a filter that notifies": notifying} {
+			b := h.withShell(limits(l), withFilter(f), func(s *specs.Spec) {
+				s.Process.Args = []string{"/bin/true"}
+				s.Process.User.UID = 54321 // RLIMIT_NPROC counts all processes of a user
+			})
+			cmd := h.command("run", "--preserve-fds", "2", "--bundle", b.dir, newID())
+			null := openNull(t)
+			cmd.ExtraFiles = []*os.File{null, null}
+			if r := h.finish(cmd); r.status != 0 {
+				t.Errorf("%v, %s: status %d, %q", l, name, r.status, r.stderr)
+			}
+		}
+	}
+}
+
+func openNull(t *testing.T) *os.File {
+	t.Helper()
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { null.Close() })
+	return null
+}
+
+// TestLimitsAreThoseOfTheProcess has hooks that could not do with them what they do
+// (config.md, "POSIX process": "setting resource limits for the process").
+//
+//proves:process.rlimits[].soft hooks.startContainer
+func TestLimitsAreThoseOfTheProcess(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	for _, l := range []specs.POSIXRlimit{
+		{Type: "RLIMIT_NOFILE", Soft: 3, Hard: 3},
+		{Type: "RLIMIT_FSIZE", Soft: 100, Hard: 100},
+		{Type: "RLIMIT_AS", Soft: 8 << 20, Hard: 8 << 20},
+	} {
 		b := h.withShell(limits(l), func(s *specs.Spec) {
+			s.Root.Readonly = false
+			s.Annotations = map[string]string{"long": strings.Repeat("x", 10_000)}
 			s.Process.Args = []string{"/bin/true"}
-			s.Process.User.UID = 54321 // RLIMIT_NPROC counts all processes of a user
+			s.Hooks = &specs.Hooks{StartContainer: []specs.Hook{{Path: "/bin/sh", Args: []string{"sh", "-c", "cat > /state"}}}}
 		})
-		r := h.try("run", "--bundle", b.dir, newID())
-		if r.status != 0 {
-			t.Errorf("%v: status %d, %q", l, r.status, r.stderr)
+		h.must("run", "--bundle", b.dir, newID())
+		if text := readFile(t, b.dir+"/rootfs/state"); len(text) < 10_000 || !strings.HasSuffix(text, "}") {
+			t.Errorf("%v: the hook got a state of %d bytes", l, len(text))
 		}
 	}
 }
@@ -150,6 +191,15 @@ func TestAUserWithTooManyProcessesIsNamed(t *testing.T) {
 		"run", "--detach", "--bundle", h.withShell(single).dir, newID())
 }
 
+// largeEnvironment is an edit that makes init need another 4 MiB of memory, by which
+// the heap of a Go program grows. A quarter of the stack is what it may take.
+func largeEnvironment(s *specs.Spec) {
+	for i := range 40 {
+		s.Process.Env = append(s.Process.Env, fmt.Sprint("VARIABLE", i, "=", strings.Repeat("x", 120_000)))
+	}
+	limits(specs.POSIXRlimit{Type: "RLIMIT_STACK", Soft: 40 << 20, Hard: 50 << 20})(s)
+}
+
 // TestALimitOfMemoryDoesNotHoldInitUp has init need more memory than it may map, at
 // the latest where it hands the environment to the program.
 //
@@ -171,12 +221,8 @@ func TestALimitOfMemoryDoesNotHoldInitUp(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h := &host{t: t, root: h.root}
 			spacious := func(s *specs.Spec) {
-				for i := range 40 {
-					s.Process.Env = append(s.Process.Env, fmt.Sprint("VARIABLE", i, "=", strings.Repeat("x", 120_000)))
-				}
-				// A quarter of the stack is what an environment may take.
-				limits(specs.POSIXRlimit{Type: "RLIMIT_AS", Soft: 60 << 20, Hard: 70 << 20},
-					specs.POSIXRlimit{Type: "RLIMIT_STACK", Soft: 40 << 20, Hard: 50 << 20})(s)
+				largeEnvironment(s)
+				s.Process.Rlimits = append(s.Process.Rlimits, specs.POSIXRlimit{Type: "RLIMIT_AS", Soft: 60 << 20, Hard: 70 << 20})
 			}
 			limited := func(text string) {
 				seen := parseLimits(text)

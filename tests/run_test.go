@@ -179,7 +179,7 @@ func TestOrphansOfTheContainerAreReapedByHullUnlessTheHostsInitShall(t *testing.
 		t.Run(strings.Join(tt.args, " "), func(t *testing.T) {
 			t.Parallel()
 			h := newHost(t)
-			const orphan = "(sleep 1 & echo $!); sleep 100"
+			const orphan = "(sleep 3 & echo $!); sleep 100"
 			var cmd *exec.Cmd
 			if tt.args[0] == "run" {
 				b := h.newBundle(nil, dropNamespace(specs.PIDNamespace), shell(orphan))
@@ -327,7 +327,7 @@ func TestASignalThatIsRepeatedDuringCreateReachesTheProgramAndIsForwardedOn(t *t
 		}
 	}
 	awaitText(t, out, "ready\n")
-	arrived := func() int { return strings.Count(readFile(t, out), "\n10\n") }
+	arrived := func() int { return strings.Count(readFile(t, out), "10\n") }
 	before := arrived() // none of those that came early, as a rule: a program has to be ready
 	send(unix.SIGUSR1)
 	eventually(t, "it is forwarded again", func() bool { return arrived() > before })

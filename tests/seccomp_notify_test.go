@@ -295,6 +295,27 @@ func TestAnAgentThatTakesNoMoreIsAnError(t *testing.T) {
 	}
 }
 
+// TestInitTakesNoMemoryUnderAFilterThatNotifies has an environment for which init
+// needs some: the profile of a program that needs none may forbid it.
+func TestInitTakesNoMemoryUnderAFilterThatNotifies(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	a := newAgent(t)
+	f := &specs.LinuxSeccomp{DefaultAction: specs.ActNotify, ListenerPath: a.path}
+	b := h.withShell(withFilter(f), largeEnvironment, func(s *specs.Spec) { s.Process.Args = []string{"/bin/true"} })
+	h.must("run", "--bundle", b.dir, newID())
+	for range cap(a.calls) {
+		call := <-a.calls
+		switch call.Number {
+		case unix.SYS_MMAP, unix.SYS_MUNMAP, unix.SYS_MADVISE, unix.SYS_BRK:
+			t.Errorf("init made the call %d", call.Number)
+		case unix.SYS_EXECVE:
+			return
+		}
+	}
+	t.Error("init made many calls")
+}
+
 //proves:linux.seccomp.flags=SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
 func TestWaitKillableKeepsASignalFromInterruptingTheAgent(t *testing.T) {
 	t.Parallel()
@@ -317,7 +338,11 @@ func TestWaitKillableKeepsASignalFromInterruptingTheAgent(t *testing.T) {
 				}
 				// The Go runtime of the probe handles SIGURG, and has the call restarted.
 				_ = unix.Kill(int(asked.PID), unix.SIGURG)
-				interrupted <- awaitInvalid(listener, asked.ID)
+				patience := 10 * time.Second
+				if tt.valid {
+					patience = 100 * time.Millisecond
+				}
+				interrupted <- awaitInvalid(listener, asked.ID, patience)
 			}
 			f := filter(specs.ActNotify, nil)
 			f.ListenerPath, f.Flags = a.path, tt.flags
@@ -328,10 +353,10 @@ func TestWaitKillableKeepsASignalFromInterruptingTheAgent(t *testing.T) {
 	}
 }
 
-// awaitInvalid reports whether a notification loses its caller soon.
-func awaitInvalid(listener int, id uint64) bool {
+// awaitInvalid reports whether a notification loses its caller in a time.
+func awaitInvalid(listener int, id uint64, patience time.Duration) bool {
 	const notifValid = 0x40082102 // SECCOMP_IOCTL_NOTIF_ID_VALID
-	for end := time.Now().Add(100 * time.Millisecond); time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if listenerCall(listener, notifValid, unsafe.Pointer(&id)) != nil {
 			return true
 		}

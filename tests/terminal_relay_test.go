@@ -374,19 +374,21 @@ func TestASignalEndsTheWaitForSomebodyToTakeTheLastOutput(t *testing.T) {
 	cmd.Stdout = w
 	h.startCommand(cmd)
 	w.Close()
-	eventually(t, "the container has ended", func() bool { return !fileExists(h.root+"/"+id) || h.state(id).Status == specs.StateStopped })
+	eventually(t, "the container has ended", func() bool { return strings.Contains(h.try("state", id).stdout, `"stopped"`) })
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		_ = cmd.Wait()
 	}()
-	for range 200 {
+	for range 5 {
+		// The first may come before it waits, and the next must not come before it has
+		// cleaned up.
 		_ = cmd.Process.Signal(unix.SIGTERM)
 		select {
 		case <-ended:
 			h.nothingRemains(id, b)
 			return
-		case <-time.After(50 * time.Millisecond):
+		case <-time.After(2 * time.Second):
 		}
 	}
 	t.Error("it still waits")

@@ -23,8 +23,10 @@ func connect(path string, timeout time.Duration) (socket, error) {
 	s := socket{fd, time.Now().Add(timeout)}
 	// A listener that does not accept makes connect(2) wait; it counts as
 	// sending (unix(7)).
-	if err = s.await(unix.SO_SNDTIMEO); err == nil {
-		err = unix.Connect(fd, &unix.SockaddrUnix{Name: path})
+	for err = unix.EINTR; errors.Is(err, unix.EINTR); { // as the Go runtime signals itself
+		if err = s.await(unix.SO_SNDTIMEO); err == nil {
+			err = unix.Connect(fd, &unix.SockaddrUnix{Name: path})
+		}
 	}
 	if err != nil {
 		unix.Close(fd)

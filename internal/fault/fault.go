@@ -89,8 +89,12 @@ var errMalformed = errors.New("malformed fault message")
 
 // Encode renders err for the other side of the process boundary. Errors that
 // are neither *Error nor an errno travel as their text and lose their type.
-func Encode(err error) []byte {
-	return appendCause([]byte{wireVersion}, err, 0)
+func Encode(err error) []byte { return Append(nil, err) }
+
+// Append is Encode to the end of b. It takes no memory if b has room, err is an
+// *Error, and its cause an errno of Linux.
+func Append(b []byte, err error) []byte {
+	return appendCause(append(b, wireVersion), err, 0)
 }
 
 // Decode is the inverse of Encode. A message that cannot be understood yields

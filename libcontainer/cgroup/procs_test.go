@@ -34,6 +34,7 @@ func TestAFrozenProcessDoesNotRunAndAThawedOneDoes(t *testing.T) {
 			t.Fatal(err)
 		}
 		expect(Frozen)
+		time.Sleep(50 * time.Millisecond) // it counts as frozen on its way to sleep
 		before := cpuTime(t, cmd.Process.Pid)
 		time.Sleep(50 * time.Millisecond)
 		if after := cpuTime(t, cmd.Process.Pid); after != before {

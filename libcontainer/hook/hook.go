@@ -97,7 +97,9 @@ func NotRun(h *plan.Hook, cause error) error {
 	case errors.Is(cause, unix.EAGAIN): // fork(2)
 		failed.Hint = "process.rlimits has RLIMIT_NPROC too low, the pids limit is, or process.scheduler lacks SCHED_FLAG_RESET_ON_FORK"
 	case errors.Is(cause, unix.EMFILE):
-		failed.Hint = "process.rlimits has RLIMIT_NOFILE too low"
+		failed.Hint = "RLIMIT_NOFILE of who called hull is too low"
+	case errors.Is(cause, unix.EFBIG):
+		failed.Hint = "RLIMIT_FSIZE of who called hull is too low for the state of the container"
 	case errors.Is(cause, unix.ENOENT):
 		failed.Hint = "the file is missing, or its interpreter"
 	case errors.Is(cause, unix.EACCES):
@@ -125,11 +127,23 @@ func memfd(b []byte) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	if _, err := unix.Pwrite(fd, b, 0); err != nil {
+	if err := pwrite(fd, b); err != nil {
 		unix.Close(fd)
 		return -1, err
 	}
 	return fd, nil
+}
+
+// pwrite writes all of b, of which RLIMIT_FSIZE lets the kernel take a part.
+func pwrite(fd int, b []byte) error {
+	for done := 0; done < len(b); {
+		n, err := unix.Pwrite(fd, b[done:], int64(done))
+		if err != nil {
+			return err
+		}
+		done += n
+	}
+	return nil
 }
 
 func wait(h *plan.Hook, pid, pidfd, output, end int) error {

@@ -44,10 +44,10 @@ func (s *stage) setAffinity() error {
 	return nil
 }
 
-// setMemoryLimits comes in the last moment (see plan.Limit), and does nothing that
-// takes memory.
-func (s *stage) setMemoryLimits() error {
-	limits := s.plan.Process.MemoryLimits
+// setLimits comes in the last moment (see plan.Limit), and does nothing that takes
+// memory.
+func (s *stage) setLimits() error {
+	limits := s.plan.Process.Limits
 	for i := range limits {
 		l := &limits[i]
 		if err := linux.SetLimit(l.Resource, l.Soft, l.Hard); err != nil {
@@ -58,8 +58,7 @@ func (s *stage) setMemoryLimits() error {
 }
 
 // restoreFileLimit undoes what the Go runtime does at its start, which is to
-// raise the soft limit of open files; the parent sets the configured limits
-// after this.
+// raise the soft limit of open files; a configured one is set after this.
 func (s *stage) restoreFileLimit() error {
 	soft, hard := nsenter.FileLimit()
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: soft, Max: hard}); err != nil {

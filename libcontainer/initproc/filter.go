@@ -56,7 +56,7 @@ func (s *stage) startMessenger() (err error) {
 	if s.barrier, err = linux.NewBarrier(); err != nil {
 		return link.NoBarrier(err)
 	}
-	if len(s.plan.Process.MemoryLimits) > 0 {
+	if len(s.plan.Process.Limits) > 0 {
 		if s.limited, err = linux.NewBarrier(); err != nil {
 			return link.NoBarrier(err)
 		}
@@ -68,6 +68,7 @@ func (s *stage) startMessenger() (err error) {
 	runtime.GOMAXPROCS(2) // Barrier.Pass keeps one
 	ready := make(chan struct{})
 	go func() {
+		runtime.LockOSThread()
 		close(ready)
 		if err := s.deliverListener(own); err != nil {
 			_ = s.conn.At(own).Send(link.Message{Kind: link.Failed, Payload: fault.Encode(err)})
@@ -79,6 +80,10 @@ func (s *stage) startMessenger() (err error) {
 		}
 	}()
 	<-ready
+	// Whoever runs the scheduler meanwhile is on a third thread, the one that the
+	// runtime wants when the messenger waits in a system call: later a limit could
+	// keep it from being made.
+	runtime.Gosched()
 	return nil
 }
 
@@ -93,8 +98,8 @@ func (s *stage) deliverListener(own int) error {
 	return s.barrier.Lift()
 }
 
-// limitThread sets the limits of memory once the first thread is about to execute
-// the program: they are those of the process.
+// limitThread sets the limits once the first thread is about to execute the program:
+// they are those of the process, not of a thread.
 func (s *stage) limitThread() error {
 	if s.limited == nil {
 		return nil
@@ -102,7 +107,7 @@ func (s *stage) limitThread() error {
 	if err := s.limited.Await(); err != nil {
 		return err
 	}
-	if err := s.setMemoryLimits(); err != nil {
+	if err := s.setLimits(); err != nil {
 		return err
 	}
 	return s.limited.Lift()

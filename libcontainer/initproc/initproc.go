@@ -78,8 +78,8 @@ type stage struct {
 	filter link.Filter
 	// barrier is where this thread waits until the parent has the listener.
 	barrier *linux.Barrier
-	// limited is where it waits until process.MemoryLimits are set for it, if a
-	// filter that notifies is in force by then.
+	// limited is where it waits until the limits are set for it, if a filter that
+	// notifies is in force by then.
 	limited  *linux.Barrier
 	listener int
 	console  int
@@ -90,6 +90,10 @@ type stage struct {
 	// if the filter takes it.
 	kept    uint64
 	program string
+	// execution is how program is executed.
+	execution execution
+	// words is where a failure is put into words.
+	words []byte
 	// released says that `start` has let init go, and the link is closed.
 	released bool
 }
@@ -144,15 +148,16 @@ func execSteps() []step {
 // to open a file: the order is the same for every program.
 func programSteps() []step {
 	return []step{
-		(*stage).setScheduling,
 		(*stage).restoreFileLimit,
 		(*stage).changeDirectory,
 		(*stage).completeEnvironment,
 		(*stage).prepareFilter,
 		(*stage).awaitFinish,
+		(*stage).setScheduling,
 		(*stage).writeLabels,
 		(*stage).takeIDs,
 		(*stage).resolveProgram,
+		(*stage).prepareExecution,
 		(*stage).closeInherited,
 		(*stage).takeCapabilities,
 	}
@@ -238,11 +243,12 @@ func (s *stage) takeFiles(files []int) error {
 
 // report tells whoever listens why init ends.
 func (s *stage) report(err error) {
+	s.words = fault.Append(s.words[:0], err)
 	if s.released {
-		_, _ = unix.Write(s.result, fault.Encode(err))
+		_, _ = unix.Write(s.result, s.words)
 		return
 	}
-	_ = s.conn.Send(link.Message{Kind: link.Failed, Payload: fault.Encode(err)})
+	_ = s.conn.Send(link.Message{Kind: link.Failed, Payload: s.words})
 }
 
 // note tells the parent of something that is not an error.

@@ -145,22 +145,39 @@ func executable(path string) error {
 	return unix.Faccessat2(unix.AT_FDCWD, path, unix.X_OK, unix.AT_EACCESS)
 }
 
+// prepareExecution makes all that execve(2) takes, and what says that it failed:
+// later a filter may forbid to take memory for it, or a limit.
+func (s *stage) prepareExecution() (err error) {
+	p := &s.plan.Process
+	if len(p.Args) == 0 {
+		return nil
+	}
+	e := &s.execution
+	if e.argv, err = syscall.SlicePtrFromStrings(p.Args); err != nil {
+		return fault.New("exec", "process.args", err)
+	}
+	if e.envv, err = syscall.SlicePtrFromStrings(p.Env); err != nil {
+		return fault.New("exec", "process.env", err)
+	}
+	if e.path, err = unix.BytePtrFromString(s.program); err != nil {
+		return fault.New("exec", "process.args[0]", err)
+	}
+	e.failed = fault.New("exec", `"`+s.program+`"`, nil)
+	const hint = 256 // longer than any
+	s.words = make([]byte, 0, len(fault.Encode(e.failed))+hint)
+	return nil
+}
+
+// execution is what execute needs.
+type execution struct {
+	path       *byte
+	argv, envv []*byte
+	failed     *fault.Error
+}
+
 // execute becomes the program. Between the filter and execve(2) there is
 // nothing: a profile need allow only what the program uses.
 func (s *stage) execute() error {
-	p := &s.plan.Process
-	argv, err := syscall.SlicePtrFromStrings(p.Args)
-	if err != nil {
-		return fault.New("exec", "process.args", err)
-	}
-	envv, err := syscall.SlicePtrFromStrings(p.Env)
-	if err != nil {
-		return fault.New("exec", "process.env", err)
-	}
-	program, err := unix.BytePtrFromString(s.program)
-	if err != nil {
-		return fault.New("exec", "process.args[0]", err)
-	}
 	if s.plan.Kind == plan.Create {
 		if _, err := unix.Write(s.result, []byte{link.Started}); err != nil {
 			return fault.New("report the start", "", err)
@@ -172,16 +189,18 @@ func (s *stage) execute() error {
 	if err := s.confine(); err != nil {
 		return err
 	}
-	errno := linux.Execve(program, argv, envv)
-	return &fault.Error{Op: "exec", Object: `"` + s.program + `"`, Cause: errno, Hint: plan.ExecutionHint(errno)}
+	e := &s.execution
+	errno := linux.Execve(e.path, e.argv, e.envv)
+	e.failed.Cause, e.failed.Hint = errno, plan.ExecutionHint(errno)
+	return e.failed
 }
 
-// confine comes last, for nothing of init could go on under it: its memory is
+// confine comes last, for nothing of init could go on under it: what it may use is
 // limited, and then its system calls. Of a filter that notifies, which may be in
 // force already, the setting of limits is none of the calls.
 func (s *stage) confine() error {
 	if !s.plan.Process.Notifies {
-		if err := s.setMemoryLimits(); err != nil {
+		if err := s.setLimits(); err != nil {
 			return err
 		}
 		return s.loadFilter()

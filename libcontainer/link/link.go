@@ -10,6 +10,7 @@ package link
 import (
 	"errors"
 	"io"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -109,6 +110,7 @@ type Conn struct {
 	script []Kind
 	next   int
 	buf    []byte
+	out    []byte
 }
 
 // NewConn takes ownership of a connected SOCK_SEQPACKET socket.
@@ -189,6 +191,10 @@ const (
 	headerSize    = 2
 )
 
+// outRoom is what a Conn keeps for messages, so that one of that length takes no
+// memory but for the first.
+const outRoom = 1024
+
 // Send sends m; its files stay with the caller.
 func (c *Conn) Send(m Message) error {
 	if err := c.advance(m.Kind); err != nil {
@@ -209,8 +215,9 @@ func (c *Conn) Send(m Message) error {
 	if len(files) > 0 {
 		rights = unix.UnixRights(files...)
 	}
-	b := append(make([]byte, 0, headerSize+len(payload)), byte(m.Kind), place)
+	b := append(slices.Grow(c.out[:0], max(outRoom, headerSize+len(payload))), byte(m.Kind), place)
 	b = append(b, payload...)
+	c.out = b
 	for {
 		err := c.write(b, rights)
 		if errors.Is(err, unix.EINTR) {

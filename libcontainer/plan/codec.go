@@ -283,7 +283,7 @@ func (w *walker) process(p *Process) {
 	w.bytes(&p.Affinity.CPUs)
 	w.i32(&p.MemoryPolicy.Mode)
 	w.bytes(&p.MemoryPolicy.Nodes)
-	list(w, &p.MemoryLimits, (*walker).limit)
+	list(w, &p.Limits, (*walker).limit)
 	w.flag(&p.Terminal.Wanted)
 	w.u16(&p.Terminal.Rows)
 	w.u16(&p.Terminal.Columns)

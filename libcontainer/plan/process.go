@@ -1,6 +1,9 @@
 package plan
 
-import "syscall"
+import (
+	"slices"
+	"syscall"
+)
 
 // Process is what is executed, and as whom.
 type Process struct {
@@ -39,8 +42,8 @@ type Process struct {
 	// MemoryPolicy is linux.memoryPolicy.
 	MemoryPolicy MemoryPolicy
 
-	// MemoryLimits are those limits that init sets itself (see Limit.OfMemory).
-	MemoryLimits []Limit
+	// Limits are those that init sets itself (see Limit.OfParent).
+	Limits []Limit
 
 	Terminal Terminal
 	// PreserveFDs is how many descriptors from 3 on stay open for the process.
@@ -77,9 +80,14 @@ type Limit struct {
 	Soft, Hard uint64
 }
 
+// OfParent reports whether the parent sets l while init still works. All others init
+// sets itself, in its last moment, and the parent only sees to it that it may: they
+// are the program's, and init can work under none that is low. This one has to be
+// there when the user of the process changes (setresuid(2), PF_NPROC_EXCEEDED).
+func (l *Limit) OfParent() bool { return l.Resource == rlimitNproc }
+
 // OfMemory reports whether l is a limit of the memory that a process maps. The Go
-// runtime of init maps more when it likes, and ends where it may not; so init sets
-// these in its last moment, and the parent only sees to it that it may.
+// runtime ends where it may map no more.
 func (l *Limit) OfMemory() bool {
 	switch l.Resource {
 	case syscall.RLIMIT_AS, syscall.RLIMIT_DATA, syscall.RLIMIT_STACK:
@@ -87,6 +95,9 @@ func (l *Limit) OfMemory() bool {
 	}
 	return false
 }
+
+// rlimitNproc is RLIMIT_NPROC, which package syscall lacks.
+const rlimitNproc = 6
 
 // Scheduler is process.scheduler.
 type Scheduler struct {
@@ -136,4 +147,9 @@ type Terminal struct {
 	Wanted bool
 	// Rows and Columns are 0 to leave the kernel's default.
 	Rows, Columns uint16
+}
+
+// LimitsMemory reports whether init is to set a limit of memory.
+func (p *Process) LimitsMemory() bool {
+	return slices.ContainsFunc(p.Limits, func(l Limit) bool { return l.OfMemory() })
 }

@@ -47,7 +47,10 @@ func run(commands []string) error {
 			if err != nil {
 				return err
 			}
-			return unix.Kill(os.Getpid(), unix.Signal(signal))
+			if err := unix.Kill(os.Getpid(), unix.Signal(signal)); err != nil {
+				return err
+			}
+			forever("") // or the end of this thread may come before the signal
 		case "sleep":
 			tell(seen)
 			seen = make(map[string]any)

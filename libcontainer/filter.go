@@ -182,11 +182,12 @@ func (e *execution) loadFilter() error {
 // notExecuted returns an error if the process with a seccomp filter or a limit of
 // memory has ended, or is about to, without having executed its program: that may
 // deny init both execve(2) and the report of it, and the Go runtime does not survive
-// it. The
-// end would look like the program's own. Whoever has let go of what execve(2)
+// it. The end would look like the program's own. Whoever has let go of what execve(2)
 // closes has done either: the kernel says that a program is executed before it
-// closes anything (fs/exec.c, begin_new_exec). Of a process that somebody else has
-// reaped already, nothing is known.
+// closes anything (fs/exec.c, begin_new_exec), and that a thread ends (exit_signals).
+// A program that is there and does not end may look as if it were not executed, while
+// another thread of it executes the next one (de_thread). Of a process that somebody
+// else has reaped already, nothing is known.
 func notExecuted(pid int, startTime uint64, program func() string) error {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
@@ -194,8 +195,11 @@ func notExecuted(pid int, startTime uint64, program func() string) error {
 	}
 	defer unix.Close(fd)
 	p, err := linux.Stat(pid)
-	if err != nil || p.Executed() || startTime != 0 && p.StartTime != startTime {
+	if err != nil || startTime != 0 && p.StartTime != startTime {
 		return nil // reaped
+	}
+	if p.Executed() || !p.Ending() {
+		return nil
 	}
 	// If the filter killed the thread alone, the others would stay.
 	_ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0)
@@ -203,7 +207,7 @@ func notExecuted(pid int, startTime uint64, program func() string) error {
 		return err
 	}
 	return fault.New("exec", strconv.Quote(program()), errors.New(howSilenced(pid))).
-		WithHint("linux.seccomp must allow execve with these arguments, and process.rlimits the memory to say what it fails with")
+		WithHint("linux.seccomp must allow execve with these arguments, and limits leave the memory for them")
 }
 
 // howSilenced is howEnded of an init that a filter may have kept from saying it.

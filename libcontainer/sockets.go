@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -169,10 +170,8 @@ func dial(path string) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	limit := unix.Timeval{Sec: patience}
-	err = unix.SetsockoptTimeval(conn, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &limit)
-	if err == nil {
-		err = connect(conn, path)
+	if err = connect(conn, path); err == nil {
+		err = beBrief(conn, patience*time.Second)
 	}
 	if err != nil {
 		unix.Close(conn)
@@ -194,14 +193,26 @@ func connect(conn int, path string) error {
 	return tryConnect(conn, procFD(dir)+"/"+filepath.Base(path))
 }
 
-// tryConnect is connect(2) until it is not interrupted: with a limit of time the
-// kernel does not go on by itself, and the Go runtime sends signals to itself.
+// tryConnect is connect(2) until it is not interrupted, for as long as patience lasts:
+// with a limit of time the kernel does not go on by itself, and the Go runtime sends
+// signals to itself.
 func tryConnect(conn int, path string) error {
-	for {
-		if err := unix.Connect(conn, &unix.SockaddrUnix{Name: path}); !errors.Is(err, unix.EINTR) {
+	for end := time.Now().Add(patience * time.Second); time.Now().Before(end); {
+		err := beBrief(conn, time.Until(end))
+		if err == nil {
+			err = unix.Connect(conn, &unix.SockaddrUnix{Name: path})
+		}
+		if !errors.Is(err, unix.EINTR) {
 			return err
 		}
 	}
+	return unix.EAGAIN
+}
+
+// beBrief limits how long a socket may take to send or to be connected.
+func beBrief(conn int, limit time.Duration) error {
+	tv := unix.NsecToTimeval(max(int64(limit), int64(time.Millisecond))) // 0 is for ever (socket(7))
+	return unix.SetsockoptTimeval(conn, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &tv)
 }
 
 // sendListener sends the descriptor of a seccomp filter that notifies to the

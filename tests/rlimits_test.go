@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 )
 
 func limits(l ...specs.POSIXRlimit) edit {
@@ -253,6 +254,34 @@ func TestAnUnexecutableProgramIsReportedUnderALimitOfMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.refuses([]string{"/text", "exec format error"}, "run", "--bundle", b.dir, newID())
+}
+
+// TestADeathUnderALimitOfMemoryIsNotTheProgramsOwn has init die in execve(2), as it
+// does by itself where it lacks the memory to say why that failed: the interpreter
+// of its program is of a filesystem that does not answer.
+func TestADeathUnderALimitOfMemoryIsNotTheProgramsOwn(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	f := newDeadFilesystem(t)
+	b := h.newBundle([]string{"pid"}, f.hangs, limits(specs.POSIXRlimit{Type: "RLIMIT_STACK", Soft: 8 << 20, Hard: 8 << 20}),
+		func(s *specs.Spec) { s.Process.Args = []string{"/script"} })
+	if err := os.WriteFile(b.path("rootfs/script"), []byte("#!/tmp/interpreter\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	c := h.create(b)
+	start := h.command("start", c.id)
+	out := h.startCommand(start)
+	eventually(t, "it asks for the interpreter", func() bool {
+		return strings.Contains(readFile(t, procPath(c.pid, "wchan")), "request_wait_answer")
+	})
+	if err := unix.Kill(c.pid, unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	f.release()
+	_ = start.Wait()
+	equal(t, "exit status", start.ProcessState.ExitCode(), 1)
+	awaitText(t, out, `the init process`)
+	equal(t, "status", h.state(c.id).Status, specs.StateStopped)
 }
 
 func TestALimitThatIsNotConfiguredIsTheCallers(t *testing.T) {

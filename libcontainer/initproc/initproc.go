@@ -144,8 +144,8 @@ func execSteps() []step {
 }
 
 // programSteps take on what the program shall be. Rights are lost on the way,
-// and from awaitFinish on limits are in force, under which init may not be able
-// to open a file: the order is the same for every program.
+// and from awaitFinish on the limits of the cgroup are in force: the order is the
+// same for every program.
 func programSteps() []step {
 	return []step{
 		(*stage).restoreFileLimit,

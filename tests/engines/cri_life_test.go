@@ -91,7 +91,7 @@ var criLife = []check{
 		want("its exit status", b.status("exitCode"), "8")
 	}},
 	{"stop sends the signal that a container wants", func(e *engine) {
-		e.since2("signals to stop with")
+		e.since(2, 2, "signals to stop with")
 		b := e.home().start(script("trap 'exit 9' USR1; touch /tmp/ready; while :; do sleep 0.1; done"), message{"stopSignal": "SIGNAL_SIGUSR1"})
 		eventually("the trap is set", func() bool { status, _ := b.sync([]string{"test", "-e", "/tmp/ready"}); return status == "0" })
 		b.call("StopContainer", b.named(message{"timeout": 20}))

@@ -108,7 +108,7 @@ var criSecurity = []check{
 		})
 	}},
 	{"a user namespace on the network of the host", func(e *engine) {
-		e.since2("user namespaces")
+		e.since(2, 2, "user namespaces on the network of the host")
 		own := userns().with(sharing(message{"network": "NODE"}))
 		p := e.pod("pod", own, message{"hostname": ""})
 		p.shows("yes\n0 200000 65536", "grep -q pods: /proc/net/dev && echo yes; echo $(cat /proc/self/uid_map)", own)

@@ -208,8 +208,16 @@ func (p pod) remove() {
 func (p pod) named() message { return message{"podSandboxId": p.id} }
 
 // since2 fails for a containerd that is older than what.
-func (e *engine) since2(what string) {
-	if version := e.ask("Version", message{}, "runtimeVersion"); strings.HasPrefix(strings.TrimPrefix(version, "v"), "1.") {
+func (e *engine) since2(what string) { e.since(2, 0, what) }
+
+// since is since2 for what came with another version.
+func (e *engine) since(major, minor int, what string) {
+	var has [2]int
+	version := e.ask("Version", message{}, "runtimeVersion")
+	if _, err := fmt.Sscanf(strings.TrimPrefix(version, "v"), "%d.%d", &has[0], &has[1]); err != nil {
+		fail("the version %q: %v", version, err)
+	}
+	if slices.Compare(has[:], []int{major, minor}) < 0 {
 		fail("containerd %s has no %s", version, what)
 	}
 }

@@ -215,7 +215,7 @@ func notExecuted(pid int, startTime uint64, program func() string) error {
 // (kernel/signal.c, complete_signal).
 func howSilenced(pid int) string {
 	if exit, err := linux.PeekExit(pid); err == nil && exit.Signal == unix.SIGKILL {
-		return "the init process lost the thread that was to execute it"
+		return "the init process was killed, or lost the thread that was to execute it"
 	}
 	return howEnded(pid)
 }

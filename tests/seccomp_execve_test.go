@@ -86,7 +86,7 @@ func TestAnExecThatDiesBeforeItsProgramFails(t *testing.T) {
 	const pause = 34
 	for action, how := range map[specs.LinuxSeccompAction]string{
 		specs.ActErrno: "was killed by SIG", specs.ActKillProcess: "was killed by SIG",
-		specs.ActKill: "lost the thread", specs.ActKillThread: "lost the thread",
+		specs.ActKill: "was killed, or lost the thread", specs.ActKillThread: "was killed, or lost the thread",
 	} {
 		b := h.tiny(exitsWith42(pause), withFilter(&specs.LinuxSeccomp{
 			DefaultAction: action,
@@ -127,7 +127,7 @@ func TestAContainerThatDiesInItsFirstThreadAloneHasStopped(t *testing.T) {
 				change(b.config)
 			}
 			b.save(t)
-			h.failsWith(b, []string{`exec "/text": the init process lost the thread`})
+			h.failsWith(b, []string{`exec "/text": the init process was killed, or lost the thread`})
 
 			c := h.create(b)
 			h.refuses([]string{`exec "/text": the init process ended`}, "start", c.id)

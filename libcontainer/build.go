@@ -23,6 +23,9 @@ import (
 // drive tells init what to do, and does from outside what init cannot.
 func (n *creation) drive(d *drive, gate state.Gate) error {
 	filter := n.compileFilter()
+	if err := n.setDevices(); err != nil {
+		return d.unlessEnded(err)
+	}
 	if err := n.completePlan(d.pid); err != nil {
 		return err
 	}
@@ -178,11 +181,17 @@ func (n *creation) whileInitMounts(pid int) error {
 		return err
 	}
 	if n.spec.Linux == nil || n.spec.Linux.Resources == nil {
-		return n.cgroup.SetDevices(nil)
+		return nil
 	}
 	early, _ := cgroup.Split(n.spec.Linux.Resources)
-	if err := n.cgroup.Set(early); err != nil {
-		return err
+	return n.cgroup.Set(early)
+}
+
+// setDevices comes before init has a plan: a node that it makes or opens while v1
+// allows none for a moment would be denied, and then bound instead.
+func (n *creation) setDevices() error {
+	if n.spec.Linux == nil || n.spec.Linux.Resources == nil {
+		return n.cgroup.SetDevices(nil)
 	}
 	return n.cgroup.SetDevices(n.spec.Linux.Resources.Devices)
 }

@@ -70,8 +70,8 @@ type exception struct {
 
 // SetDevices restricts the cgroup to the device nodes that rules allow, in
 // their order, and to those that every container may use. It starts from
-// "nothing is allowed", replaces what was set, and is for a cgroup without
-// processes: on v1, access is denied for a moment.
+// "nothing is allowed", replaces what was set, and is for a cgroup whose processes
+// use no nodes meanwhile: on v1, access is denied for a moment.
 func (c *Cgroup) SetDevices(rules []specs.LinuxDeviceCgroup) error {
 	list, err := compileDevices(rules)
 	if err != nil || c.rec.Driver == Disabled {
